@@ -1,0 +1,353 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_DIALECT_H_INCLUDED_
+#define _NGX_LLMOPS_DIALECT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_llmops_json.h"
+#include "ngx_llmops_sse.h"
+#include "ngx_llmops_out.h"
+
+
+/*
+ * A dialect is one API: how its requests, answers, streams and errors are
+ * spelled.  A caller speaks one and a provider speaks one.  If both are the
+ * same the bytes pass and only what must change is spliced; the functions
+ * here then only look (taps).  If they differ, ngx_llmops_xlate.h rewrites.
+ *
+ * Nothing in this room knows of requests, pools or connections of nginx: all
+ * memory is the caller's or malloc's, so that tests link it alone.
+ */
+
+
+typedef struct ngx_llmops_dialect_s   ngx_llmops_dialect_t;
+typedef struct ngx_llmops_envelope_s  ngx_llmops_envelope_t;
+
+
+/* what a caller wants; also the index of a metric's gen_ai_operation_name */
+
+typedef enum {
+    NGX_LLMOPS_OP_NONE = 0,                /* not an API path */
+    NGX_LLMOPS_OP_CHAT,                    /* POST chat/completions */
+    NGX_LLMOPS_OP_MESSAGES,                /* POST messages */
+    NGX_LLMOPS_OP_COMPLETIONS,             /* POST completions */
+    NGX_LLMOPS_OP_EMBEDDINGS,              /* POST embeddings */
+    NGX_LLMOPS_OP_RESPONSES,               /* POST responses */
+    NGX_LLMOPS_OP_COUNT_TOKENS,            /* POST messages/count_tokens */
+    NGX_LLMOPS_OP_MODERATIONS,             /* POST moderations */
+    NGX_LLMOPS_OP_IMAGES,                  /* POST images/... */
+    NGX_LLMOPS_OP_AUDIO,                   /* POST audio/... */
+    NGX_LLMOPS_OP_RERANK,                  /* POST rerank */
+    NGX_LLMOPS_OP_MODELS,                  /* GET models, answered by us */
+    NGX_LLMOPS_OP_OTHER,                   /* passed through untouched */
+    NGX_LLMOPS_OP_MAX
+} ngx_llmops_op_e;
+
+
+/* kinds of failure; the order is that of ngx_llmops_error_names[] */
+
+typedef enum {
+    NGX_LLMOPS_ERR_NONE = 0,
+    NGX_LLMOPS_ERR_INVALID_REQUEST,        /* 400 */
+    NGX_LLMOPS_ERR_CONTEXT_LENGTH,         /* 400 */
+    NGX_LLMOPS_ERR_CONTENT_POLICY,         /* 400 */
+    NGX_LLMOPS_ERR_AUTH,                   /* 401: the caller's key */
+    NGX_LLMOPS_ERR_BILLING,                /* 402 */
+    NGX_LLMOPS_ERR_PERMISSION,             /* 403 */
+    NGX_LLMOPS_ERR_NOT_FOUND,              /* 404 */
+    NGX_LLMOPS_ERR_METHOD,                 /* 405 */
+    NGX_LLMOPS_ERR_TOO_LARGE,              /* 413 */
+    NGX_LLMOPS_ERR_MEDIA_TYPE,             /* 415 */
+    NGX_LLMOPS_ERR_RATE_LIMIT,             /* 429 */
+    NGX_LLMOPS_ERR_UPSTREAM_AUTH,          /* 502: the gateway's own key */
+    NGX_LLMOPS_ERR_UPSTREAM,               /* 502: broken answer, no connection */
+    NGX_LLMOPS_ERR_OVERLOADED,             /* 503 (529 to Anthropic callers) */
+    NGX_LLMOPS_ERR_TIMEOUT,                /* 504 */
+    NGX_LLMOPS_ERR_INTERNAL,               /* 500 */
+    NGX_LLMOPS_ERR_CLIENT_ABORT,           /* 499: only in logs and metrics */
+    NGX_LLMOPS_ERR_MAX
+} ngx_llmops_err_e;
+
+
+typedef struct {
+    ngx_llmops_err_e           kind;
+    ngx_uint_t                 status;     /* HTTP; 0: the kind's usual one */
+    ngx_str_t                  message;    /* plain text, UTF-8 */
+    ngx_str_t                  code;       /* OpenAI's code; len 0: usual one */
+    ngx_str_t                  type;       /* the provider's own, or len 0 */
+    ngx_str_t                  param;      /* offending field, or len 0 */
+} ngx_llmops_error_t;
+
+
+/* counts are inclusive: cached and written tokens are part of input,
+   reasoning is part of output */
+
+typedef enum {
+    NGX_LLMOPS_USAGE_NONE = 0,
+    NGX_LLMOPS_USAGE_ESTIMATED,
+    NGX_LLMOPS_USAGE_REPORTED
+} ngx_llmops_usage_source_e;
+
+
+typedef struct {
+    int64_t                    input;
+    int64_t                    output;
+    int64_t                    cache_read;
+    int64_t                    cache_write;
+    int64_t                    cache_write_1h;
+    int64_t                    reasoning;
+    int64_t                    audio_in;
+    int64_t                    audio_out;
+    int64_t                    image_in;
+    int64_t                    image_out;
+    ngx_llmops_usage_source_e  source;
+} ngx_llmops_usage_t;
+
+
+typedef enum {
+    NGX_LLMOPS_FINISH_NONE = 0,            /* not seen yet */
+    NGX_LLMOPS_FINISH_STOP,
+    NGX_LLMOPS_FINISH_LENGTH,
+    NGX_LLMOPS_FINISH_TOOL_CALLS,
+    NGX_LLMOPS_FINISH_CONTENT_FILTER,
+    NGX_LLMOPS_FINISH_ERROR
+} ngx_llmops_finish_e;
+
+
+#define NGX_LLMOPS_METER_MODEL  64
+
+
+/* what the taps learn of one answer */
+
+typedef struct {
+    ngx_llmops_usage_t         usage;
+    size_t                     output_bytes;   /* text, reasoning, arguments */
+    ngx_uint_t                 events;         /* with data */
+    ngx_llmops_finish_e        finish;
+    int64_t                    anthropic_input;    /* exclusive, see WIRE:
+                                                  input_tokens as reported */
+    unsigned                   started:1;      /* an event of the answer */
+    unsigned                   content:1;      /* a token has been seen */
+    unsigned                   terminal:1;     /* the dialect's own end */
+    unsigned                   error:1;        /* an error event or body */
+    ngx_uint_t                 model_len;
+    u_char                     model[NGX_LLMOPS_METER_MODEL];
+} ngx_llmops_meter_t;
+
+
+/* what to do with an event that passes */
+
+typedef enum {
+    NGX_LLMOPS_TAP_PASS = 0,
+    NGX_LLMOPS_TAP_CUT,                    /* without [cut_start, cut_end) */
+    NGX_LLMOPS_TAP_DROP                    /* not for the caller */
+} ngx_llmops_tap_e;
+
+
+typedef struct {
+    ngx_llmops_tap_e           action;
+    size_t                     cut_start;  /* offsets in ev->raw */
+    size_t                     cut_end;
+    ngx_str_t                  error;      /* the raw error object, if any */
+} ngx_llmops_tap_t;
+
+
+/* one replacement in a body: [start, end) becomes text */
+
+#define NGX_LLMOPS_MAX_EDITS  4
+
+typedef struct {
+    size_t                     start;
+    size_t                     end;
+    ngx_str_t                  text;
+} ngx_llmops_edit_t;
+
+
+/* the members of a request's body that we look at */
+
+enum {
+    NGX_LLMOPS_WANT_MODEL = 0,
+    NGX_LLMOPS_WANT_STREAM,
+    NGX_LLMOPS_WANT_STREAM_OPTIONS,
+    NGX_LLMOPS_WANT_MAX_TOKENS,
+    NGX_LLMOPS_WANT_MAX_COMPLETION_TOKENS,
+    NGX_LLMOPS_WANT_MAX_OUTPUT_TOKENS,
+    NGX_LLMOPS_WANT_N,
+    NGX_LLMOPS_WANT_MAX
+};
+
+#define NGX_LLMOPS_MODEL_MAX    256        /* bytes of a model's name */
+#define NGX_LLMOPS_CAPTURE      1536
+
+
+/*
+ * What the read stage knows of a request: filled once, read by all later
+ * stages.  Offsets are of the body as it came.
+ */
+
+struct ngx_llmops_envelope_s {
+    const ngx_llmops_dialect_t  *dialect;  /* the caller's */
+    ngx_llmops_op_e            op;
+    ngx_str_t                  path;       /* what follows the version, e.g.
+                                              "/chat/completions" */
+    ngx_str_t                  model;      /* decoded; len 0 if none */
+    int64_t                    max_tokens; /* -1 if not given */
+    int64_t                    n;          /* 1 if not given */
+    size_t                     text_bytes; /* of prompt text */
+    ngx_uint_t                 images;     /* "data:" URLs */
+    size_t                     body_len;
+    size_t                     open;       /* of "{" */
+    size_t                     close;      /* of "}" */
+    size_t                     model_start;
+    size_t                     model_end;  /* span of the model's value */
+    size_t                     options_start;
+    size_t                     options_end;
+    ngx_str_t                  options;    /* raw stream_options, or NULL */
+    unsigned                   json:1;     /* the body is a JSON object */
+    unsigned                   multipart:1;
+    unsigned                   stream:1;
+    unsigned                   include_usage:1;  /* the caller asked for it */
+    unsigned                   has_options:1;
+    u_char                     model_buf[NGX_LLMOPS_MODEL_MAX];
+    u_char                     capture[NGX_LLMOPS_CAPTURE];
+};
+
+
+struct ngx_llmops_dialect_s {
+    ngx_str_t                  name;       /* of llm_dialect */
+    ngx_str_t                  provider;   /* gen_ai_provider_name */
+    ngx_str_t                  base;       /* path when a URL has none */
+    uint32_t                   ops;        /* bits 1 << op served as they are */
+    ngx_str_t                  key_header; /* lower case */
+    ngx_str_t                  key_prefix; /* "Bearer " or empty */
+
+    /*
+     * The path that follows the endpoint's base path (which has no slash at
+     * its end) for a request: e.g. "/chat/completions".  For translated
+     * requests op is the provider's own.  Appends to out.
+     */
+    void                     (*path)(ngx_llmops_op_e op, ngx_str_t *base,
+                                   ngx_str_t *path, ngx_llmops_out_t *out);
+
+    /*
+     * The edits that a body needs when it goes to a provider of the same
+     * dialect under another model name (model->len == 0: the name stays) and
+     * with usage forced into streams.  Texts are appended to out, in JSON;
+     * edits are sorted and do not overlap.  Returns their number, at most
+     * NGX_LLMOPS_MAX_EDITS, or NGX_ERROR (out of memory).
+     */
+    ngx_int_t                (*edits)(ngx_llmops_envelope_t *env,
+                                   ngx_str_t *model, ngx_llmops_out_t *out,
+                                   ngx_llmops_edit_t *edits);
+
+    /*
+     * Looks at an event of a provider's stream: usage, finish, end, errors.
+     * want_usage tells whether the caller asked for usage; if not, the tap
+     * says what to take out.  tap is set anew.  Events that do not parse pass.
+     */
+    void                     (*event)(ngx_llmops_meter_t *m,
+                                   ngx_llmops_op_e op,
+                                   ngx_llmops_sse_event_t *ev,
+                                   unsigned want_usage, ngx_llmops_tap_t *tap);
+
+    /*
+     * Looks at the members of a whole answer, found by a scanner that was
+     * prepared with body_want[nbody_want].
+     */
+    ngx_llmops_json_want_t    *body_want;
+    ngx_uint_t                 nbody_want;
+    void                     (*body)(ngx_llmops_meter_t *m,
+                                   ngx_llmops_op_e op,
+                                   ngx_llmops_json_member_t *found);
+
+    /*
+     * Writes an error that we make, as a body or, with in_stream, as the end
+     * of a stream of op (with the terminal event where the dialect has one
+     * for errors).  id may have len 0.
+     */
+    void                     (*write_error)(ngx_llmops_out_t *out,
+                                   ngx_llmops_op_e op,
+                                   ngx_llmops_error_t *err, ngx_str_t *id,
+                                   unsigned in_stream);
+};
+
+
+extern const ngx_llmops_dialect_t  ngx_llmops_openai;
+extern const ngx_llmops_dialect_t  ngx_llmops_anthropic;
+extern const ngx_llmops_dialect_t  ngx_llmops_mock;
+
+/* a NULL-terminated list, in the order of the documentation */
+extern const ngx_llmops_dialect_t *const  ngx_llmops_dialects[];
+
+extern const ngx_str_t  ngx_llmops_op_names[];      /* OTel operation names */
+extern const ngx_str_t  ngx_llmops_error_names[];   /* error_type values */
+extern const ngx_str_t  ngx_llmops_finish_names[];
+
+
+/* The dialect of that name, or NULL. */
+const ngx_llmops_dialect_t *ngx_llmops_dialect_find(ngx_str_t *name);
+
+/*
+ * Which operation a request is, from its method (NGX_HTTP_* value given as
+ * get/post flags) and its URI without arguments, wherever the location is
+ * mounted: the last "/v1/" segment starts the path ("/v1" alone too; a URI
+ * without it is taken whole).  anthropic tells whether a shared path carries
+ * anthropic-version or x-api-key.  Sets env->op, path and dialect; OP_METHOD
+ * mismatches return NGX_DECLINED with the op set (answer 405).
+ */
+ngx_int_t ngx_llmops_operation(ngx_llmops_envelope_t *env, ngx_str_t *uri,
+    unsigned get, unsigned post, unsigned anthropic);
+
+/*
+ * Reads a JSON body that comes in pieces into env.  begin, any number of
+ * feeds, end.  On failure NGX_DECLINED and err says what to answer (its
+ * texts are static).  state is the caller's, used only between begin and end.
+ */
+typedef struct {
+    ngx_llmops_json_scan_t     scan;
+    ngx_llmops_json_member_t   found[NGX_LLMOPS_WANT_MAX];
+} ngx_llmops_envelope_scan_t;
+
+void ngx_llmops_envelope_begin(ngx_llmops_envelope_t *env,
+    ngx_llmops_envelope_scan_t *state);
+ngx_int_t ngx_llmops_envelope_feed(ngx_llmops_envelope_t *env,
+    ngx_llmops_envelope_scan_t *state, const u_char *p, size_t len,
+    ngx_llmops_error_t *err);
+ngx_int_t ngx_llmops_envelope_end(ngx_llmops_envelope_t *env,
+    ngx_llmops_envelope_scan_t *state, ngx_llmops_error_t *err);
+
+/* Tokens of the prompt, estimated from its text: for what is not reported. */
+int64_t ngx_llmops_estimate_input(ngx_llmops_envelope_t *env);
+
+/* Tokens of so many bytes of answer text; at least 1 if there was any. */
+int64_t ngx_llmops_estimate_output(size_t bytes);
+
+/* Fills in what the provider did not report; marks usage as estimated. */
+void ngx_llmops_meter_estimate(ngx_llmops_meter_t *m,
+    ngx_llmops_envelope_t *env);
+
+/* The usual HTTP status of a kind, for a caller of dialect d. */
+ngx_uint_t ngx_llmops_error_status(const ngx_llmops_dialect_t *d,
+    ngx_llmops_err_e kind);
+
+/*
+ * Reads a provider's error answer in any of the shapes that occur (WIRE:
+ * error object, error string, message, detail, arrays, HTML, plain text).
+ * err's strings point into body or into scratch[size]; the message is cut
+ * at 2 KB.  Never fails: what cannot be read becomes a message by status.
+ */
+void ngx_llmops_error_read(ngx_uint_t status, ngx_str_t *body,
+    u_char *scratch, size_t size, ngx_llmops_error_t *err);
+
+/* Whether a raw JSON text is an object whose first member is "error" and not
+   null: an error that came with status 200. */
+ngx_uint_t ngx_llmops_error_body(ngx_str_t *body);
+
+
+#endif /* _NGX_LLMOPS_DIALECT_H_INCLUDED_ */
