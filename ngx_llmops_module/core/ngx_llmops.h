@@ -1,0 +1,301 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_H_INCLUDED_
+#define _NGX_LLMOPS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_llmops_json.h"
+#include "ngx_llmops_sse.h"
+#include "ngx_llmops_out.h"
+#include "ngx_llmops_dialect.h"
+#include "ngx_llmops_xlate.h"
+#include "ngx_llmops_zone.h"
+
+
+/*
+ * The words that all rooms share: what the configuration becomes, and the
+ * one context of a request.  A request goes read -> plan -> call -> account;
+ * each stage writes its own part of the context and reads only the earlier
+ * ones.
+ */
+
+
+#define NGX_LLMOPS_VERSION          "0.1.0"
+
+/* a block of our own: private bit of ngx_command_t.type */
+#define NGX_LLMOPS_ROUTE_CONF       0x00800000
+
+
+typedef struct ngx_llmops_main_conf_s  ngx_llmops_main_conf_t;
+typedef struct ngx_llmops_provider_s   ngx_llmops_provider_t;
+typedef struct ngx_llmops_endpoint_s   ngx_llmops_endpoint_t;
+typedef struct ngx_llmops_route_s      ngx_llmops_route_t;
+typedef struct ngx_llmops_target_s     ngx_llmops_target_t;
+typedef struct ngx_llmops_ctx_s        ngx_llmops_ctx_t;
+
+
+/* where a name stands in the configuration, for errors found later */
+
+typedef struct {
+    ngx_str_t                  file;
+    ngx_uint_t                 line;
+} ngx_llmops_place_t;
+
+
+/* USD per token, times 10^12; -1: not given */
+
+typedef struct {
+    int64_t                    input;
+    int64_t                    output;
+    int64_t                    cache_read;
+    int64_t                    cache_write;
+    int64_t                    cache_write_1h;
+    int64_t                    reasoning;
+    int64_t                    audio_in;
+    int64_t                    audio_out;
+    int64_t                    image_in;
+    int64_t                    image_out;
+    ngx_array_t               *tiers;      /* of ngx_llmops_price_tier_t */
+} ngx_llmops_price_t;
+
+
+/* shared by all workers: one of each target ("provider/model") */
+
+typedef struct {
+    ngx_atomic_t               blocked_until;  /* ms since the epoch: the
+                                                  provider asked to wait */
+    ngx_atomic_t               blocked_status; /* the status that came with it */
+    ngx_atomic_t               failures;   /* in a row */
+    ngx_atomic_t               open_until; /* ms: the breaker is open */
+    ngx_atomic_t               in_flight;
+    ngx_atomic_t               ewma_first_token;  /* us */
+    ngx_atomic_t               remaining_requests;  /* + 1; 0: unknown */
+    ngx_atomic_t               remaining_tokens;
+    ngx_atomic_t               limit_requests;
+    ngx_atomic_t               limit_tokens;
+} ngx_llmops_target_sh_t;
+
+
+/* route{}'s target and fallback lines */
+
+struct ngx_llmops_target_s {
+    ngx_str_t                  name;       /* as written: "openai/gpt-4.1" */
+    ngx_str_t                  model;      /* len 0: the caller's name */
+    ngx_llmops_provider_t     *provider;
+    ngx_llmops_route_t        *route;
+    ngx_llmops_price_t        *price;      /* NULL: unknown, or by request */
+    ngx_uint_t                 weight;
+    ngx_llmops_target_sh_t    *sh;         /* NULL if the zone is full */
+    void                     **series;     /* ops/: by operation, may be NULL */
+    ngx_llmops_place_t         place;
+    unsigned                   fallback:1;
+};
+
+
+/* what may be tried again on another target */
+
+#define NGX_LLMOPS_ON_CONNECT       0x00000001
+#define NGX_LLMOPS_ON_TIMEOUT       0x00000002
+#define NGX_LLMOPS_ON_408           0x00000004
+#define NGX_LLMOPS_ON_409           0x00000008
+#define NGX_LLMOPS_ON_425           0x00000010
+#define NGX_LLMOPS_ON_429           0x00000020
+#define NGX_LLMOPS_ON_5XX           0x00000040
+#define NGX_LLMOPS_ON_AUTH          0x00000080     /* 401, 402, 403 */
+#define NGX_LLMOPS_ON_404           0x00000100
+#define NGX_LLMOPS_ON_FIRST_EVENT   0x00000200
+#define NGX_LLMOPS_ON_INVALID       0x00000400
+#define NGX_LLMOPS_ON_DEFAULT       0x000007ff
+
+#define NGX_LLMOPS_MAX_TARGETS      32     /* targets and fallbacks of a route */
+
+
+typedef enum {
+    NGX_LLMOPS_SELECT_WEIGHT = 0,
+    NGX_LLMOPS_SELECT_COST,
+    NGX_LLMOPS_SELECT_LATENCY,
+    NGX_LLMOPS_SELECT_HEADROOM
+} ngx_llmops_select_e;
+
+
+struct ngx_llmops_route_s {
+    ngx_str_t                  name;
+    ngx_array_t                matches;    /* of ngx_str_t */
+    ngx_array_t                targets;    /* of ngx_llmops_target_t,
+                                              fallbacks after the targets */
+    ngx_uint_t                 ntargets;   /* without fallbacks */
+    ngx_uint_t                 total_weight;
+    ngx_uint_t                 select;
+    ngx_uint_t                 attempts;
+    ngx_uint_t                 retry_on;
+    ngx_msec_t                 retry_timeout;
+    ngx_flag_t                 strict;
+    ngx_llmops_place_t         place;
+};
+
+
+struct ngx_llmops_main_conf_s {
+    ngx_array_t                providers;  /* of ngx_llmops_provider_t * */
+    ngx_array_t                routes;     /* of ngx_llmops_route_t * */
+    ngx_hash_t                 exact;      /* model -> route */
+    ngx_array_t                prefixes;   /* of ngx_llmops_prefix_t,
+                                              longest first */
+    ngx_llmops_route_t        *any;        /* "match *", or NULL */
+    ngx_hash_t                 by_name;    /* route's name -> route */
+    ngx_hash_t                 dropped;    /* request headers that do not
+                                              cross to a provider */
+    ngx_http_upstream_srv_conf_t  *outer;  /* the synthetic balancer */
+    ngx_shm_zone_t            *zone;
+    void                      *global;     /* ops/: shared, not per target */
+    ngx_str_t                  prices_file;
+    ngx_hash_t                 prices;     /* model -> ngx_llmops_price_t */
+    time_t                     started;
+    unsigned                   used:1;     /* some location has llm_pass */
+};
+
+
+typedef struct {
+    ngx_flag_t                 pass;
+    ngx_http_complex_value_t  *route;      /* NULL: by the model's name */
+    ngx_llmops_route_t        *fixed;      /* a constant name, resolved */
+    ngx_llmops_place_t         place;
+    ngx_flag_t                 ignore_client_abort;
+    size_t                     buffer_size;
+    ngx_array_t               *response_headers;
+} ngx_llmops_loc_conf_t;
+
+
+/* one step of a plan */
+
+typedef struct {
+    ngx_llmops_target_t       *target;
+    const ngx_llmops_dialect_t  *dialect;  /* of the provider, for this caller */
+    ngx_llmops_op_e            op;         /* the provider's operation */
+    unsigned                   translate:1;
+} ngx_llmops_step_t;
+
+
+typedef struct {
+    ngx_llmops_route_t        *route;
+    ngx_llmops_step_t         *steps;
+    ngx_uint_t                 nsteps;
+    ngx_msec_t                 wait;       /* nsteps == 0: ms until a target
+                                              may be asked again, or 0 */
+    ngx_uint_t                 wait_status;
+    unsigned                   unsupported:1;  /* no target serves the op */
+} ngx_llmops_plan_t;
+
+
+/* why the present attempt failed */
+
+typedef enum {
+    NGX_LLMOPS_FAIL_NONE = 0,
+    NGX_LLMOPS_FAIL_CONNECT,
+    NGX_LLMOPS_FAIL_FIRST_TOKEN,           /* our timer */
+    NGX_LLMOPS_FAIL_TOTAL,
+    NGX_LLMOPS_FAIL_IDLE,
+    NGX_LLMOPS_FAIL_STATUS,
+    NGX_LLMOPS_FAIL_FIRST_EVENT,
+    NGX_LLMOPS_FAIL_INVALID,
+    NGX_LLMOPS_FAIL_CLOSED
+} ngx_llmops_fail_e;
+
+
+/* an attempt and its answer: call/ alone writes it */
+
+typedef struct {
+    ngx_uint_t                 cur;        /* index into plan.steps */
+    ngx_uint_t                 attempts;   /* that a socket was asked for */
+    ngx_uint_t                 max_attempts;
+
+    /* the provider's own balancer, behind ours */
+    void                      *inner_data;
+    ngx_event_get_peer_pt      inner_get;
+    ngx_event_free_peer_pt     inner_free;
+    ngx_event_notify_peer_pt   inner_notify;
+#if (NGX_SSL || NGX_COMPAT)
+    ngx_event_set_peer_session_pt   inner_set_session;
+    ngx_event_save_peer_session_pt  inner_save_session;
+#endif
+    ngx_uint_t                 inner_tries;
+
+    ngx_event_t                timer;      /* first token, then idle */
+    ngx_event_t                deadline;   /* total */
+    ngx_msec_t                 started;    /* of this attempt */
+
+    ngx_http_status_t          status;
+    ngx_uint_t                 real_status;    /* for $upstream_status */
+    ngx_http_chunked_t         chunked;
+    off_t                      length;     /* body bytes to come, -1: unknown */
+
+    ngx_llmops_fail_e          fail;
+    ngx_llmops_sse_t           sse;
+    ngx_llmops_out_t           held;       /* whole body, or translated bytes */
+    ngx_llmops_out_t           body;       /* translated request body */
+    ngx_llmops_json_scan_t    *scan;       /* of a whole body that passes */
+    ngx_llmops_json_member_t  *found;
+    ngx_llmops_xlate_t        *xlate;
+
+    size_t                     peeked;     /* bytes of u->buffer looked at */
+
+    unsigned                   entered:1;
+    unsigned                   got:1;      /* inner get without its free */
+    unsigned                   counted:1;  /* in target's in_flight */
+    unsigned                   streaming:1;    /* the answer is a stream */
+    unsigned                   is_chunked:1;
+    unsigned                   hold:1;     /* gather the body, then write */
+    unsigned                   committed:1;    /* bytes go to the caller */
+    unsigned                   complete:1; /* the body's framing has ended */
+    unsigned                   broken:1;   /* framing error, reset */
+    unsigned                   finished:1; /* the finalize hook has run */
+    unsigned                   provider_error:1;   /* status >= 400 */
+    unsigned                   partial:1;  /* inside an oversized event */
+    unsigned                   eof_sent:1;
+} ngx_llmops_call_t;
+
+
+struct ngx_llmops_ctx_s {
+    ngx_http_request_t        *request;
+    ngx_int_t                  read_rc;    /* verdict of the read stage */
+    ngx_str_t                  id;         /* x-llm-request-id */
+
+    ngx_llmops_envelope_t      env;        /* read */
+    ngx_str_t                  memory;     /* body in one piece, or NULL */
+    ngx_llmops_plan_t          plan;       /* plan */
+    ngx_llmops_call_t          call;       /* call */
+    ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
+    ngx_llmops_target_t       *target;     /* of the answer, or the last one */
+    ngx_llmops_err_e           error;      /* how it ended */
+    ngx_str_t                  warnings;
+
+    ngx_msec_t                 start;      /* ngx_current_msec at read */
+    ngx_msec_t                 first_token;    /* ms from start; -1: none */
+    int64_t                    cost;       /* 10^-12 USD; -1: unknown */
+
+    unsigned                   accounted:1;
+    unsigned                   own_error:1;    /* the answer is ours */
+    unsigned                   client_gone:1;
+    unsigned                   waiting:1;
+};
+
+
+extern ngx_module_t  ngx_llmops_module;
+
+
+/* ctx of a request, also after an internal redirect; NULL if none. */
+ngx_llmops_ctx_t *ngx_llmops_ctx(ngx_http_request_t *r);
+
+/* Milliseconds since the epoch, from nginx's cached time. */
+#define ngx_llmops_now()                                                      \
+    ((int64_t) ngx_cached_time->sec * 1000 + ngx_cached_time->msec)
+
+
+#endif /* _NGX_LLMOPS_H_INCLUDED_ */

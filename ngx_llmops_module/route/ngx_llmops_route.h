@@ -1,0 +1,62 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_ROUTE_H_INCLUDED_
+#define _NGX_LLMOPS_ROUTE_H_INCLUDED_
+
+
+#include "ngx_llmops.h"
+
+
+/* one "prefix*" of a route's match line */
+
+typedef struct {
+    ngx_str_t                  prefix;
+    ngx_llmops_route_t        *route;
+} ngx_llmops_prefix_t;
+
+
+/*
+ * Completes all routes after the configuration has been read: resolves
+ * providers and prices, builds the tables of model names.  NGX_OK or
+ * NGX_ERROR (logged with file and line).
+ */
+ngx_int_t ngx_llmops_routes_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf);
+
+/* The route that serves a model's name: an exact match, else the longest
+   prefix, else "match *", else NULL.  model may have len 0. */
+ngx_llmops_route_t *ngx_llmops_route_by_model(ngx_llmops_main_conf_t *mcf,
+    ngx_str_t *model);
+
+/* The route of that name, or NULL. */
+ngx_llmops_route_t *ngx_llmops_route_by_name(ngx_llmops_main_conf_t *mcf,
+    ngx_str_t *name);
+
+/*
+ * Makes ctx->plan: the ordered list of targets that will be tried, frozen.
+ * A pure function of route, envelope and the targets' shared state.  Targets
+ * that cannot serve the operation, and those that have asked to be left alone,
+ * are not in it; those whose breaker is open come last.  NGX_OK, or NGX_ERROR
+ * when out of memory.  With no target left plan.nsteps is 0 and the plan says
+ * why.
+ */
+ngx_int_t ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route);
+
+
+/*
+ * What an attempt taught us of a target, for all workers.  _failed: wait is
+ * the provider's hint in ms or 0; status is the HTTP status or 0.  _headers:
+ * rate-limit headers of any answer, one by one.
+ */
+void ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
+    int64_t wait);
+void ngx_llmops_target_ok(ngx_llmops_target_t *t, ngx_msec_t first_token);
+void ngx_llmops_target_header(ngx_llmops_target_t *t, ngx_str_t *name,
+    ngx_str_t *value);
+
+
+#endif /* _NGX_LLMOPS_ROUTE_H_INCLUDED_ */

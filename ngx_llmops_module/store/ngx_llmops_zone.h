@@ -1,0 +1,64 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_ZONE_H_INCLUDED_
+#define _NGX_LLMOPS_ZONE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/*
+ * The shared memory of llm_zone: nodes that are found by kind and name and
+ * are never freed while nginx runs, so that a reload keeps every counter and
+ * a pointer to a node, once found, needs no lock.  Names, not positions in
+ * the configuration, are the identity.
+ */
+
+
+/* a node's kind is part of its identity and fixes its size and layout */
+
+typedef enum {
+    NGX_LLMOPS_NODE_TARGET = 1,            /* ngx_llmops_target_sh_t */
+    NGX_LLMOPS_NODE_SERIES,                /* ngx_llmops_series_sh_t */
+    NGX_LLMOPS_NODE_GLOBAL                 /* ngx_llmops_global_sh_t */
+} ngx_llmops_node_e;
+
+
+/* bumped with every change of a node's layout */
+#define NGX_LLMOPS_ZONE_LAYOUT      1
+#define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
+
+
+/*
+ * Adds the zone while the configuration is read.  Returns NULL (logged) on
+ * failure.  A reload keeps the nodes of a zone of the same name and size; an
+ * incompatible layout is an EMERG.
+ */
+ngx_shm_zone_t *ngx_llmops_zone_add(ngx_conf_t *cf, ngx_str_t *name,
+    size_t size, void *tag);
+
+/*
+ * The node of that kind and name, made (zeroed) if there is none.  NULL when
+ * the zone is full: logged once per minute, and the caller goes on without.
+ * Takes the zone's mutex: for start-up and first use, not for each request.
+ * May be called once the zone is mapped (init_module, workers).
+ */
+void *ngx_llmops_zone_node(ngx_shm_zone_t *zone, ngx_llmops_node_e kind,
+    ngx_str_t *name, size_t size);
+
+/*
+ * Calls visit for every node of a kind, in order of creation, with its name
+ * and its memory; stops at the first result that is not NGX_OK and returns
+ * it.  Nodes are only ever added, at the list's end, so that it runs without
+ * the mutex.
+ */
+ngx_int_t ngx_llmops_zone_each(ngx_shm_zone_t *zone, ngx_llmops_node_e kind,
+    ngx_int_t (*visit)(ngx_str_t *name, void *node, void *data), void *data);
+
+
+#endif /* _NGX_LLMOPS_ZONE_H_INCLUDED_ */
