@@ -485,6 +485,10 @@ ngx_llmops_json_count(ngx_str_t *value, int64_t *n)
     u_char   *p, *last, *start;
     int64_t   v, shift;
 
+    if (value->len == 0) {
+        return NGX_DECLINED;
+    }
+
     v = 0;
     shift = 0;
     p = value->data;

@@ -767,6 +767,9 @@ test_escape(void **state)
 
     (void) state;
 
+    assert_int_equal(ngx_llmops_json_escaped_len(NULL, 0), 0);
+    assert_ptr_equal(ngx_llmops_json_escape(buf, NULL, 0), buf);
+
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         len = strlen(cases[i].text);
         n = ngx_llmops_json_escape(buf, (u_char *) cases[i].text, len) - buf;

@@ -191,6 +191,8 @@ test_complete(void **state)
     (void) state;
 
     start(&r);
+    assert_int_equal(ngx_llmops_multipart_feed(&r.m, NULL, 0), NGX_OK);
+
     multipart_run_feed(&r, (u_char *) PART("model", "m"),
                        sizeof(PART("model", "m")) - 1);
     assert_false(r.m.complete);
