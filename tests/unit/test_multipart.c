@@ -16,6 +16,8 @@
 
 #define HEAD(header)  "--xyz\r\n" header "\r\n\r\nv\r\n--xyz--\r\n"
 
+#define DIGITS  "01234567890123456789012345678901234"
+
 #define END  "--xyz--\r\n"
 
 
@@ -265,12 +267,8 @@ test_boundary(void **state)
         { "multipart/form-data; boundary=\"a\\b'()+_,-./:=?\"",
           "ab'()+_,-./:=?" },
         { "multipart/form-data; boundary=a;", "a" },
-        { "multipart/form-data; boundary="
-          "0123456789012345678901234567890123456789012345678901234567890123456789",
-          "0123456789012345678901234567890123456789012345678901234567890123456789" },
-        { "multipart/form-data; boundary="
-          "01234567890123456789012345678901234567890123456789012345678901234567890",
-          NULL },
+        { "multipart/form-data; boundary=" DIGITS DIGITS, DIGITS DIGITS },
+        { "multipart/form-data; boundary=" DIGITS DIGITS "0", NULL },
         { "", NULL }, { "multipart/form-data", NULL },
         { "multipart/form-data; boundary", NULL },
         { "multipart/form-data; boundary=", NULL },

@@ -19,7 +19,11 @@ UNIT_LIBS ?= -lcmocka -ljansson
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/%, \
+                $(wildcard tests/unit/test_*.c))
+
+# the same tests of JSON with the code for processors without SSE2
+UNIT_PORTABLE := $(OUT)/portable_json
 
 UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
              $(addprefix -I ,$(UNIT_ROOMS)) -I tests/unit
@@ -29,8 +33,8 @@ JSON_SUITE ?= $(OUT)/json_suite.txt
 
 .PHONY: unit
 
-unit: $(UNIT_TESTS) $(JSON_SUITE)
-	@set -e; for t in $(UNIT_TESTS); do \
+unit: $(UNIT_TESTS) $(UNIT_PORTABLE) $(JSON_SUITE)
+	@set -e; for t in $(UNIT_TESTS) $(UNIT_PORTABLE); do \
 	    echo "== $$t"; JSON_SUITE=$(JSON_SUITE) $$t; \
 	done
 
@@ -41,6 +45,11 @@ $(OUT)/%.o: %.c $(UNIT_HDRS)
 $(UNIT_TESTS): $(OUT)/%: tests/unit/%.c $(UNIT_OBJS) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -o $@ $< $(UNIT_OBJS) $(UNIT_LIBS)
+
+$(UNIT_PORTABLE): tests/unit/test_json.c $(UNIT_SRCS) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD) -U__SSE2__ -o $@ $< \
+	    $(wildcard ngx_llmops_module/wire/*.c) $(UNIT_LIBS)
 
 $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	@mkdir -p $(OUT)
