@@ -39,9 +39,10 @@ WARNINGS := -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
 SOURCES := $(sort $(wildcard ngx_llmops_module/*/*.[ch]))
 
 
-.PHONY: all run test unit e2e check bench fuzz docs-check agents asan \
-        second-nginx static-nginx check-trixie image lint deps deps-test \
-        install clean help FORCE
+.PHONY: all run test unit unit-asan e2e check bench fuzz soak docs-check \
+        agents asan second-nginx static-nginx check-trixie image lint deps \
+        deps-test deps-check install clean help FORCE
+
 
 all: $(SO)
 
@@ -81,3 +82,76 @@ $(SO): $(OBJS)/Makefile $(SOURCES)
 install: $(SO)
 	install -D -m 644 $(SO) \
 	    $(DESTDIR)/usr/lib/nginx/modules/ngx_llmops_module.so
+
+
+# -- a gateway to try ---------------------------------------------------------
+
+run: deps
+	@$(MAKE) all
+	@exec docs/examples/quickstart.sh
+
+
+# -- what is needed -----------------------------------------------------------
+
+DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev \
+             ca-certificates curl
+DEPS_TEST := libcmocka-dev python3-venv openssl git
+DEPS_CHECK := clang libclang-rt-14-dev|libclang-rt-19-dev cppcheck valgrind \
+             dpkg-dev
+
+deps:
+	@tests/deps.sh $(DEPS)
+
+deps-test:
+	@tests/deps.sh $(DEPS) $(DEPS_TEST)
+
+deps-check:
+	@tests/deps.sh $(DEPS) $(DEPS_TEST) $(DEPS_CHECK)
+
+
+# -- checks -------------------------------------------------------------------
+
+# unit, unit-asan, fuzz
+-include tests/unit/unit.mk
+-include tests/fuzz/fuzz.mk
+
+# ".../check.sh STEP..." prints what ran and how many passed
+test: deps-test
+	@tests/check.sh unit e2e
+
+CHECKS ?= unit e2e docs lint static second asan fuzz soak bench agents image
+
+check: deps-check
+	@tests/check.sh $(CHECKS)
+
+e2e docs-check second-nginx static-nginx asan agents image soak:
+	@tests/check.sh $(patsubst docs-check,docs,$(patsubst %-nginx,%,$@))
+
+check-trixie:
+	@tests/nginx/trixie.sh
+
+bench: $(SO)
+	@bench/run
+
+lint:
+	@cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c99 \
+	    --enable=warning,portability --suppressions-list=tests/cppcheck.txt \
+	    $(addprefix -I,$(sort $(dir $(SOURCES)))) \
+	    $(filter %.c,$(SOURCES))
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+	@echo "make install       copies the module to nginx's modules"
+	@echo "make deps          apt-get installs what building needs"
+	@echo "make docs-check    documentation against source"
+	@echo "make asan          end to end under sanitizers"
+	@echo "make second-nginx  end to end on nginx 1.26.3"
+	@echo "make static-nginx  the module compiled into nginx"
+	@echo "make fuzz          the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
+	@echo "make soak          mixed load with faults, SOAK_SECONDS=60"
+	@echo "make agents        Claude Code and Codex through the gateway"
+	@echo "make image         the container image"
+	@echo "make check-trixie  end to end on Debian 13, in a chroot"
