@@ -57,6 +57,7 @@ static ngx_int_t ngx_llmops_answer_held_error(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_answer_full(ngx_http_request_t *r);
 static ngx_uint_t ngx_llmops_answer_encoded(ngx_http_upstream_t *u);
+static ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx);
 static int64_t ngx_llmops_answer_body_hint(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -620,7 +621,7 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
     }
 
-    if (step->translate || (ctx->env.stream && call->json)) {
+    if (step->translate || ngx_llmops_answer_replays(ctx)) {
         call->hold = 1;
 
         ngx_llmops_out_free(&call->held);
@@ -636,6 +637,18 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+/* a whole answer to a caller who wants a stream: clients would take it for an
+   empty one */
+
+static ngx_uint_t
+ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx)
+{
+    return ctx->env.stream && ctx->call.json
+           && (ctx->env.op == NGX_LLMOPS_OP_CHAT
+               || ctx->env.op == NGX_LLMOPS_OP_MESSAGES);
 }
 
 

@@ -250,6 +250,8 @@ ngx_llmops_enter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     ctx->target = step->target;
+    ctx->refusal = NULL;            /* of an earlier step's dialect */
+    ctx->error = NGX_LLMOPS_ERR_NONE;
 
     u->conf = &p->uconf;
     u->upstream = p->uscf;

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_error.h"
 
 
 /*

@@ -26,6 +26,7 @@
 
 #define NGX_LLMOPS_PIECE      2048
 #define NGX_LLMOPS_EVENT_MAX  (1024 * 1024)
+#define NGX_LLMOPS_EVENTS_MAX (64 * 1024 * 1024)
 #define NGX_LLMOPS_GRACE      1000         /* ms */
 
 
@@ -102,6 +103,10 @@ ngx_llmops_filter_init(void *data)
 
     if (call->streaming) {
         ngx_llmops_sse_init(&call->sse, NGX_LLMOPS_EVENT_MAX);
+
+        ngx_llmops_out_free(&call->held);
+        ngx_llmops_out_init(&call->held, NGX_LLMOPS_EVENTS_MAX);
+
         ngx_llmops_idle_timer(ctx);
         return NGX_OK;
     }

@@ -243,6 +243,7 @@ ngx_llmops_error_describe(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     if (ctx->refusal) {
         *err = *ctx->refusal;
         r->headers_out.status = err->status;
+        r->err_status = err->status;
         r->keepalive = ctx->keepalive;
 
         return;

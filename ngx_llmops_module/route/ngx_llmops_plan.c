@@ -265,7 +265,7 @@ ngx_llmops_plan_rank(ngx_llmops_target_t *t, ngx_uint_t select)
     if (select == NGX_LLMOPS_SELECT_COST) {
 
         if (t->price == NULL || t->price->input < 0 || t->price->output < 0) {
-            return NGX_MAX_INT64_VALUE;
+            return NGX_MAX_OFF_T_VALUE;
         }
 
         /* typical chats read four times what they write */
