@@ -5,7 +5,6 @@
 
 
 #include <jansson.h>
-#include <math.h>
 
 #include "ngx_llmops_price.h"
 
@@ -56,6 +55,7 @@ static ngx_llmops_price_t *ngx_llmops_prices_tier(ngx_conf_t *cf,
 static void ngx_llmops_prices_complete(ngx_llmops_price_t *price);
 static ngx_uint_t ngx_llmops_prices_line(ngx_llmops_price_map_t *map,
     const char *name);
+static u_char *ngx_llmops_prices_word(u_char *text, const char *word);
 static ngx_int_t ngx_llmops_prices_error(ngx_llmops_price_map_t *map,
     const char *name, const char *why);
 static int ngx_libc_cdecl ngx_llmops_prices_cmp(const void *one,
@@ -444,7 +444,7 @@ ngx_llmops_prices_value(json_t *value, int64_t *field)
         return NGX_ERROR;
     }
 
-    *field = llround(d);
+    *field = (int64_t) (d + 0.5);
 
     return NGX_OK;
 }
@@ -582,10 +582,10 @@ ngx_llmops_prices_line(ngx_llmops_price_map_t *map, const char *name)
     u_char      *p, *found;
     ngx_uint_t   line;
 
-    found = (u_char *) ngx_strstr(map->text.data, map->model);
+    found = ngx_llmops_prices_word(map->text.data, map->model);
 
     if (found && name) {
-        found = (u_char *) ngx_strstr(found, name);
+        found = ngx_llmops_prices_word(found, name);
     }
 
     line = 1;
@@ -595,6 +595,31 @@ ngx_llmops_prices_line(ngx_llmops_price_map_t *map, const char *name)
     }
 
     return line;
+}
+
+
+/* where a word stands in quotes, or NULL */
+
+static u_char *
+ngx_llmops_prices_word(u_char *text, const char *word)
+{
+    size_t   len;
+    u_char  *p;
+
+    len = ngx_strlen(word);
+
+    /* the file starts with "{", so that there is a byte before each word */
+
+    for (p = text + 1;
+         (p = (u_char *) ngx_strstr(p, word)) != NULL;
+         p++)
+    {
+        if (p[-1] == '"' && p[len] == '"') {
+            return p;
+        }
+    }
+
+    return NULL;
 }
 
 

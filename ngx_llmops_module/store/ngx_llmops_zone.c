@@ -8,8 +8,8 @@
 
 
 /*
- * A zone is an append-only set: a list in order of creation, which is the
- * truth, and hash chains over the same nodes, which make finding cheap.  Since
+ * A zone is an append-only set: a list of each kind in order of creation, which
+ * is the truth, and hash chains over all nodes, which make finding cheap.  Since
  * no node is ever removed, moved or renamed, readers need no lock; the slab
  * mutex serializes only those who add.
  *
@@ -44,10 +44,15 @@ struct ngx_llmops_node_s {
 
 
 typedef struct {
-    uint32_t                     magic;
-    uint32_t                     layout;
     ngx_llmops_node_t *volatile  first;
     ngx_llmops_node_t *volatile  last;     /* may lag behind: writers only */
+} ngx_llmops_list_t;
+
+
+typedef struct {
+    uint32_t                     magic;
+    uint32_t                     layout;
+    ngx_llmops_list_t            lists[NGX_LLMOPS_NODE_MAX];
     ngx_llmops_node_t *volatile  buckets[NGX_LLMOPS_ZONE_BUCKETS];
 } ngx_llmops_zone_sh_t;
 
@@ -69,7 +74,7 @@ static ngx_llmops_node_t *ngx_llmops_zone_create(ngx_shm_zone_t *zone,
     ngx_llmops_node_e kind, ngx_str_t *name, uint32_t hash, size_t size);
 static ngx_llmops_node_t *ngx_llmops_zone_mend(ngx_llmops_zone_sh_t *sh,
     ngx_llmops_node_e kind, ngx_str_t *name, uint32_t hash);
-static void ngx_llmops_zone_link(ngx_llmops_zone_sh_t *sh,
+static void ngx_llmops_zone_link(ngx_llmops_list_t *list,
     ngx_llmops_node_t *node);
 static void ngx_llmops_zone_chain(ngx_llmops_zone_sh_t *sh,
     ngx_llmops_node_t *node);
@@ -211,7 +216,7 @@ static ngx_llmops_node_t *
 ngx_llmops_zone_create(ngx_shm_zone_t *zone, ngx_llmops_node_e kind,
     ngx_str_t *name, uint32_t hash, size_t size)
 {
-    ngx_llmops_node_t     *node, *n;
+    ngx_llmops_node_t     *node;
     ngx_llmops_zone_sh_t  *sh;
 
     sh = zone->data;
@@ -244,11 +249,7 @@ ngx_llmops_zone_create(ngx_shm_zone_t *zone, ngx_llmops_node_e kind,
 
     ngx_memcpy(ngx_llmops_node_name(node), name->data, name->len);
 
-    for (n = sh->first; n; n = n->next) {
-        node->ordinal += (n->kind == (uint32_t) kind);
-    }
-
-    ngx_llmops_zone_link(sh, node);
+    ngx_llmops_zone_link(&sh->lists[kind], node);
     ngx_llmops_zone_chain(sh, node);
 
     return node;
@@ -263,7 +264,7 @@ ngx_llmops_zone_mend(ngx_llmops_zone_sh_t *sh, ngx_llmops_node_e kind,
 {
     ngx_llmops_node_t  *node;
 
-    for (node = sh->first; node; node = node->next) {
+    for (node = sh->lists[kind].first; node; node = node->next) {
 
         if (ngx_llmops_node_is(node, kind, name, hash)) {
             ngx_llmops_zone_chain(sh, node);
@@ -276,15 +277,17 @@ ngx_llmops_zone_mend(ngx_llmops_zone_sh_t *sh, ngx_llmops_node_e kind,
 
 
 static void
-ngx_llmops_zone_link(ngx_llmops_zone_sh_t *sh, ngx_llmops_node_t *node)
+ngx_llmops_zone_link(ngx_llmops_list_t *list, ngx_llmops_node_t *node)
 {
     ngx_llmops_node_t  *last;
 
-    last = sh->last ? sh->last : sh->first;
+    last = list->last ? list->last : list->first;
 
     while (last && last->next) {             /* the tail may lag behind */
         last = last->next;
     }
+
+    node->ordinal = last ? last->ordinal + 1 : 0;
 
     ngx_memory_barrier();                    /* the node is complete */
 
@@ -292,10 +295,10 @@ ngx_llmops_zone_link(ngx_llmops_zone_sh_t *sh, ngx_llmops_node_t *node)
         last->next = node;
 
     } else {
-        sh->first = node;
+        list->first = node;
     }
 
-    sh->last = node;
+    list->last = node;
 }
 
 
@@ -367,11 +370,7 @@ ngx_llmops_zone_each(ngx_shm_zone_t *zone, ngx_llmops_node_e kind,
 
     sh = zone->data;
 
-    for (node = sh->first; node; node = node->next) {
-
-        if (node->kind != (uint32_t) kind) {
-            continue;
-        }
+    for (node = sh->lists[kind].first; node; node = node->next) {
 
         name.len = node->len;
         name.data = ngx_llmops_node_name(node);
