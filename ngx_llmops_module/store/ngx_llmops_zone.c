@@ -9,7 +9,7 @@
 
 /*
  * A zone is an append-only set: a list of each kind in order of creation, which
- * is the truth, and hash chains over all nodes, which make finding cheap.  Since
+ * is the truth, and hash chains over all nodes, which make finding cheap.  As
  * no node is ever removed, moved or renamed, readers need no lock; the slab
  * mutex serializes only those who add.
  *
