@@ -41,7 +41,7 @@ SOURCES := $(sort $(wildcard ngx_llmops_module/*/*.[ch]))
 
 .PHONY: all run test unit unit-asan e2e check bench fuzz soak docs-check \
         agents asan second-nginx static-nginx check-trixie image lint deps \
-        deps-test deps-check install clean help FORCE
+        deps-test deps-check list-checks install clean help FORCE
 
 
 all: $(SO)
@@ -123,6 +123,9 @@ CHECKS ?= unit e2e docs lint static second asan fuzz soak bench agents image
 
 check: deps-check
 	@tests/check.sh $(CHECKS)
+
+list-checks:
+	@echo $(CHECKS)
 
 e2e docs-check second-nginx static-nginx asan agents image soak:
 	@tests/check.sh $(patsubst docs-check,docs,$(patsubst %-nginx,%,$@))
