@@ -31,6 +31,8 @@
 #define NGX_LLMOPS_JSON_MAX_DEPTH   128
 #define NGX_LLMOPS_JSON_MAX_WANT    16
 #define NGX_LLMOPS_JSON_MAX_KEY     32     /* of a wanted name, decoded */
+#define NGX_LLMOPS_JSON_RAW_KEY     192    /* its longest spelling */
+#define NGX_LLMOPS_JSON_BUCKETS     32     /* of wanted names, a bit each */
 
 
 /* results of the scanner; all errors are final */
@@ -101,20 +103,34 @@ typedef struct {
     size_t                     data_bytes;   /* those of "data:" URLs */
     ngx_uint_t                 data_urls;
 
-    /* private to the scanner: extend as needed */
-    size_t                     capture_used;
+    /* private to the scanner */
+    const u_char              *piece;        /* offset is that of its start */
+    const u_char              *last;         /* its end */
+    const u_char              *from;         /* what is not kept yet */
+    const char                *literal;      /* the rest of it */
+    size_t                     token;        /* of the string's first byte */
     size_t                     member_start;
     size_t                     comma;
-    size_t                     token;
-    uint32_t                   codepoint;
+    size_t                     value_start;
+    size_t                     capture_used;
+    size_t                     captured;     /* of the current value */
     ngx_uint_t                 state;
     ngx_uint_t                 sub;
     ngx_uint_t                 error;
     ngx_uint_t                 depth;
-    ngx_int_t                  current;      /* index into want or -1 */
+    ngx_uint_t                 object;       /* innermost is no array */
+    ngx_uint_t                 prefix;       /* of "data:" seen */
     ngx_uint_t                 key_len;
-    u_char                     key[NGX_LLMOPS_JSON_MAX_KEY + 8];
-    u_char                     stack[NGX_LLMOPS_JSON_MAX_DEPTH / 8];
+    ngx_int_t                  current;      /* index into want or -1 */
+    ngx_int_t                  first;        /* its cut needs the comma, or -1 */
+    ngx_llmops_json_type_e     type;
+    uint16_t                   bucket[NGX_LLMOPS_JSON_BUCKETS];
+    unsigned                   capturing:1;
+    unsigned                   escaped:1;    /* the key has a backslash */
+    u_char                     low;          /* of the next byte of UTF-8 */
+    u_char                     high;
+    u_char                     stack[NGX_LLMOPS_JSON_MAX_DEPTH];
+    u_char                     key[NGX_LLMOPS_JSON_RAW_KEY];
 } ngx_llmops_json_scan_t;
 
 

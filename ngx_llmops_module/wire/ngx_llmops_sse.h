@@ -39,9 +39,9 @@ typedef struct {
     size_t                     size;
     u_char                    *joined;     /* data of several lines */
     size_t                     joined_size;
-    size_t                     scan;       /* private: where to go on */
     unsigned                   state:4;
     unsigned                   oversize:1;
+    unsigned                   given:1;    /* buf has been given out */
     unsigned                   started:1;  /* the BOM has been dealt with */
 } ngx_llmops_sse_t;
 

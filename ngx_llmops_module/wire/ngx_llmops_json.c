@@ -1,0 +1,524 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_llmops_json.h"
+
+
+/*
+ * The iterator.  It trusts nothing: it never reads past it->last, and a
+ * value whose brackets or quotes do not pair up is an error.  What is between
+ * them is left to whom it concerns.
+ */
+
+
+#define NGX_LLMOPS_JSON_MAX_COUNT  ((int64_t) 1 << 53)
+
+
+static u_char *
+ngx_llmops_json_skip_space(u_char *p, u_char *last)
+{
+    while (p < last
+           && (*p == ' ' || *p == '\t' || *p == LF || *p == CR))
+    {
+        p++;
+    }
+
+    return p;
+}
+
+
+/*
+ * p is behind the opening quote; returns one past the closing quote.  A quote
+ * closes if the backslashes before it are even in number.
+ */
+
+static u_char *
+ngx_llmops_json_skip_string(u_char *p, u_char *last)
+{
+    u_char  *quote, *b;
+
+    for (b = p; (quote = memchr(b, '"', last - b)); b = quote + 1) {
+
+        for (p = quote; p > b && p[-1] == '\\'; p--) { /* void */ }
+
+        if ((quote - p) % 2 == 0) {
+            return quote + 1;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* p is at a bracket; returns one past the one that closes it */
+
+static u_char *
+ngx_llmops_json_skip_nested(u_char *p, u_char *last)
+{
+    u_char      stack[NGX_LLMOPS_JSON_MAX_DEPTH];
+    ngx_uint_t  depth;
+
+    depth = 0;
+
+    while (p && p < last) {
+
+        switch (*p++) {
+
+        case '"':
+            p = ngx_llmops_json_skip_string(p, last);
+            break;
+
+        case '{':
+        case '[':
+            if (depth == NGX_LLMOPS_JSON_MAX_DEPTH) {
+                return NULL;
+            }
+
+            /* in ASCII a closing bracket is the opening one plus 2 */
+            stack[depth++] = p[-1] + 2;
+            break;
+
+        case '}':
+        case ']':
+            if (stack[--depth] != p[-1]) {
+                return NULL;
+            }
+
+            if (depth == 0) {
+                return p;
+            }
+
+            break;
+        }
+    }
+
+    return NULL;
+}
+
+
+static u_char *
+ngx_llmops_json_skip_literal(u_char *p, u_char *last, const char *literal)
+{
+    size_t  len;
+
+    len = ngx_strlen(literal);
+
+    if ((size_t) (last - p) < len || ngx_memcmp(p, literal, len) != 0) {
+        return NULL;
+    }
+
+    return p + len;
+}
+
+
+static u_char *
+ngx_llmops_json_skip_number(u_char *p, u_char *last)
+{
+    u_char  *start;
+
+    for (start = p; p < last; p++) {
+
+        if ((u_char) (*p - '0') >= 10 && *p != '.' && (*p | 0x20) != 'e'
+            && *p != '-' && *p != '+')
+        {
+            break;
+        }
+    }
+
+    return (p == start) ? NULL : p;
+}
+
+
+static u_char *
+ngx_llmops_json_skip_value(u_char *p, u_char *last)
+{
+    if (p == last) {
+        return NULL;
+    }
+
+    switch (*p) {
+
+    case '"':
+        return ngx_llmops_json_skip_string(p + 1, last);
+
+    case '{':
+    case '[':
+        return ngx_llmops_json_skip_nested(p, last);
+
+    case 't':
+        return ngx_llmops_json_skip_literal(p, last, "true");
+
+    case 'f':
+        return ngx_llmops_json_skip_literal(p, last, "false");
+
+    case 'n':
+        return ngx_llmops_json_skip_literal(p, last, "null");
+
+    default:
+        return ngx_llmops_json_skip_number(p, last);
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_json_enter(ngx_llmops_json_iter_t *it, ngx_str_t *value,
+    u_char bracket)
+{
+    u_char  *p;
+
+    if (value->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    it->last = value->data + value->len;
+
+    p = ngx_llmops_json_skip_space(value->data, it->last);
+
+    if (p == it->last || *p != bracket) {
+        return NGX_DECLINED;
+    }
+
+    it->pos = p + 1;
+    it->close = bracket + 2;
+    it->started = 0;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_json_object(ngx_llmops_json_iter_t *it, ngx_str_t *value)
+{
+    return ngx_llmops_json_enter(it, value, '{');
+}
+
+
+ngx_int_t
+ngx_llmops_json_array(ngx_llmops_json_iter_t *it, ngx_str_t *value)
+{
+    return ngx_llmops_json_enter(it, value, '[');
+}
+
+
+/* reads "key": and returns where the value begins, or NULL */
+
+static u_char *
+ngx_llmops_json_next_key(u_char *p, u_char *last, ngx_str_t *key)
+{
+    u_char  *start;
+
+    if (p == last || *p != '"') {
+        return NULL;
+    }
+
+    start = p + 1;
+    p = ngx_llmops_json_skip_string(start, last);
+
+    if (p == NULL) {
+        return NULL;
+    }
+
+    if (key) {
+        key->data = start;
+        key->len = p - 1 - start;
+    }
+
+    p = ngx_llmops_json_skip_space(p, last);
+
+    if (p == last || *p != ':') {
+        return NULL;
+    }
+
+    return ngx_llmops_json_skip_space(p + 1, last);
+}
+
+
+ngx_int_t
+ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    u_char  *p, *last;
+
+    last = it->last;
+    p = ngx_llmops_json_skip_space(it->pos, last);
+
+    if (p == last) {
+        return NGX_ERROR;
+    }
+
+    if (*p == it->close) {
+        /* pos stays, so that a further call ends here as well */
+        it->pos = p;
+        return NGX_DONE;
+    }
+
+    if (it->started) {
+
+        if (*p != ',') {
+            return NGX_ERROR;
+        }
+
+        p = ngx_llmops_json_skip_space(p + 1, last);
+    }
+
+    if (it->close == '}') {
+        p = ngx_llmops_json_next_key(p, last, key);
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    value->data = p;
+    p = ngx_llmops_json_skip_value(p, last);
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value->len = p - value->data;
+    it->pos = p;
+    it->started = 1;
+
+    return NGX_OK;
+}
+
+
+/* the last member of that name */
+
+static ngx_int_t
+ngx_llmops_json_find(ngx_str_t *object, const char *name, size_t len,
+    ngx_str_t *value)
+{
+    ngx_int_t               rc;
+    ngx_str_t               key, v;
+    ngx_uint_t              found;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, object) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    found = 0;
+
+    while ((rc = ngx_llmops_json_next(&it, &key, &v)) == NGX_OK) {
+
+        if (key.len == len && ngx_memcmp(key.data, name, len) == 0) {
+            *value = v;
+            found = 1;
+        }
+    }
+
+    return (rc == NGX_DONE && found) ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_llmops_json_get(ngx_str_t *object, const char *path, ngx_str_t *value)
+{
+    ngx_str_t    v;
+    const char  *dot;
+
+    v = *object;
+
+    for ( ;; ) {
+        dot = strchr(path, '.');
+
+        if (ngx_llmops_json_find(&v, path,
+                                 dot ? (size_t) (dot - path)
+                                     : ngx_strlen(path), &v)
+            != NGX_OK)
+        {
+            return NGX_DECLINED;
+        }
+
+        if (dot == NULL) {
+            break;
+        }
+
+        path = dot + 1;
+    }
+
+    *value = v;
+
+    return NGX_OK;
+}
+
+
+ngx_llmops_json_type_e
+ngx_llmops_json_type(ngx_str_t *value)
+{
+    if (value->len == 0) {
+        return NGX_LLMOPS_JSON_NONE;
+    }
+
+    switch (value->data[0]) {
+
+    case '{':
+        return NGX_LLMOPS_JSON_OBJECT;
+
+    case '[':
+        return NGX_LLMOPS_JSON_ARRAY;
+
+    case '"':
+        return NGX_LLMOPS_JSON_STRING;
+
+    case 't':
+        return NGX_LLMOPS_JSON_TRUE;
+
+    case 'f':
+        return NGX_LLMOPS_JSON_FALSE;
+
+    case 'n':
+        return NGX_LLMOPS_JSON_NULL;
+
+    default:
+        return (value->data[0] == '-' || (u_char) (value->data[0] - '0') < 10)
+               ? NGX_LLMOPS_JSON_NUMBER : NGX_LLMOPS_JSON_NONE;
+    }
+}
+
+
+/* n * 10^shift, if that is an integer in range */
+
+static ngx_int_t
+ngx_llmops_json_scale(int64_t *n, int64_t shift)
+{
+    for ( /* void */ ; *n && shift > 0; shift--) {
+
+        if (*n > NGX_LLMOPS_JSON_MAX_COUNT / 10) {
+            return NGX_DECLINED;
+        }
+
+        *n *= 10;
+    }
+
+    for ( /* void */ ; *n && shift < 0; shift++) {
+
+        if (*n % 10) {
+            return NGX_DECLINED;
+        }
+
+        *n /= 10;
+    }
+
+    return NGX_OK;
+}
+
+
+/* appends the digits at p to *n; returns one past them, NULL on overflow */
+
+static u_char *
+ngx_llmops_json_digits_of(u_char *p, u_char *last, int64_t *n)
+{
+    for ( /* void */ ; p < last && (u_char) (*p - '0') < 10; p++) {
+        *n = *n * 10 + *p - '0';
+
+        if (*n > NGX_LLMOPS_JSON_MAX_COUNT) {
+            return NULL;
+        }
+    }
+
+    return p;
+}
+
+
+/* ".500" and the like: the zeros at the end say nothing */
+
+static u_char *
+ngx_llmops_json_fraction(u_char *p, u_char *last, int64_t *n, int64_t *shift)
+{
+    u_char  *start, *end;
+
+    start = p;
+
+    while (p < last && (u_char) (*p - '0') < 10) {
+        p++;
+    }
+
+    if (p == start) {
+        return NULL;
+    }
+
+    for (end = p; end > start && end[-1] == '0'; end--) { /* void */ }
+
+    *shift = start - end;
+
+    return ngx_llmops_json_digits_of(start, end, n) ? p : NULL;
+}
+
+
+static u_char *
+ngx_llmops_json_exponent(u_char *p, u_char *last, int64_t *shift)
+{
+    u_char   sign, *start;
+    int64_t  e;
+
+    sign = 0;
+    e = 0;
+
+    if (p < last && (*p == '-' || *p == '+')) {
+        sign = *p++;
+    }
+
+    start = p;
+    p = ngx_llmops_json_digits_of(p, last, &e);
+
+    if (p == NULL || p == start) {
+        return NULL;
+    }
+
+    *shift += (sign == '-') ? -e : e;
+
+    return p;
+}
+
+
+ngx_int_t
+ngx_llmops_json_count(ngx_str_t *value, int64_t *n)
+{
+    u_char   *p, *last, *start;
+    int64_t   v, shift;
+
+    v = 0;
+    shift = 0;
+    p = value->data;
+    last = p + value->len;
+
+    if (value->len > 2 && p[0] == '"' && last[-1] == '"') {
+        start = ++p;
+        p = ngx_llmops_json_digits_of(p, --last, &v);
+
+    } else {
+        start = p;
+        p = ngx_llmops_json_digits_of(p, last, &v);
+
+        if (p && p - start > 1 && *start == '0') {
+            return NGX_DECLINED;
+        }
+
+        if (p && p > start && p < last && *p == '.') {
+            p = ngx_llmops_json_fraction(p + 1, last, &v, &shift);
+        }
+
+        if (p && p > start && p < last && (*p | 0x20) == 'e') {
+            p = ngx_llmops_json_exponent(p + 1, last, &shift);
+        }
+    }
+
+    if (p == NULL || p == start || p != last
+        || ngx_llmops_json_scale(&v, shift) != NGX_OK
+        || v > NGX_LLMOPS_JSON_MAX_COUNT)
+    {
+        return NGX_DECLINED;
+    }
+
+    *n = v;
+
+    return NGX_OK;
+}
