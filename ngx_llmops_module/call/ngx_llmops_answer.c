@@ -9,6 +9,7 @@
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_inflate.h"
 
 
 /*
@@ -56,7 +57,10 @@ static ngx_int_t ngx_llmops_answer_held(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_answer_held_error(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_answer_full(ngx_http_request_t *r);
-static ngx_uint_t ngx_llmops_answer_encoded(ngx_http_upstream_t *u);
+static ngx_int_t ngx_llmops_answer_coding(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_answer_coding_is(ngx_str_t *value,
+    const char *name);
 static ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx);
 static int64_t ngx_llmops_answer_body_hint(ngx_http_request_t *r,
@@ -99,11 +103,14 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_sse_free(&call->sse);
     ngx_llmops_out_reset(&call->held);
+    ngx_llmops_inflate_free(call);
 
     call->fail = NGX_LLMOPS_FAIL_NONE;
     call->length = -1;
     call->peeked = 0;
     call->streaming = 0;
+    call->json = 0;
+    call->encoded = 0;
     call->is_chunked = 0;
     call->hold = 0;
     call->complete = 0;
@@ -153,7 +160,8 @@ ngx_llmops_answer_status(ngx_http_request_t *r)
     ngx_memcpy(u->headers_in.status_line.data, status->start, len);
     u->headers_in.status_line.len = len;
 
-    u->headers_in.connection_close = (status->http_version < NGX_HTTP_VERSION_11);
+    u->headers_in.connection_close
+                            = (status->http_version < NGX_HTTP_VERSION_11);
 
     u->process_header = ngx_llmops_answer_header;
 
@@ -295,7 +303,27 @@ ngx_llmops_answer_fail(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
 static ngx_int_t
 ngx_llmops_answer_headers_done(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    ngx_int_t  rc;
+
     ngx_llmops_answer_framing(r, ctx);
+
+    rc = ngx_llmops_answer_coding(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ctx->call.encoded = 1;
+
+        if (ngx_llmops_step(ctx)->translate || ctx->call.streaming) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "provider \"%V\" sent an answer in a content "
+                          "coding that it was not asked for",
+                          &ngx_llmops_step(ctx)->target->provider->name);
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        }
+    }
 
     if (r->upstream->headers_in.status_n >= 300) {
         return ngx_llmops_answer_error(r, ctx);
@@ -349,26 +377,29 @@ ngx_llmops_answer_framing(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                                          (u_char *) "application/json", 16)
                          == 0);
     }
-
-    call->encoded = ngx_llmops_answer_encoded(u);
 }
 
 
-static ngx_uint_t
-ngx_llmops_answer_encoded(ngx_http_upstream_t *u)
+/*
+ * A compressed answer is inflated, and its header then does not say so any
+ * more.  NGX_DECLINED: it is in a coding that we cannot read.
+ */
+
+static ngx_int_t
+ngx_llmops_answer_coding(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
-    part = &u->headers_in.headers.part;
+    part = &r->upstream->headers_in.headers.part;
     h = part->elts;
 
     for (i = 0; /* void */ ; i++) {
 
         if (i >= part->nelts) {
             if (part->next == NULL) {
-                return 0;
+                return NGX_OK;
             }
 
             part = part->next;
@@ -381,11 +412,41 @@ ngx_llmops_answer_encoded(ngx_http_upstream_t *u)
                           sizeof("content-encoding") - 1)
                == 0)
         {
-            return !(h[i].value.len == 8
-                     && ngx_strncasecmp(h[i].value.data,
-                                        (u_char *) "identity", 8) == 0);
+            break;
         }
     }
+
+    if (ngx_llmops_answer_coding_is(&h[i].value, "identity")) {
+        return NGX_OK;
+    }
+
+    if (!ngx_llmops_answer_coding_is(&h[i].value, "gzip")
+        && !ngx_llmops_answer_coding_is(&h[i].value, "deflate"))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_llmops_inflate_start(&ctx->call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a name that is always hidden takes the header out of the copy */
+
+    ngx_str_set(&h[i].key, "X-Accel-Expires");
+    h[i].lowcase_key = (u_char *) "x-accel-expires";
+    h[i].hash = ngx_hash_key(h[i].lowcase_key, h[i].key.len);
+
+    r->upstream->headers_in.content_length_n = -1;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_llmops_answer_coding_is(ngx_str_t *value, const char *name)
+{
+    return value->len == ngx_strlen(name)
+           && ngx_strncasecmp(value->data, (u_char *) name, value->len) == 0;
 }
 
 
@@ -598,16 +659,12 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     call = &ctx->call;
     step = ngx_llmops_step(ctx);
 
-    if (call->encoded && (step->translate || call->streaming)) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "provider \"%V\" sent a compressed answer though it was "
-                      "asked for an uncompressed one",
-                      &step->target->provider->name);
-        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
-    }
-
     if (call->streaming) {
         ngx_llmops_sse_init(&call->sse, u->buffer.end - u->buffer.start);
+
+        if (call->inflate) {
+            return NGX_OK;              /* would have to be inflated twice */
+        }
 
         u->process_header = ngx_llmops_answer_peek_stream;
         return ngx_llmops_answer_peek_stream(r);
@@ -631,7 +688,7 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_hold(r);
     }
 
-    if (call->json && call->length != 0 && !call->encoded) {
+    if (call->json && call->length != 0 && !call->inflate && !call->encoded) {
         u->process_header = ngx_llmops_answer_peek_json;
         return ngx_llmops_answer_peek_json(r);
     }
@@ -858,7 +915,7 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
 
     b = u->buffer;
 
-    while ((rc = ngx_llmops_dechunk(r, call, &b, &p, &last)) == NGX_OK) {
+    while ((rc = ngx_llmops_piece(r, call, &b, &p, &last)) == NGX_OK) {
         if (ngx_llmops_out_write(&call->held, p, last - p) != NGX_OK
             && !call->provider_error)
         {

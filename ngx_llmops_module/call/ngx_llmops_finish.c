@@ -10,6 +10,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_inflate.h"
 
 
 /*
@@ -390,6 +391,7 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_ctx_t *ctx = data;
 
     ngx_llmops_sse_free(&ctx->call.sse);
+    ngx_llmops_inflate_free(&ctx->call);
     ngx_llmops_out_free(&ctx->call.held);
     ngx_llmops_out_free(&ctx->call.body);
 

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_inflate.h"
 
 
 /*
@@ -198,7 +199,7 @@ ngx_llmops_filter(void *data, ssize_t bytes)
         return NGX_OK;                          /* these are in call->held */
     }
 
-    while ((rc = ngx_llmops_dechunk(r, call, &b, &p, &last)) == NGX_OK) {
+    while ((rc = ngx_llmops_piece(r, call, &b, &p, &last)) == NGX_OK) {
         if (ngx_llmops_filter_piece(r, ctx, p, last) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -206,7 +207,7 @@ ngx_llmops_filter(void *data, ssize_t bytes)
 
     if (rc == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "provider \"%V\" sent a broken chunk",
+                      "provider \"%V\" sent a broken body",
                       &ngx_llmops_step(ctx)->target->provider->name);
 
         call->broken = 1;
@@ -298,7 +299,7 @@ ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         (void) ngx_llmops_json_scan(&ctx->call.scan->scan, p, last - p);
     }
 
-    return ngx_llmops_emit_slice(r, p, last - p);
+    return ngx_llmops_filter_raw(r, 0, p, last - p);
 }
 
 
@@ -417,8 +418,12 @@ static ngx_int_t
 ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t copied, u_char *p,
     size_t len)
 {
-    return copied ? ngx_llmops_emit(r, p, len)
-                  : ngx_llmops_emit_slice(r, p, len);
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    return (copied || ctx->call.inflate) ? ngx_llmops_emit(r, p, len)
+                                         : ngx_llmops_emit_slice(r, p, len);
 }
 
 

@@ -40,6 +40,7 @@ typedef struct ngx_llmops_endpoint_s   ngx_llmops_endpoint_t;
 typedef struct ngx_llmops_route_s      ngx_llmops_route_t;
 typedef struct ngx_llmops_target_s     ngx_llmops_target_t;
 typedef struct ngx_llmops_ctx_s        ngx_llmops_ctx_t;
+typedef struct ngx_llmops_inflate_s    ngx_llmops_inflate_t;
 
 
 /* where a name stands in the configuration, for errors found later */
@@ -72,7 +73,7 @@ typedef struct {
 typedef struct {
     ngx_atomic_t               blocked_until;  /* ms since the epoch: the
                                                   provider asked to wait */
-    ngx_atomic_t               blocked_status; /* the status that came with it */
+    ngx_atomic_t               blocked_status; /* that came with it */
     ngx_atomic_t               failures;   /* in a row */
     ngx_atomic_t               open_until; /* ms: the breaker is open */
     ngx_atomic_t               in_flight;
@@ -115,7 +116,7 @@ struct ngx_llmops_target_s {
 #define NGX_LLMOPS_ON_INVALID       0x00000400
 #define NGX_LLMOPS_ON_DEFAULT       0x000007ff
 
-#define NGX_LLMOPS_MAX_TARGETS      32     /* targets and fallbacks of a route */
+#define NGX_LLMOPS_MAX_TARGETS      32     /* of a route, with fallbacks */
 
 
 typedef enum {
@@ -187,7 +188,7 @@ typedef struct {
 
 typedef struct {
     ngx_llmops_target_t       *target;
-    const ngx_llmops_dialect_t  *dialect;  /* of the provider, for this caller */
+    const ngx_llmops_dialect_t  *dialect;  /* the provider's, for him */
     ngx_llmops_op_e            op;         /* the provider's operation */
     unsigned                   translate:1;
 } ngx_llmops_step_t;
@@ -263,6 +264,7 @@ typedef struct {
     ngx_llmops_out_t           body;       /* translated request body */
     ngx_llmops_body_scan_t    *scan;       /* of a whole body that passes */
     ngx_llmops_xlate_t        *xlate;
+    ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
 
     ngx_chain_t              **last;       /* end of u->out_bufs, if any */
 
@@ -273,7 +275,7 @@ typedef struct {
     unsigned                   counted:1;  /* in target's in_flight */
     unsigned                   streaming:1;    /* the answer is a stream */
     unsigned                   json:1;     /* it says it is JSON */
-    unsigned                   encoded:1;  /* it is compressed */
+    unsigned                   encoded:1;  /* compressed, and left so */
     unsigned                   is_chunked:1;
     unsigned                   hold:1;     /* gather the body, then write */
     unsigned                   committed:1;    /* bytes go to the caller */
@@ -320,7 +322,7 @@ struct ngx_llmops_ctx_s {
 extern ngx_module_t  ngx_llmops_module;
 
 
-/* Notes warnings for x-llm-warnings, copied into r->pool.  NGX_OK, NGX_ERROR. */
+/* Notes what x-llm-warnings will say, copied.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_llmops_set_warnings(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_str_t *warnings);
 

@@ -91,7 +91,7 @@ char *ngx_llmops_base_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_llmops_dialect_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);                           /* llm_dialect NAME */
 char *ngx_llmops_api_key_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);                           /* llm_api_key env:|file:|$var|text */
+    void *conf);                           /* llm_api_key env:|file:|$var */
 char *ngx_llmops_timeouts_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);                           /* llm_timeouts name=time ... */
 
