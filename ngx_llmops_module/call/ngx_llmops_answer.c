@@ -295,6 +295,7 @@ static ngx_int_t
 ngx_llmops_answer_fail(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
 {
     ctx->call.fail = fail;
+    ctx->call.real_status = ctx->request->upstream->headers_in.status_n;
 
     return NGX_HTTP_UPSTREAM_INVALID_HEADER;
 }
@@ -553,7 +554,6 @@ ngx_llmops_answer_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     if (bit && ngx_llmops_call_can_next(r, ctx, bit)) {
-        call->real_status = status;
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_STATUS);
     }
 

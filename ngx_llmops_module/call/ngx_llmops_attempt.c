@@ -47,8 +47,6 @@ static ngx_int_t ngx_llmops_inner_get(ngx_peer_connection_t *pc,
     ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_attempt_started(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
-static void ngx_llmops_attempt_status(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_attempt_failed(ngx_peer_connection_t *pc,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_attempt_timedout(ngx_peer_connection_t *pc);
@@ -157,7 +155,7 @@ ngx_llmops_outer_get(ngx_peer_connection_t *pc, void *data)
     r = ctx->request;
     call = &ctx->call;
 
-    ngx_llmops_attempt_status(r, ctx);
+    ngx_llmops_attempt_status(r, ctx, 2);
 
     if (ngx_llmops_call_buffer(r, ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -412,10 +410,9 @@ ngx_llmops_attempt_started(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* nginx has noted 502 for what we found wrong: the log shall have the truth */
-
-static void
-ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+void
+ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t back)
 {
     ngx_uint_t                  n;
     ngx_http_upstream_state_t  *state;
@@ -427,8 +424,8 @@ ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     n = r->upstream_states->nelts;
     state = r->upstream_states->elts;
 
-    if (n > 1) {
-        state[n - 2].status = ctx->call.real_status;
+    if (n >= back) {
+        state[n - back].status = ctx->call.real_status;
     }
 
     ctx->call.real_status = 0;

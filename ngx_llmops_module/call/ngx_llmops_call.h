@@ -74,6 +74,14 @@ ngx_int_t ngx_llmops_outer_init(ngx_http_request_t *r,
 ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t on);
 
+/*
+ * nginx notes 502 for whatever we find wrong with an answer: puts the status
+ * that was really sent into the state that is back from the end (1: the last
+ * one), for $upstream_status.
+ */
+void ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t back);
+
 /* Deletes all timers of the call. */
 void ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx);
 

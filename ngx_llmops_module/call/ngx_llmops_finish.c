@@ -73,6 +73,10 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         ngx_llmops_finish_stream(r, ctx);
     }
 
+    if (!call->committed) {
+        ngx_llmops_attempt_status(r, ctx, 1);
+    }
+
     if (ctx->error == NGX_LLMOPS_ERR_NONE) {
         ctx->error = ngx_llmops_finish_kind(r, ctx, rc);
     }
@@ -91,8 +95,9 @@ ngx_llmops_finish_stream(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     u = r->upstream;
 
-    if (!ctx->call.complete && !ctx->call.broken) {
-
+    if (!ctx->call.is_chunked && ctx->call.length == -1
+        && !ctx->call.broken)
+    {
         /* a stream without framing ends with its connection */
 
         if (ngx_llmops_stream_end(r, ctx) != NGX_OK
