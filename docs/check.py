@@ -100,6 +100,9 @@ def directives_of_source() -> dict[str, set[str]]:
             name = f"llm_route/{name}"
         if places:
             found.setdefault(name, set()).update(places)
+    for name in re.findall(
+            r'NGX_LLMOPS_PROVIDER_(?:COMMAND|SLOT)\("(\w+)"', text):
+        found.setdefault(name, set()).add("upstream")
     return found
 
 
@@ -139,9 +142,11 @@ def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
     text = without_comments(sources("core", "route", "ops"))
     known = {name for name in re.findall(r'"(\w+)="', text)}
+    known |= set(re.findall(
+        r'ngx_string\("(\w+)"\),\s*offsetof\(ngx_llmops_provider_t', text))
     told = set()
     for body in directives_of_docs().values():
-        told |= set(re.findall(r"\b(\w+)=", body))
+        told |= set(re.findall(r"(?<![\w$])(\w+)=", body))
     for name in sorted(known - told):
         check(f"parameter {name}=", "not in directives.md")
     for name in sorted(known & told):
