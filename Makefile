@@ -97,7 +97,7 @@ DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev zlib1g-dev \
              ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git
 DEPS_CHECK := clang libclang-rt-14-dev|libclang-rt-19-dev cppcheck valgrind \
-             dpkg-dev
+             dpkg-dev mmdebstrap buildah podman runc iproute2
 
 deps:
 	@tests/deps.sh $(DEPS)
