@@ -39,7 +39,7 @@ WARNINGS := -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
 SOURCES := $(sort $(wildcard ngx_llmops_module/*/*.[ch]))
 
 
-.PHONY: all run test unit unit-asan e2e check bench fuzz soak docs-check \
+.PHONY: all run test unit e2e check bench fuzz soak docs-check \
         agents asan second-nginx static-nginx check-trixie image lint deps \
         deps-test deps-check list-checks install clean help FORCE
 
@@ -111,9 +111,15 @@ deps-check:
 
 # -- checks -------------------------------------------------------------------
 
-# unit, unit-asan, fuzz
+# what they are built with: the headers of nginx, and what configure found
+NGX_SRC  := $(NGINX_SRC)/src
+NGX_OBJS := build/objs
+
+# the targets unit and fuzz
 -include tests/unit/unit.mk
 -include tests/fuzz/fuzz.mk
+
+unit fuzz: $(OBJS)/Makefile
 
 # ".../check.sh STEP..." prints what ran and how many passed
 test: deps-test
