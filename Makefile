@@ -39,9 +39,9 @@ WARNINGS := -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
 SOURCES := $(sort $(wildcard ngx_llmops_module/*/*.[ch]))
 
 
-.PHONY: all run test unit unit-asan e2e check bench fuzz soak docs-check \
+.PHONY: all run test unit e2e check bench fuzz soak docs-check \
         agents asan second-nginx static-nginx check-trixie image lint deps \
-        deps-test deps-check install clean help FORCE
+        deps-test deps-check list-checks install clean help FORCE
 
 
 all: $(SO)
@@ -93,11 +93,11 @@ run: deps
 
 # -- what is needed -----------------------------------------------------------
 
-DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev \
+DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev zlib1g-dev \
              ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git
 DEPS_CHECK := clang libclang-rt-14-dev|libclang-rt-19-dev cppcheck valgrind \
-             dpkg-dev
+             dpkg-dev mmdebstrap buildah podman runc iproute2
 
 deps:
 	@tests/deps.sh $(DEPS)
@@ -111,9 +111,15 @@ deps-check:
 
 # -- checks -------------------------------------------------------------------
 
-# unit, unit-asan, fuzz
+# what they are built with: the headers of nginx, and what configure found
+NGX_SRC  := $(NGINX_SRC)/src
+NGX_OBJS := build/objs
+
+# the targets unit and fuzz
 -include tests/unit/unit.mk
 -include tests/fuzz/fuzz.mk
+
+$(UNIT_OBJS) $(UNIT_TESTS) unit fuzz: | $(OBJS)/Makefile
 
 # ".../check.sh STEP..." prints what ran and how many passed
 test: deps-test
@@ -123,6 +129,9 @@ CHECKS ?= unit e2e docs lint static second asan fuzz soak bench agents image
 
 check: deps-check
 	@tests/check.sh $(CHECKS)
+
+list-checks:
+	@echo $(CHECKS)
 
 e2e docs-check second-nginx static-nginx asan agents image soak:
 	@tests/check.sh $(patsubst docs-check,docs,$(patsubst %-nginx,%,$@))

@@ -49,5 +49,5 @@ for package in $missing; do
     done
 done
 
-DEBIAN_FRONTEND=noninteractive $sudo apt-get install -qq -y \
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
     --no-install-recommends $names > /dev/null

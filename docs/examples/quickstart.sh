@@ -95,9 +95,7 @@ if [ -n "${ANTHROPIC_API_KEY:-}" ]; then
 fi
 
 if [ -n "${VLLM_URL:-}" ]; then
-    # a resolver of its own does not read /etc/hosts
-    url=$(printf %s "$VLLM_URL" | sed 's,//localhost\([:/]\|$\),//127.0.0.1\1,')
-    provider vllm openai "$url" "${VLLM_API_KEY:+VLLM_API_KEY}" '*'
+    provider vllm openai "$VLLM_URL" "${VLLM_API_KEY:+VLLM_API_KEY}" '*'
 fi
 
 if [ -z "$providers" ]; then
