@@ -1,0 +1,40 @@
+"""Waiting, and ports that stay reserved."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], timeout: float = 5.0, what: str = "",
+             interval: float = 0.005) -> T:
+    """The first true value of condition(); fails after timeout seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {timeout} s in vain: "
+                                 f"{what or condition}")
+        time.sleep(interval)
+
+
+class Reserved:
+    """A TCP port held by a bound socket that does not listen.
+
+    Nobody else is given the port; a server that sets SO_REUSEADDR, as nginx
+    does, may still listen on it; until then a connection is refused.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind((host, port))
+        self.host, self.port = self.sock.getsockname()
+
+    def close(self) -> None:
+        self.sock.close()
