@@ -57,6 +57,8 @@ class Request:
     sni: Optional[str]
     local: tuple[str, int]
     started: float
+    #: the TLS session was one from before
+    resumed: bool = False
     trailers: list[tuple[str, str]] = field(default_factory=list)
     #: when the gateway was seen to close before the script had ended
     closed_at: Optional[float] = None
@@ -144,6 +146,8 @@ class Connection:
             method, target, version, self._headers(lines), b"", raw,
             self.number, self.requests, self.sni, self.local,
             time.monotonic())
+        if isinstance(self.sock, ssl.SSLSocket):
+            request.resumed = bool(self.sock.session_reused)
         if request.header("expect"):
             self.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         if (request.header("transfer-encoding") or "").lower() == "chunked":
