@@ -365,7 +365,7 @@ def hammer(gw, seconds: float, threads: int = 4) -> list[int]:
 @pytest.mark.parametrize("hint", HINTS)
 def test_a_wait_hint_is_honoured_by_all_workers(chain, hint):
     gw, (limited, good) = chain(hinted(HINTS[hint]), GOOD, workers=3,
-                                reuseport=True)
+                                listen="reuseport")
     assert gw.chat().status == 200
     assert len(limited.requests) == 1
     limited(openai_wire.server(Reply(text="again")))

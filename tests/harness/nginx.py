@@ -103,7 +103,7 @@ class Config:
     module: bool = True
     metrics: bool = True             # location = /metrics
     debug: bool = DEBUG
-    reuseport: bool = False          # connections spread over all workers
+    listen: str = ""                 # more for the first listener
 
     def but(self, **changes: Any) -> "Config":
         return Config(**{**self.__dict__, **changes})
@@ -166,8 +166,7 @@ class Gateway:
     def _listeners(self) -> str:
         config = self.config
         new = nginx_version() >= (1, 25, 1)
-        reuseport = " reuseport" if config.reuseport else ""
-        lines = [f"listen 127.0.0.1:{self.port}{reuseport};"]
+        lines = [f"listen 127.0.0.1:{self.port} {config.listen};"]
         if config.tls:
             chain, key = self.authority.files()
             http2 = "" if new else " http2"
