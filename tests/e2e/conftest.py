@@ -6,18 +6,7 @@ from typing import Any, Callable, Sequence
 
 import pytest
 
-from harness import Gateway, Provider
-
-
-def route(*lines: str, name: str = "r", match: str = "*") -> str:
-    """An llm_route{} block."""
-    body = "\n        ".join(lines)
-    return f"""
-    llm_route {name} {{
-        match {match};
-        {body}
-    }}
-"""
+from harness import Gateway, Provider, route
 
 
 @pytest.fixture

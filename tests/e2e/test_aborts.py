@@ -143,7 +143,7 @@ def test_a_half_closed_caller_still_gets_its_answer(serve):
     assert answer.status in (0, 200)
 
 
-# -- at random ------------------------------------------------------------------
+# -- at random ----------------------------------------------------------------
 
 def drip(x):
     """A slow, whole stream of the dialect that was asked for."""

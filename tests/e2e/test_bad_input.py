@@ -105,7 +105,7 @@ def test_a_bad_body(serve, case, caller):
 
 @CALLERS
 def test_an_escaped_spelling_of_model(gateway, provider, caller):
-    """It is refused, or routed by what it says; the provider reads the same."""
+    """Refused, or routed by what it says; the provider reads the same."""
     plain, other = provider(dialect=caller), provider(dialect=caller)
     gw = gateway(http=plain.upstream("plain") + other.upstream("other") + """
         llm_route a { match m; target plain; }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import route
-from harness import Reply, wait_for
+from harness import Reply, elapsed, route, wait_for
 from harness.dns import NXDOMAIN, SERVFAIL, TIMEOUT
 
 
@@ -101,7 +100,6 @@ def test_an_unknown_name_fails_over(named, provider):
 
 
 def test_it_does_not_wait_for_the_dns(named, dns):
-    from harness import elapsed
     gw, up = named(zone=TIMEOUT)
     took, answer = elapsed(gw.chat)
     assert took < 0.5 and answer.status in (502, 503)

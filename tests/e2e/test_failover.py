@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import datetime
 import email.utils
-import json
 import socket
 import threading
 import time
 
 import pytest
 
-from conftest import route
-from harness import (Client, Reply, Reserved, answers, anthropic_wire,
-                     openai_wire, sse, wait_for)
+from harness import (Client, Reply, Reserved, answers, openai_wire, route,
+                     sse, wait_for)
 
 GOOD = Reply(text="from the good one")
 TIMES = "llm_timeouts connect=300ms first_token=300ms idle=300ms total=5s;"
@@ -265,7 +263,7 @@ def test_nothing_is_tried_again_after_the_first_byte(chain):
     assert not good.requests
 
 
-# -- the last provider's error --------------------------------------------------
+# -- the last provider's error ------------------------------------------------
 
 @pytest.mark.parametrize("last", ["openai", "anthropic"])
 @CALLERS
@@ -314,7 +312,7 @@ def test_an_html_error_becomes_json(chain):
     assert answer.json["error"]["type"] == "api_error"
 
 
-# -- wait hints -----------------------------------------------------------------
+# -- wait hints ---------------------------------------------------------------
 
 def in_(seconds: float) -> datetime.datetime:
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -417,7 +415,7 @@ def test_a_hint_outlives_a_reload(chain):
     assert len(limited.requests) == 1 and len(good.requests) == 2
 
 
-# -- answers that come before the question --------------------------------------
+# -- answers that come before the question ------------------------------------
 
 EARLY = (b"HTTP/1.1 503 Service Unavailable\r\nX-Old: stale\r\n"
          b"Content-Type: application/json\r\nContent-Length: 26\r\n\r\n"

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from harness import Reply, answers, openai_wire, sse, wait_for
+from harness import Reply, Reserved, answers, openai_wire, sse, wait_for
 from harness.client import Client
 from harness.dns import SERVFAIL
 from harness.metrics import parse
@@ -135,8 +135,8 @@ def test_what_may_not_be_in_a_log(gateway, provider):
     up = provider()
     gw = gateway(module=False, location=f"""
         proxy_pass http://127.0.0.1:{up.port};
-        error_log logs/more.log info;""", server=f"""
-        location = /leak {{ return 200; access_log logs/leak.log; }}""")
+        error_log logs/more.log info;""", server="""
+        location = /leak { return 200; access_log logs/leak.log; }""")
     gw.chat()
     gw.get(f"/leak?key={up.key}")
     gw.log.open("a").write("2030/01/01 [alert] 1#1: open socket #3 left\n")
@@ -181,7 +181,6 @@ def test_metrics_are_read_by_the_rules():
 
 
 def test_a_refused_port():
-    from harness import Reserved
     port = Reserved()
     with pytest.raises(ConnectionRefusedError):
         Client(port.port)

@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from conftest import route
-from harness import Reply, answers, openai_wire, wait_for
+from harness import Reply, Reserved, answers, openai_wire, route, wait_for
 
 LOOPS = int(os.environ.get("LLMOPS_KEEPALIVE_LOOPS", "100"))
 
@@ -197,7 +196,6 @@ def test_the_native_keepalive_line_works_too(gateway, provider):
 
 
 def test_a_dead_server_of_a_provider(gateway, provider):
-    from harness import Reserved
     dead, up = Reserved(), provider()
     gw = gateway(http=f"""
         upstream up {{ server 127.0.0.1:{dead.port}; server

@@ -7,9 +7,7 @@ import re
 
 import pytest
 
-from conftest import route
-from harness import (Reply, Tool, answers, anthropic_wire, openai_wire,
-                     wait_for)
+from harness import Reply, Tool, answers, openai_wire, route, sse
 from harness.nginx import VARIABLES
 
 COUNTED = Reply(input=1000, output=500, cached=400)
@@ -134,7 +132,6 @@ def test_obfuscation_is_not_output(serve):
     chunks = openai_wire.chat_chunks(Reply(text="abcd"), {"model": "m"})
     for chunk in chunks:
         chunk["obfuscation"] = "z" * 4000
-    from harness import sse
     stream = [sse.encode(c) for c in chunks]
     gw, up = serve(answers.events(stream, finish=answers.close))
     gw.chat(stream=True)

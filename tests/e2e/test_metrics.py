@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import route
-from harness import Reply, answers, openai_wire, wait_for
+from harness import Client, Reply, answers, wait_for
 
 DURATION = "gen_ai_client_operation_duration_seconds"
 TOKENS = "gen_ai_client_token_usage"
@@ -84,7 +83,6 @@ def test_every_sample_has_a_type(serve):
 
 
 def test_openmetrics(serve):
-    from harness.client import Client
     gw, up = serve()
     gw.chat()
     client = Client(gw._ports["metrics"].port)
@@ -164,7 +162,6 @@ def test_odd_names_are_escaped(gateway, provider):
 
 @pytest.mark.parametrize("method,status", [("POST", 405), ("HEAD", 200)])
 def test_methods(serve, method, status):
-    from harness.client import Client
     gw, up = serve()
     client = Client(gw._ports["metrics"].port)
     client.request(method, "/metrics",

@@ -1,4 +1,4 @@
-"""Reloads, the end of workers, and the end of nginx, with streams in flight."""
+"""Reloads, ends of workers and of nginx, with streams in flight."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import route
-from harness import Reply, answers, anthropic_wire, openai_wire, wait_for
+from harness import Reply, answers, openai_wire, route, wait_for
+from harness.nginx import VARIABLES
 
 CALLER = "sk-caller-do-not-pass-on"
 CREDENTIALS = [("Authorization", f"Bearer {CALLER}"), ("x-api-key", CALLER),
@@ -96,7 +96,6 @@ def test_not_in_metrics(serve):
 
 def test_not_in_an_echo(serve):
     """No variable gives it away."""
-    from harness.nginx import VARIABLES
     every = " ".join(f"${name}" for name in VARIABLES)
     gw, up = serve(location=f"""llm_pass;
         add_header X-All "{every}" always;""")

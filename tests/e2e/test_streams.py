@@ -58,7 +58,7 @@ def is_error(event, caller) -> bool:
             and bool(event.json["error"]["type"]))
 
 
-# -- cut at every byte ----------------------------------------------------------
+# -- cut at every byte --------------------------------------------------------
 
 def cut_at_every_byte(gw, up, stream: bytes, caller: str, step: int = 1,
                       **more):
@@ -217,7 +217,7 @@ def test_a_gzipped_stream(serve, caller):
         assert answer.status == 502 and answer.json["error"]
 
 
-# -- usage ----------------------------------------------------------------------
+# -- usage --------------------------------------------------------------------
 
 def test_usage_is_taken_out_again(serve):
     gw, up = serve(Reply(input=11, output=22))
@@ -307,7 +307,7 @@ def test_usage_of_a_cut_stream_is_estimated(serve, dialect, caller, by):
         assert line["status"] in ("200", "499")
 
 
-# -- as they come ---------------------------------------------------------------
+# -- as they come -------------------------------------------------------------
 
 @DIALECTS
 @CALLERS
@@ -354,7 +354,7 @@ def test_http2_streams_go_out_as_they_come(serve):
     assert answer.complete and said(answer.events) == Reply().text
 
 
-# -- cut streams ----------------------------------------------------------------
+# -- cut streams --------------------------------------------------------------
 
 def garbled(x):
     x.send(b"zz\r\nnot a chunk\r\n")
@@ -530,7 +530,7 @@ def test_a_whole_answer_to_one_who_asked_for_a_stream(serve, caller):
     assert said(answer.events, caller) == Reply().text
 
 
-# -- heavy ----------------------------------------------------------------------
+# -- heavy --------------------------------------------------------------------
 
 @pytest.mark.parametrize("caller,dialect", [
     ("openai", "openai"), ("anthropic", "openai"),

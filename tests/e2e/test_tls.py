@@ -7,8 +7,7 @@ import ssl
 import pytest
 import trustme
 
-from conftest import route
-from harness import Reply, answers, openai_wire, wait_for
+from harness import Reply, answers, openai_wire, route, wait_for
 
 
 @pytest.fixture

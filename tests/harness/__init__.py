@@ -1,9 +1,9 @@
-"""What the end-to-end tests are made of; README.md beside it tells how."""
+"""What the end-to-end tests are made of; tests/README.md tells how."""
 
 from . import answers, anthropic_wire, openai_wire, sse
 from .client import Client, Response
 from .h2client import H2Client
-from .nginx import Check, Config, Gateway, elapsed, nginx_version
+from .nginx import Check, Config, Gateway, elapsed, nginx_version, route
 from .provider import Exchange, Provider, Request
 from .reply import Reply, Tool
 from .util import Reserved, unsent, wait_for
@@ -12,5 +12,5 @@ __all__ = [
     "answers", "anthropic_wire", "openai_wire", "sse",
     "Check", "Client", "Config", "Exchange", "Gateway", "H2Client",
     "Provider", "Reply", "Request", "Reserved", "Response", "Tool",
-    "elapsed", "nginx_version", "unsent", "wait_for",
+    "elapsed", "nginx_version", "route", "unsent", "wait_for",
 ]

@@ -17,7 +17,8 @@ def dump(value: Any) -> bytes:
 
 
 def body(data: bytes, status: int = 200, headers: Headers = (JSON,), *,
-         framing: str = "length", split: int = 0, pause: float = 0.0) -> Script:
+         framing: str = "length", split: int = 0,
+         pause: float = 0.0) -> Script:
     """framing: length, chunked, or eof (the end of the connection)."""
     headers = list(headers)
 

@@ -16,7 +16,6 @@ import json as jsonlib
 import os
 import re
 import signal
-import ssl
 import subprocess
 import time
 from dataclasses import dataclass
@@ -59,6 +58,17 @@ HARMLESS = [re.compile(pattern) for pattern in (
     # TLS clients and providers that break off: levels of nginx, not ours
     r"\[crit\].*SSL_(do_handshake|read|write|shutdown)\(\) failed",
 )]
+
+
+def route(*lines: str, name: str = "r", match: str = "*") -> str:
+    """An llm_route{} block."""
+    body = "\n        ".join(lines)
+    return f"""
+    llm_route {name} {{
+        match {match};
+        {body}
+    }}
+"""
 
 
 @functools.cache
@@ -246,8 +256,8 @@ http {{
         self.write()
         with self.stderr.open("ab") as stderr:
             self.process = subprocess.Popen(
-                self._command(self.log), stdin=subprocess.DEVNULL, stdout=stderr,
-                stderr=stderr, env=self._environment(),
+                self._command(self.log), stdin=subprocess.DEVNULL,
+                stdout=stderr, stderr=stderr, env=self._environment(),
                 start_new_session=True)
         self.master = self.process.pid
 
@@ -288,7 +298,7 @@ http {{
             self.process.wait(10)
 
     def reload(self, **changes: Any) -> None:
-        """HUP with a changed configuration; returns when the new one serves."""
+        """HUP with a changed configuration; returns when it serves."""
         self.config = self.config.but(**changes)
         self.write()
         old = set(self.workers())
@@ -521,8 +531,6 @@ http {{
         lines = self.error_log().splitlines()[-60:]
         stderr = self.stderr.read_text() if self.stderr.exists() else ""
         return "\n".join([f"prefix: {self.prefix}", stderr, *lines])
-
-
 
 
 def elapsed(call: Callable[[], Any]) -> tuple[float, Any]:

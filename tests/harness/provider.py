@@ -339,7 +339,7 @@ class Provider:
     # -- for the test --------------------------------------------------------
 
     def __call__(self, *scripts: Script) -> "Provider":
-        """From now on: these scripts one after the other, the last for ever."""
+        """From now on: these scripts in turn, the last one for ever."""
         with self.changed:
             self.scripts = list(scripts)
         return self
