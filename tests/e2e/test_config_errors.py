@@ -132,11 +132,11 @@ BAD = {
 
     # llm_route{}
     "route-empty": (UP + """
-        llm_route r { # here
-        }""", r"target"),
+        llm_route r { } # here
+        """, r"target"),
     "route-no-target": (UP + """
-        llm_route r { # here
-            match *; }""", r"target"),
+        llm_route r { match *; } # here
+        """, r"target"),
     "route-no-name": (UP + """
         llm_route { match *; target up; } # here
         """, r"llm_route"),
@@ -150,17 +150,17 @@ BAD = {
         fallback nowhere; # here
         }""", r"nowhere"),
     "only-fallback": (UP + """
-        llm_route r { match *; # here
-            fallback up; }""", r"target"),
+        llm_route r { match *; fallback up; } # here
+        """, r"target"),
     "weight-value": (UP + """llm_route r { match *;
         target up weight=much; # here
         }""", r"much|weight"),
     "weight-negative": (UP + """llm_route r { match *;
         target up weight=-1; # here
         }""", r"-1|weight"),
-    "weights-of-nothing": (UP + """
-        llm_route r { match *; # here
-            target up/a weight=0; target up/b weight=0; }""", r"weight"),
+    "weights-of-nothing": (UP + """llm_route r { match *;
+        target up/a weight=0; target up/b weight=0; } # here
+        """, r"weight"),
     "target-parameter": (UP + """llm_route r { match *;
         target up wieght=1; # here
         }""", r"wieght"),
@@ -190,12 +190,11 @@ BAD = {
         retry attempts=3; # here
         }""", r"duplicate"),
     "match-twice": (UP + """llm_route a { match gpt; target up; }
-        llm_route b { target up;
-        match gpt; # here
-        }""", r"gpt"),
-    "match-any-twice": (UP + ROUTE + """llm_route b { target up;
-        match *; # here
-        }""", r"\*"),
+        llm_route b { target up; match gpt; } # here
+        """, r"gpt"),
+    "match-any-twice": (UP + ROUTE + """
+        llm_route b { target up; match *; } # here
+        """, r"\*"),
     "match-star-inside": (UP + """llm_route a { target up;
         match gpt-*-mini; # here
         }""", r"gpt-\*-mini"),

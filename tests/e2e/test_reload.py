@@ -41,6 +41,8 @@ def start(gw, count):
 def whole(client):
     answer = client.read()
     assert answer.status == 200 and answer.complete
+    client.close()
+    client.close()
     text = "".join(e.json["choices"][0]["delta"].get("content") or ""
                    for e in answer.events[:-1] if e.json["choices"])
     assert text == Reply().text and answer.events[-1].data == "[DONE]"
