@@ -385,7 +385,7 @@ def test_an_unknown_model(gateway, provider, dialect):
 @BOTH
 def test_times(serve, dialect):
     gw, up = serve(answers.stall, dialect=dialect,
-                   upstream=["llm_timeouts first_token=400ms;"])
+                   upstream=["llm_timeouts first_token=400ms total=1s;"])
     with pytest.raises(anthropic.APITimeoutError):
         gw.anthropic(timeout=0.2).messages.create(**ASK)
     with pytest.raises(anthropic.APIStatusError) as caught:

@@ -286,7 +286,7 @@ def test_a_mistake(gateway, case):
     assert "in " + str(check.conf) in message, f"no place: {message}"
     if "# here" in text:
         line = check.line_of("# here")
-        assert message.endswith(f":{line}"), \
+        assert re.search(rf"nginx\.conf:{line}\b", message), \
             f"not line {line}: {message}"
     assert "test failed" in check.stderr
 
