@@ -34,13 +34,8 @@ def chain(gateway: Callable[..., Gateway],
     def make(*scripts: Any, dialects: Sequence[str] = (),
              upstream: Sequence[str] = (), retry: str = "attempts=9",
              **parts: Any) -> tuple[Gateway, list[Provider]]:
-        ups = []
-        for i, script in enumerate(scripts):
-            if isinstance(script, Provider):
-                ups.append(script)
-            else:
-                ups.append(provider(
-                    script, dialect=dialects[i] if dialects else "openai"))
+        ups = [provider(script, dialect=dialects[i] if dialects else "openai")
+               for i, script in enumerate(scripts)]
         blocks = "".join(up.upstream(f"up{i}", *upstream)
                          for i, up in enumerate(ups))
         lines = ["target up0;"]

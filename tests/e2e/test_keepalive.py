@@ -101,8 +101,8 @@ def test_a_timeout_on_a_reused_connection_is_a_timeout(serve):
         if x.request.number > 1:
             x.stall()
         openai_wire.server()(x)
-    gw, up = serve(script, upstream=["llm_timeouts first_token=300ms total=1s;"],
-                   lines=["retry attempts=1;"])
+    gw, up = serve(script, lines=["retry attempts=1;"], upstream=[
+        "llm_timeouts first_token=300ms total=1s;"])
     many(gw, 1)
     answer = gw.chat()
     assert answer.status == 504 and len(up.requests) == 2
