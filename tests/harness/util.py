@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from typing import Callable, TypeVar
 
 T = TypeVar("T")
 
+#: how much longer things may take: set with sanitizers, on slow machines
+SLOW = float(os.environ.get("LLMOPS_SLOW", "1"))
+
 
 def wait_for(condition: Callable[[], T], timeout: float = 5.0, what: str = "",
              interval: float = 0.005) -> T:
     """The first true value of condition(); fails after timeout seconds."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * SLOW
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {timeout} s in vain: "
+            raise AssertionError(f"waited {timeout * SLOW} s in vain: "
                                  f"{what or condition}")
         time.sleep(interval)
 
