@@ -68,7 +68,27 @@ typedef struct {
 } ngx_llmops_price_t;
 
 
-/* shared by all workers: one of each target ("provider/model") */
+/* how an attempt ended, as a metric's label */
+
+typedef enum {
+    NGX_LLMOPS_OUTCOME_2XX = 0,            /* also 1xx and 3xx */
+    NGX_LLMOPS_OUTCOME_4XX,
+    NGX_LLMOPS_OUTCOME_429,
+    NGX_LLMOPS_OUTCOME_5XX,
+    NGX_LLMOPS_OUTCOME_CONNECT,
+    NGX_LLMOPS_OUTCOME_FIRST_TOKEN,
+    NGX_LLMOPS_OUTCOME_TOTAL,
+    NGX_LLMOPS_OUTCOME_IDLE,
+    NGX_LLMOPS_OUTCOME_FIRST_EVENT,
+    NGX_LLMOPS_OUTCOME_INVALID,
+    NGX_LLMOPS_OUTCOME_CLOSED,
+    NGX_LLMOPS_OUTCOME_MAX
+} ngx_llmops_outcome_e;
+
+
+/* shared by all workers: one of each target ("provider/model"); how many
+   requests it has in flight is counted by each worker for itself, see
+   ngx_llmops_target_in_flight() */
 
 typedef struct {
     ngx_atomic_t               blocked_until;  /* ms since the epoch: the
@@ -76,12 +96,12 @@ typedef struct {
     ngx_atomic_t               blocked_status; /* that came with it */
     ngx_atomic_t               failures;   /* in a row */
     ngx_atomic_t               open_until; /* ms: the breaker is open */
-    ngx_atomic_t               in_flight;
     ngx_atomic_t               ewma_first_token;  /* us */
     ngx_atomic_t               remaining_requests;  /* + 1; 0: unknown */
     ngx_atomic_t               remaining_tokens;
     ngx_atomic_t               limit_requests;
     ngx_atomic_t               limit_tokens;
+    ngx_atomic_t               attempts[NGX_LLMOPS_OUTCOME_MAX];
 } ngx_llmops_target_sh_t;
 
 
@@ -95,6 +115,8 @@ struct ngx_llmops_target_s {
     ngx_llmops_price_t        *price;      /* NULL: unknown, or by request */
     ngx_uint_t                 weight;
     ngx_llmops_target_sh_t    *sh;         /* NULL if the zone is full */
+    ngx_atomic_t              *in_flight;  /* this worker's own count, in the
+                                              zone; NULL without one */
     void                     **series;     /* ops/: by operation, may be NULL */
     ngx_llmops_place_t         place;
     unsigned                   fallback:1;
@@ -165,9 +187,10 @@ struct ngx_llmops_main_conf_s {
     ngx_http_upstream_srv_conf_t  *outer;  /* the synthetic balancer */
     ngx_http_upstream_conf_t  *outer_conf; /* [2]: by ignore_client_abort */
     ngx_shm_zone_t            *zone;
-    void                      *global;     /* ops/: shared, not per target */
+    void                      *global;     /* ops/: of this worker, NULL: no
+                                              counting */
     ngx_str_t                  prices_file;
-    ngx_hash_t                 prices;     /* model -> ngx_llmops_price_t */
+    ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass */
 };
@@ -180,7 +203,7 @@ typedef struct {
     ngx_llmops_place_t         place;
     ngx_flag_t                 ignore_client_abort;
     size_t                     buffer_size;
-    ngx_array_t               *response_headers;
+    ngx_uint_t                 response_headers;   /* ops/: bits */
 } ngx_llmops_loc_conf_t;
 
 
