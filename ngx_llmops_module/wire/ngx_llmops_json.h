@@ -32,6 +32,7 @@
 #define NGX_LLMOPS_JSON_MAX_WANT    16
 #define NGX_LLMOPS_JSON_MAX_KEY     32     /* of a wanted name, decoded */
 #define NGX_LLMOPS_JSON_RAW_KEY     192    /* its longest spelling */
+#define NGX_LLMOPS_JSON_BUCKETS     32     /* of wanted names, a bit each */
 
 
 /* results of the scanner; all errors are final */
@@ -104,6 +105,7 @@ typedef struct {
 
     /* private to the scanner */
     const u_char              *piece;        /* offset is that of its start */
+    const u_char              *last;         /* its end */
     const u_char              *from;         /* what is not kept yet */
     const char                *literal;      /* the rest of it */
     size_t                     token;        /* of the string's first byte */
@@ -122,6 +124,7 @@ typedef struct {
     ngx_int_t                  current;      /* index into want or -1 */
     ngx_int_t                  first;        /* its cut needs the comma, or -1 */
     ngx_llmops_json_type_e     type;
+    uint16_t                   bucket[NGX_LLMOPS_JSON_BUCKETS];
     unsigned                   capturing:1;
     unsigned                   escaped:1;    /* the key has a backslash */
     u_char                     low;          /* of the next byte of UTF-8 */

@@ -8,15 +8,16 @@
 #include <ngx_core.h>
 #include "ngx_llmops_json.h"
 #include "ngx_llmops_json_scan.h"
+#include "ngx_llmops_json_text.h"
 
 
 /*
  * The scanner is a state machine that may be left after any byte.  A state
  * says what the grammar expects next; inside a token (key, string, number,
  * literal) s->sub says where in it the last piece ended.  Each function takes
- * the position in the piece and returns where to go on, or NULL after an
- * error.  A token that lies in one piece is read in one go, and strings,
- * nearly all of a request's bytes, go by 64 bytes at a time.
+ * the position in the piece and returns where to go on, which is the end of
+ * the piece after an error.  A token that lies in one piece is read in one
+ * go, and strings, nearly all of a request's bytes, 64 bytes at a time.
  */
 
 
@@ -78,7 +79,7 @@ ngx_llmops_json_in_string(ngx_llmops_json_scan_t *s, const u_char *p,
 
     p = ngx_llmops_json_text(s, p, last);
 
-    if (p == last || p == NULL) {
+    if (p == last) {
         return p;
     }
 
@@ -102,7 +103,7 @@ ngx_llmops_json_in_key(ngx_llmops_json_scan_t *s, const u_char *p,
 {
     p = ngx_llmops_json_text(s, p, last);
 
-    if (p == last || p == NULL) {
+    if (p == last) {
         return p;
     }
 
@@ -122,7 +123,7 @@ ngx_llmops_json_in_number(ngx_llmops_json_scan_t *s, const u_char *p,
 {
     p = ngx_llmops_json_digits(s, p, last);
 
-    if (p && s->sub == NGX_LLMOPS_JSON_NUMBER_END) {
+    if (s->sub == NGX_LLMOPS_JSON_NUMBER_END) {
         return ngx_llmops_json_value_end(s, p);
     }
 
@@ -208,26 +209,68 @@ ngx_llmops_json_start(ngx_llmops_json_scan_t *s, const u_char *p)
 }
 
 
-static const u_char *
+static ngx_inline const u_char *
 ngx_llmops_json_key(ngx_llmops_json_scan_t *s, const u_char *p,
     const u_char *last)
 {
+    const u_char  *quote;
+
     if (*p != '"') {
-        return ngx_llmops_json_fail(s, p, NGX_LLMOPS_JSON_SYNTAX);
+        return (*p == '}' && s->state == NGX_LLMOPS_JSON_FIRST_KEY)
+               ? ngx_llmops_json_close(s, p)
+               : ngx_llmops_json_fail(s, p, NGX_LLMOPS_JSON_SYNTAX);
     }
 
     if (s->depth == 1) {
         s->member_start = ngx_llmops_json_at(s, p);
         s->members++;
-        s->from = p + 1;
-        s->key_len = 0;
-        s->escaped = 0;
+    }
+
+    p++;
+    quote = ngx_llmops_json_near_quote(p, last);
+
+    if (quote) {
+        s->state = NGX_LLMOPS_JSON_COLON;
+
+        if (s->depth == 1) {
+            ngx_llmops_json_match(s, p, quote - p);
+        }
+
+        return quote + 1;
     }
 
     s->state = NGX_LLMOPS_JSON_IN_KEY;
     s->sub = 0;
+    s->key_len = 0;
+    s->escaped = 0;
+    s->from = (s->depth == 1) ? p : s->from;
 
-    return ngx_llmops_json_in_key(s, p + 1, last);
+    return ngx_llmops_json_in_key(s, p, last);
+}
+
+
+static ngx_inline const u_char *
+ngx_llmops_json_string_start(ngx_llmops_json_scan_t *s, const u_char *p,
+    const u_char *last)
+{
+    const u_char  *quote;
+
+    ngx_llmops_json_note(s, p, NGX_LLMOPS_JSON_STRING);
+
+    p++;
+    quote = ngx_llmops_json_near_quote(p, last);
+
+    if (quote && *p != 'd') {
+        s->text_bytes += quote - p;
+        return ngx_llmops_json_value_end(s, quote + 1);
+    }
+
+    s->state = NGX_LLMOPS_JSON_IN_STRING;
+    s->sub = 0;
+    s->prefix = (p < last && *p != 'd') ? NGX_LLMOPS_JSON_NO_PREFIX : 0;
+    s->token = ngx_llmops_json_at(s, p);
+
+    return ngx_llmops_json_in_string(s, p, last);
 }
 
 
@@ -251,12 +294,7 @@ ngx_llmops_json_value(ngx_llmops_json_scan_t *s, const u_char *p,
     switch (*p) {
 
     case '"':
-        ngx_llmops_json_note(s, p, NGX_LLMOPS_JSON_STRING);
-        s->state = NGX_LLMOPS_JSON_IN_STRING;
-        s->sub = 0;
-        s->prefix = 0;
-        s->token = ngx_llmops_json_at(s, p + 1);
-        return ngx_llmops_json_in_string(s, p + 1, last);
+        return ngx_llmops_json_string_start(s, p, last);
 
     case '{':
         ngx_llmops_json_note(s, p, NGX_LLMOPS_JSON_OBJECT);
@@ -282,6 +320,10 @@ ngx_llmops_json_value(ngx_llmops_json_scan_t *s, const u_char *p,
             s->state = NGX_LLMOPS_JSON_IN_NUMBER;
             s->sub = 0;
             return ngx_llmops_json_in_number(s, p, last);
+        }
+
+        if (*p == ']' && s->state == NGX_LLMOPS_JSON_FIRST_VALUE) {
+            return ngx_llmops_json_close(s, p);
         }
 
         return ngx_llmops_json_fail(s, p, NGX_LLMOPS_JSON_SYNTAX);
@@ -311,7 +353,18 @@ ngx_llmops_json_after(ngx_llmops_json_scan_t *s, const u_char *p)
 }
 
 
-/* between tokens, at a byte that is no white space */
+static ngx_inline const u_char *
+ngx_llmops_json_pass_space(const u_char *p, const u_char *last)
+{
+    while (p < last && ngx_llmops_json_is_space(*p)) {
+        p++;
+    }
+
+    return p;
+}
+
+
+/* at a byte that is no white space, between tokens; at most one member */
 
 static ngx_inline const u_char *
 ngx_llmops_json_token(ngx_llmops_json_scan_t *s, const u_char *p,
@@ -320,14 +373,15 @@ ngx_llmops_json_token(ngx_llmops_json_scan_t *s, const u_char *p,
     switch (s->state) {
 
     case NGX_LLMOPS_JSON_FIRST_KEY:
-        if (*p == '}') {
-            return ngx_llmops_json_close(s, p);
+    case NGX_LLMOPS_JSON_KEY:
+        p = ngx_llmops_json_key(s, p, last);
+        p = ngx_llmops_json_pass_space(p, last);
+
+        if (p == last || s->state != NGX_LLMOPS_JSON_COLON) {
+            return p;
         }
 
         /* fall through */
-
-    case NGX_LLMOPS_JSON_KEY:
-        return ngx_llmops_json_key(s, p, last);
 
     case NGX_LLMOPS_JSON_COLON:
         if (*p != ':') {
@@ -335,17 +389,24 @@ ngx_llmops_json_token(ngx_llmops_json_scan_t *s, const u_char *p,
         }
 
         s->state = NGX_LLMOPS_JSON_VALUE;
-        return p + 1;
+        p = ngx_llmops_json_pass_space(p + 1, last);
 
-    case NGX_LLMOPS_JSON_FIRST_VALUE:
-        if (*p == ']') {
-            return ngx_llmops_json_close(s, p);
+        if (p == last) {
+            return p;
         }
 
         /* fall through */
 
+    case NGX_LLMOPS_JSON_FIRST_VALUE:
     case NGX_LLMOPS_JSON_VALUE:
-        return ngx_llmops_json_value(s, p, last);
+        p = ngx_llmops_json_value(s, p, last);
+        p = ngx_llmops_json_pass_space(p, last);
+
+        if (p == last || s->state != NGX_LLMOPS_JSON_AFTER) {
+            return p;
+        }
+
+        /* fall through */
 
     case NGX_LLMOPS_JSON_AFTER:
         return ngx_llmops_json_after(s, p);
@@ -402,6 +463,8 @@ ngx_llmops_json_scan_init(ngx_llmops_json_scan_t *s,
     s->capture_size = capture_size;
     s->current = -1;
     s->first = -1;
+
+    ngx_llmops_json_names(s);
 }
 
 
@@ -416,6 +479,7 @@ ngx_llmops_json_scan(ngx_llmops_json_scan_t *s, const u_char *p, size_t len)
 
     last = p + len;
     s->piece = p;
+    s->last = last;
 
     if (s->from) {
         s->from = p;
@@ -423,17 +487,17 @@ ngx_llmops_json_scan(ngx_llmops_json_scan_t *s, const u_char *p, size_t len)
 
     p = ngx_llmops_json_resume(s, p, last);
 
-    while (p && p < last) {
+    for ( ;; ) {
+        p = ngx_llmops_json_pass_space(p, last);
 
-        if (ngx_llmops_json_is_space(*p)) {
-            p++;
-            continue;
+        if (p == last) {
+            break;
         }
 
         p = ngx_llmops_json_token(s, p, last);
     }
 
-    if (p == NULL) {
+    if (s->error) {
         return s->error;
     }
 

@@ -57,6 +57,8 @@ typedef enum {
     ((c) <= ' ' && ((c) == ' ' || (c) == LF || (c) == CR || (c) == '\t'))
 
 
+/* An error ends the piece, so that only _scan() has to look for one. */
+
 static ngx_inline const u_char *
 ngx_llmops_json_fail(ngx_llmops_json_scan_t *s, const u_char *p,
     ngx_uint_t error)
@@ -64,16 +66,20 @@ ngx_llmops_json_fail(ngx_llmops_json_scan_t *s, const u_char *p,
     s->offset = ngx_llmops_json_at(s, p);
     s->error = error;
 
-    return NULL;
+    return s->last;
 }
 
 
 /*
- * Members of the outermost object.  _key_end() decides whether the member is
- * wanted and sets s->current; _value_start() and _member() note its place.
+ * Members of the outermost object.  _names() prepares for _match(), which
+ * sets s->current if the decoded key is wanted; _key_end() is for keys that
+ * need work before it.  _value_start() and _member() note its place.
  * _keep() and _capture() take the bytes from s->from up to p, which is the
  * end of the key or value, or of the piece.
  */
+void ngx_llmops_json_names(ngx_llmops_json_scan_t *s);
+void ngx_llmops_json_match(ngx_llmops_json_scan_t *s, const u_char *key,
+    size_t len);
 void ngx_llmops_json_key_end(ngx_llmops_json_scan_t *s, const u_char *p);
 void ngx_llmops_json_value_start(ngx_llmops_json_scan_t *s, const u_char *p,
     ngx_llmops_json_type_e type);
@@ -83,8 +89,8 @@ void ngx_llmops_json_capture(ngx_llmops_json_scan_t *s, const u_char *p);
 
 
 /*
- * Tokens.  Each starts or goes on at p and returns where it has stopped:
- * last, if the token may go on in the next piece, or NULL after an error.
+ * Tokens.  Each starts or goes on at p and returns where it has stopped, or
+ * last, if the token may go on in the next piece.
  */
 
 /* s->sub is 0 at the start; stops at the closing quote */

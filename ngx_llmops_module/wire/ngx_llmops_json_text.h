@@ -139,6 +139,29 @@ ngx_llmops_json_plain(const u_char *p, const u_char *last)
     return ngx_llmops_json_plain_tail(p, last);
 }
 
+
+/* the closing quote of a short string, NULL if it takes a longer look */
+
+static ngx_inline const u_char *
+ngx_llmops_json_near_quote(const u_char *p, const u_char *last)
+{
+    uint32_t  mask;
+
+    if (last - p < 16) {
+        return NULL;
+    }
+
+    mask = _mm_movemask_epi8(ngx_llmops_json_special(p));
+
+    if (mask == 0) {
+        return NULL;
+    }
+
+    p += __builtin_ctz(mask);
+
+    return (*p == '"') ? p : NULL;
+}
+
 #else
 
 #define NGX_LLMOPS_EACH(c)  ((uint64_t) (c) * 0x0101010101010101ULL)
@@ -168,6 +191,18 @@ ngx_llmops_json_plain(const u_char *p, const u_char *last)
     }
 
     return ngx_llmops_json_plain_tail(p, last);
+}
+
+
+static ngx_inline const u_char *
+ngx_llmops_json_near_quote(const u_char *p, const u_char *last)
+{
+    const u_char  *end;
+
+    end = (last - p < 16) ? last : p + 16;
+    p = ngx_llmops_json_plain_tail(p, end);
+
+    return (p < end && *p == '"') ? p : NULL;
 }
 
 #endif

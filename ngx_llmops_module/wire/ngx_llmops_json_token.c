@@ -22,6 +22,27 @@
 #define NGX_LLMOPS_JSON_MORE     5         /* + bytes that are missing */
 
 
+static ngx_inline ngx_uint_t
+ngx_llmops_json_is_escape(u_char c)
+{
+    switch (c) {
+
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
 /* one byte inside an escape or a UTF-8 sequence */
 
 static const u_char *
@@ -48,20 +69,13 @@ ngx_llmops_json_pending(ngx_llmops_json_scan_t *s, const u_char *p)
     }
 
     if (s->sub == NGX_LLMOPS_JSON_ESCAPE) {
-        switch (c) {
 
-        case '"':
-        case '\\':
-        case '/':
-        case 'b':
-        case 'f':
-        case 'n':
-        case 'r':
-        case 't':
+        if (ngx_llmops_json_is_escape(c)) {
             s->sub = NGX_LLMOPS_JSON_TEXT;
             return p + 1;
+        }
 
-        case 'u':
+        if (c == 'u') {
             s->sub = NGX_LLMOPS_JSON_HEX;
             return p + 1;
         }
@@ -81,32 +95,41 @@ ngx_llmops_json_pending(ngx_llmops_json_scan_t *s, const u_char *p)
 }
 
 
-/* passes over text that is mostly not ASCII */
+#define ngx_llmops_utf8_is_more(c)  ((signed char) (c) < (signed char) 0xc0)
+
+
+/*
+ * Passes over text that is mostly not ASCII, two or three bytes a character,
+ * and stops at whatever is not as usual.
+ */
 
 static const u_char *
 ngx_llmops_json_foreign(const u_char *p, const u_char *last)
 {
-    size_t  n;
+    size_t         n;
+    const u_char  *end;
 
-    while (p < last) {
+    /* no sequence is longer than four bytes */
 
-        if (*p < 0x80) {
+    for (end = last - 4; p <= end; p += n) {
 
-            if (last - p < 2 || p[1] < 0x80 || !ngx_llmops_json_is_plain(*p)) {
-                break;
-            }
+        if (*p >= 0xe1 && *p <= 0xec) {
+            n = (ngx_llmops_utf8_is_more(p[1])
+                 && ngx_llmops_utf8_is_more(p[2])) ? 3 : 0;
 
-            p++;
-            continue;
+        } else if (*p >= 0xc2 && *p <= 0xdf) {
+            n = ngx_llmops_utf8_is_more(p[1]) ? 2 : 0;
+
+        } else if (*p >= 0x80) {
+            n = ngx_llmops_utf8_len(p, last);
+
+        } else {
+            n = (p[1] >= 0x80 && ngx_llmops_json_is_plain(*p));
         }
-
-        n = ngx_llmops_utf8_len(p, last);
 
         if (n == 0) {
             break;
         }
-
-        p += n;
     }
 
     return p;
@@ -124,6 +147,11 @@ ngx_llmops_json_special_byte(ngx_llmops_json_scan_t *s, const u_char *p,
 
     if (*p == '\\') {
         s->escaped = 1;
+
+        if (last - p > 1 && ngx_llmops_json_is_escape(p[1])) {
+            return p + 2;
+        }
+
         s->sub = NGX_LLMOPS_JSON_ESCAPE;
         return p + 1;
     }
@@ -132,10 +160,12 @@ ngx_llmops_json_special_byte(ngx_llmops_json_scan_t *s, const u_char *p,
         return ngx_llmops_json_fail(s, p, NGX_LLMOPS_JSON_SYNTAX);
     }
 
-    next = ngx_llmops_json_foreign(p, last);
+    if (last - p >= 4) {
+        next = ngx_llmops_json_foreign(p, last);
 
-    if (next != p) {
-        return next;
+        if (next != p) {
+            return next;
+        }
     }
 
     lead = ngx_llmops_utf8_lead(*p);
@@ -170,10 +200,17 @@ ngx_llmops_json_text(ngx_llmops_json_scan_t *s, const u_char *p,
 
             p = ngx_llmops_json_special_byte(s, p, last);
         }
+    }
 
-        if (p == NULL) {
-            return NULL;
-        }
+    return p;
+}
+
+
+static ngx_inline const u_char *
+ngx_llmops_json_pass_digits(const u_char *p, const u_char *last)
+{
+    while (p < last && ngx_llmops_json_is_digit(*p)) {
+        p++;
     }
 
     return p;
@@ -222,11 +259,51 @@ ngx_llmops_json_number_next(ngx_uint_t was, u_char c)
 }
 
 
+/* one past a number that is whole and has no exponent, else NULL */
+
+static const u_char *
+ngx_llmops_json_near_number(const u_char *p, const u_char *last)
+{
+    const u_char  *point;
+
+    if (*p == '-') {
+        p++;
+    }
+
+    if (p == last || !ngx_llmops_json_is_digit(*p)) {
+        return NULL;
+    }
+
+    p = (*p == '0') ? p + 1 : ngx_llmops_json_pass_digits(p, last);
+
+    if (p < last && *p == '.') {
+        point = p++;
+        p = ngx_llmops_json_pass_digits(p, last);
+
+        if (p == point + 1) {
+            return NULL;
+        }
+    }
+
+    return (p < last && (*p | 0x20) != 'e') ? p : NULL;
+}
+
+
 const u_char *
 ngx_llmops_json_digits(ngx_llmops_json_scan_t *s, const u_char *p,
     const u_char *last)
 {
-    ngx_uint_t  next;
+    ngx_uint_t     next;
+    const u_char  *end;
+
+    if (s->sub == NGX_LLMOPS_JSON_NUMBER_START) {
+        end = ngx_llmops_json_near_number(p, last);
+
+        if (end) {
+            s->sub = NGX_LLMOPS_JSON_NUMBER_END;
+            return end;
+        }
+    }
 
     while (p < last) {
 
@@ -236,10 +313,10 @@ ngx_llmops_json_digits(ngx_llmops_json_scan_t *s, const u_char *p,
         case NGX_LLMOPS_JSON_FRAC:
         case NGX_LLMOPS_JSON_EXP_INT:
 
-            while (ngx_llmops_json_is_digit(*p)) {
-                if (++p == last) {
-                    return p;
-                }
+            p = ngx_llmops_json_pass_digits(p, last);
+
+            if (p == last) {
+                return p;
             }
         }
 

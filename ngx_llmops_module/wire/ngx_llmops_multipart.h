@@ -37,13 +37,13 @@ typedef struct {
     ngx_llmops_multipart_field_t   model;
     ngx_llmops_multipart_field_t   stream;
     unsigned                   complete:1; /* the closing boundary was seen */
+    unsigned                   fresh:1;    /* private: directly behind a header */
 
     /* private */
-    size_t                     offset;
+    size_t                     offset;     /* of the piece */
     ngx_uint_t                 state;
-    size_t                     match;
-    size_t                     value_start;
-    ngx_llmops_multipart_field_t  *field;
+    size_t                     match;      /* bytes of the delimiter */
+    ngx_llmops_multipart_field_t  *field;  /* of the part, or NULL */
     size_t                     header_len;
     size_t                     delimiter_len;
     u_char                     delimiter[NGX_LLMOPS_MULTIPART_BOUNDARY + 4];

