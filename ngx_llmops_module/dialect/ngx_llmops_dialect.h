@@ -58,7 +58,7 @@ typedef enum {
     NGX_LLMOPS_ERR_CONTEXT_LENGTH,         /* 400 */
     NGX_LLMOPS_ERR_CONTENT_POLICY,         /* 400 */
     NGX_LLMOPS_ERR_AUTH,                   /* 401: the caller's key */
-    NGX_LLMOPS_ERR_BILLING,                /* 402 */
+    NGX_LLMOPS_ERR_BILLING,                /* 402 (OpenAI: 429) */
     NGX_LLMOPS_ERR_PERMISSION,             /* 403 */
     NGX_LLMOPS_ERR_NOT_FOUND,              /* 404 */
     NGX_LLMOPS_ERR_METHOD,                 /* 405 */
@@ -66,7 +66,7 @@ typedef enum {
     NGX_LLMOPS_ERR_MEDIA_TYPE,             /* 415 */
     NGX_LLMOPS_ERR_RATE_LIMIT,             /* 429 */
     NGX_LLMOPS_ERR_UPSTREAM_AUTH,          /* 502: the gateway's own key */
-    NGX_LLMOPS_ERR_UPSTREAM,               /* 502: broken answer, no connection */
+    NGX_LLMOPS_ERR_UPSTREAM,               /* 502: broken answer, or none */
     NGX_LLMOPS_ERR_OVERLOADED,             /* 503 (529 to Anthropic callers) */
     NGX_LLMOPS_ERR_TIMEOUT,                /* 504 */
     NGX_LLMOPS_ERR_INTERNAL,               /* 500 */
@@ -130,8 +130,8 @@ typedef struct {
     size_t                     output_bytes;   /* text, reasoning, arguments */
     ngx_uint_t                 events;         /* with data */
     ngx_llmops_finish_e        finish;
-    int64_t                    anthropic_input;    /* exclusive, see WIRE:
-                                                  input_tokens as reported */
+    int64_t                    anthropic_input;    /* input_tokens as they
+                                                      come: without cache */
     unsigned                   started:1;      /* an event of the answer */
     unsigned                   content:1;      /* a token has been seen */
     unsigned                   terminal:1;     /* the dialect's own end */
@@ -214,6 +214,7 @@ struct ngx_llmops_envelope_s {
     unsigned                   stream:1;
     unsigned                   include_usage:1;  /* the caller asked for it */
     unsigned                   has_options:1;
+    unsigned                   empty:1;    /* the object has no members */
     u_char                     model_buf[NGX_LLMOPS_MODEL_MAX];
     u_char                     capture[NGX_LLMOPS_CAPTURE];
 };
@@ -285,7 +286,8 @@ extern const ngx_llmops_dialect_t  ngx_llmops_mock;
 /* a NULL-terminated list, in the order of the documentation */
 extern const ngx_llmops_dialect_t *const  ngx_llmops_dialects[];
 
-extern const ngx_str_t  ngx_llmops_op_names[];      /* OTel operation names */
+/* OTel operation names: several operations share one */
+extern const ngx_str_t  ngx_llmops_op_names[];
 extern const ngx_str_t  ngx_llmops_error_names[];   /* error_type values */
 extern const ngx_str_t  ngx_llmops_finish_names[];
 
@@ -307,7 +309,8 @@ ngx_int_t ngx_llmops_operation(ngx_llmops_envelope_t *env, ngx_str_t *uri,
 /*
  * Reads a JSON body that comes in pieces into env.  begin, any number of
  * feeds, end.  On failure NGX_DECLINED and err says what to answer (its
- * texts are static).  state is the caller's, used only between begin and end.
+ * texts are static, or lie in env).  state is the caller's, used only between
+ * begin and end.
  */
 typedef struct {
     ngx_llmops_json_scan_t     scan;
@@ -337,8 +340,8 @@ ngx_uint_t ngx_llmops_error_status(const ngx_llmops_dialect_t *d,
     ngx_llmops_err_e kind);
 
 /*
- * Reads a provider's error answer in any of the shapes that occur (WIRE:
- * error object, error string, message, detail, arrays, HTML, plain text).
+ * Reads a provider's error answer in any of the shapes that occur:
+ * error object, error string, message, detail, arrays, HTML, plain text.
  * err's strings point into body or into scratch[size]; the message is cut
  * at 2 KB.  Never fails: what cannot be read becomes a message by status.
  */

@@ -1,0 +1,291 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_CURSOR_H_INCLUDED_
+#define _NGX_LLMOPS_CURSOR_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+
+/*
+ * Reads an event in one pass.  The iterator of wire/ skips a value before it
+ * hands it out, so that each level of nesting is read once more; here the
+ * caller enters a value instead of skipping it.  Every event of every stream
+ * takes this way, hence inline functions and no check of what does not matter:
+ * brackets are counted, literals and commas are taken as they come.  Bytes
+ * that are JSON are read right, others do no harm.
+ *
+ * Private to this directory.
+ */
+
+
+typedef struct {
+    u_char                    *pos;
+    u_char                    *last;
+    u_char                    *member;     /* the last key's opening quote */
+    u_char                    *comma;      /* before it, or NULL */
+} ngx_llmops_cursor_t;
+
+
+#define ngx_llmops_is(s, lit)                                                 \
+    ((s)->len == sizeof(lit) - 1                                              \
+     && ngx_memcmp((s)->data, lit, sizeof(lit) - 1) == 0)
+
+
+static ngx_inline u_char *
+ngx_llmops_cursor_space(u_char *p, u_char *last)
+{
+    while (p < last && *p <= ' ') {
+        p++;
+    }
+
+    return p;
+}
+
+
+/* the first quote or backslash, or last */
+
+static ngx_inline u_char *
+ngx_llmops_cursor_quote(u_char *p, u_char *last)
+{
+#ifdef __SSE2__
+    __m128i   x;
+    unsigned  mask;
+
+    while (last - p >= 16) {
+        x = _mm_loadu_si128((const __m128i *) p);
+        mask = _mm_movemask_epi8(
+                   _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+                                _mm_cmpeq_epi8(x, _mm_set1_epi8('\\'))));
+        if (mask) {
+            return p + __builtin_ctz(mask);
+        }
+
+        p += 16;
+    }
+#endif
+
+    while (p < last && *p != '"' && *p != '\\') {
+        p++;
+    }
+
+    return p;
+}
+
+
+/* p is behind the opening quote; returns one past the closing, or NULL */
+
+static ngx_inline u_char *
+ngx_llmops_cursor_string(u_char *p, u_char *last)
+{
+    for ( ;; ) {
+        p = ngx_llmops_cursor_quote(p, last);
+
+        if (p == last) {
+            return NULL;
+        }
+
+        if (*p == '"') {
+            return p + 1;
+        }
+
+        if (last - p < 2) {
+            return NULL;
+        }
+
+        p += 2;
+    }
+}
+
+
+/* p is at a bracket; returns one past the one that closes it, or NULL */
+
+static ngx_inline u_char *
+ngx_llmops_cursor_nested(u_char *p, u_char *last)
+{
+    ngx_uint_t  depth;
+
+    depth = 0;
+
+    while (p && p < last) {
+
+        switch (*p++) {
+
+        case '"':
+            p = ngx_llmops_cursor_string(p, last);
+            break;
+
+        case '{':
+        case '[':
+            depth++;
+            break;
+
+        case '}':
+        case ']':
+            if (--depth == 0) {
+                return p;
+            }
+
+            break;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_inline u_char *
+ngx_llmops_cursor_literal(u_char *p, u_char *last)
+{
+    u_char  *start;
+
+    for (start = p; p < last; p++) {
+
+        if (*p == ',' || *p == '}' || *p == ']' || *p <= ' ') {
+            break;
+        }
+    }
+
+    return (p == start) ? NULL : p;
+}
+
+
+/* Passes over the value at pos; v, if any, is set to its bytes. */
+
+static ngx_inline ngx_int_t
+ngx_llmops_cursor_value(ngx_llmops_cursor_t *c, ngx_str_t *v)
+{
+    u_char  *p;
+
+    p = c->pos;
+
+    if (*p == '"') {
+        p = ngx_llmops_cursor_string(p + 1, c->last);
+
+    } else if (*p == '{' || *p == '[') {
+        p = ngx_llmops_cursor_nested(p, c->last);
+
+    } else {
+        p = ngx_llmops_cursor_literal(p, c->last);
+    }
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (v) {
+        v->data = c->pos;
+        v->len = p - c->pos;
+    }
+
+    c->pos = p;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The next member of the object that was entered (pos was moved past its
+ * bracket).  NGX_OK: pos is at its value, which must be read or passed over
+ * before the next call.  NGX_DONE: pos is past the object.
+ */
+
+static ngx_inline ngx_int_t
+ngx_llmops_cursor_member(ngx_llmops_cursor_t *c, ngx_str_t *key)
+{
+    u_char  *p, *last;
+
+    last = c->last;
+    p = ngx_llmops_cursor_space(c->pos, last);
+    c->comma = NULL;
+
+    if (p < last && *p == ',') {
+        c->comma = p;
+        p = ngx_llmops_cursor_space(p + 1, last);
+    }
+
+    if (p == last) {
+        return NGX_ERROR;
+    }
+
+    if (*p == '}') {
+        c->pos = p + 1;
+        return NGX_DONE;
+    }
+
+    if (*p != '"') {
+        return NGX_ERROR;
+    }
+
+    c->member = p;
+    key->data = p + 1;
+    p = ngx_llmops_cursor_string(p + 1, last);
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->len = p - 1 - key->data;
+    p = ngx_llmops_cursor_space(p, last);
+
+    if (p == last || *p != ':') {
+        return NGX_ERROR;
+    }
+
+    c->pos = ngx_llmops_cursor_space(p + 1, last);
+
+    return (c->pos == last) ? NGX_ERROR : NGX_OK;
+}
+
+
+/* The same for the elements of an array. */
+
+static ngx_inline ngx_int_t
+ngx_llmops_cursor_element(ngx_llmops_cursor_t *c)
+{
+    u_char  *p;
+
+    p = ngx_llmops_cursor_space(c->pos, c->last);
+
+    if (p < c->last && *p == ',') {
+        p = ngx_llmops_cursor_space(p + 1, c->last);
+    }
+
+    c->pos = p;
+
+    if (p == c->last) {
+        return NGX_ERROR;
+    }
+
+    if (*p == ']') {
+        c->pos++;
+        return NGX_DONE;
+    }
+
+    return NGX_OK;
+}
+
+
+/* Passes over the value at pos and adds the bytes of its text to *bytes, if
+   it is a string. */
+ngx_int_t ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, size_t *bytes);
+
+/*
+ * Passes over the array or object at pos and adds the bytes of what a model
+ * writes: strings under "text", "thinking", "arguments" and "input", at
+ * any depth that occurs.
+ */
+ngx_int_t ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, size_t *bytes,
+    ngx_uint_t depth);
+
+
+#endif /* _NGX_LLMOPS_CURSOR_H_INCLUDED_ */
