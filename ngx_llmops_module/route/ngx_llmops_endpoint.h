@@ -67,6 +67,7 @@ struct ngx_llmops_endpoint_s {
     ngx_str_t                  host;       /* lowercase, as it is resolved */
     ngx_str_t                  name;       /* host:port, for logs */
     in_port_t                  port;
+    ngx_llmops_place_t         place;      /* of llm_endpoint */
 
     ngx_llmops_addrs_t        *set;        /* NULL: no address yet */
     ngx_uint_t                 next;       /* round robin */
@@ -103,7 +104,8 @@ ngx_int_t ngx_llmops_dns_init(ngx_conf_t *cf, ngx_llmops_provider_t *p);
 ngx_int_t ngx_llmops_dns_start(ngx_cycle_t *cycle, ngx_llmops_endpoint_t *ep);
 void ngx_llmops_dns_stop(ngx_llmops_endpoint_t *ep);
 
-/* Appends an address to a set that has room; port in host order, 0: as is. */
+/* Appends an address to a set that has room, unless it is there already; port
+   in host order, 0: as is. */
 void ngx_llmops_addrs_push(ngx_llmops_addrs_t *set, struct sockaddr *sa,
     socklen_t socklen, in_port_t port);
 

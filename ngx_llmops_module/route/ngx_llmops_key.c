@@ -91,12 +91,12 @@ ngx_llmops_api_key_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     name = value[1];
 
-    if (name.len > 4 && ngx_strncmp(name.data, "env:", 4) == 0) {
+    if (ngx_strncmp(name.data, "env:", 4) == 0) {
         name.data += 4;
         name.len -= 4;
         rc = ngx_llmops_key_env(cf, p, &name);
 
-    } else if (name.len > 5 && ngx_strncmp(name.data, "file:", 5) == 0) {
+    } else if (ngx_strncmp(name.data, "file:", 5) == 0) {
         name.data += 5;
         name.len -= 5;
         rc = ngx_llmops_key_file(cf, p, &name);
@@ -120,12 +120,20 @@ ngx_llmops_key_env(ngx_conf_t *cf, ngx_llmops_provider_t *p, ngx_str_t *name)
 
     text = getenv((char *) name->data);
 
+    if (name->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no name in \"env:\", write \"llm_api_key "
+                           "env:NAME;\"");
+        return NGX_ERROR;
+    }
+
     if (text == NULL || *text == '\0') {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "environment variable \"%V\" is %s: set it for the "
-                           "process that reads the configuration (in a shell "
-                           "\"export %V=...\", with systemd EnvironmentFile=), "
-                           "or write \"llm_api_key file:PATH;\"",
+                           "environment variable \"%V\" is %s for the process "
+                           "that reads the configuration: set it with "
+                           "EnvironmentFile= of systemd, in a shell with "
+                           "\"env %V=... nginx -t\", or write \"llm_api_key "
+                           "file:PATH;\"",
                            name, text ? "empty" : "not set", name);
         return NGX_ERROR;
     }
@@ -158,6 +166,13 @@ ngx_llmops_key_file(ngx_conf_t *cf, ngx_llmops_provider_t *p, ngx_str_t *path)
     ngx_err_t                 code;
     ngx_file_info_t           fi;
     ngx_llmops_key_source_t  *ks;
+
+    if (path->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no path in \"file:\", write \"llm_api_key "
+                           "file:PATH;\"");
+        return NGX_ERROR;
+    }
 
     ks = ngx_llmops_key_alloc(cf, p);
     if (ks == NULL) {
