@@ -94,12 +94,12 @@ ngx_llmops_dns_start(ngx_cycle_t *cycle, ngx_llmops_endpoint_t *ep)
                                       sizeof(ngx_llmops_endpoint_sh_t));
     }
 
-    ngx_llmops_dns_load(ep);
-
     ep->timer.handler = ngx_llmops_dns_timer;
     ep->timer.data = ep;
     ep->timer.log = cycle->log;
     ep->timer.cancelable = 1;
+
+    ngx_llmops_dns_load(ep);
 
     /* the resolver's sockets cannot be made before the event loop runs */
 
