@@ -49,18 +49,12 @@ static ngx_int_t ngx_llmops_prices_ranges(ngx_llmops_price_map_t *map,
 static ngx_int_t ngx_llmops_prices_set(ngx_llmops_price_map_t *map,
     const char *name, size_t len, json_t *value, ngx_llmops_price_t *price);
 static ngx_int_t ngx_llmops_prices_value(json_t *value, int64_t *field);
-static size_t ngx_llmops_prices_threshold(const char *name, int64_t *above);
-static ngx_llmops_price_t *ngx_llmops_prices_tier(ngx_conf_t *cf,
-    ngx_llmops_price_t *price, int64_t above);
-static void ngx_llmops_prices_complete(ngx_llmops_price_t *price);
 static ngx_uint_t ngx_llmops_prices_line(ngx_llmops_price_map_t *map,
     const char *name);
 static u_char *ngx_llmops_prices_word(u_char *text, const char *word);
 static ngx_int_t ngx_llmops_prices_error(ngx_llmops_price_map_t *map,
     const char *name, const char *why);
 static int ngx_libc_cdecl ngx_llmops_prices_cmp(const void *one,
-    const void *two);
-static int ngx_libc_cdecl ngx_llmops_prices_cmp_tiers(const void *one,
     const void *two);
 
 
@@ -304,7 +298,7 @@ ngx_llmops_prices_model(ngx_llmops_price_map_t *map, json_t *object,
         return NGX_DECLINED;
     }
 
-    ngx_llmops_prices_complete(price);
+    ngx_llmops_price_complete(price);
 
     return NGX_OK;
 }
@@ -324,13 +318,13 @@ ngx_llmops_prices_tiers(ngx_llmops_price_map_t *map, json_t *object,
 
     json_object_foreach(object, name, value) {
 
-        len = ngx_llmops_prices_threshold(name, &above);
+        len = ngx_llmops_price_threshold(name, &above);
 
         if (len == 0) {
             continue;
         }
 
-        tier = ngx_llmops_prices_tier(map->cf, price, above);
+        tier = ngx_llmops_price_tier(map->cf->pool, price, above);
 
         if (tier == NULL
             || ngx_llmops_prices_set(map, name, len, value, tier)
@@ -363,7 +357,7 @@ ngx_llmops_prices_ranges(ngx_llmops_price_map_t *map, json_t *ranges,
         tier = price;
 
         if (above > 0 && above < 1e15) {
-            tier = ngx_llmops_prices_tier(map->cf, price, (int64_t) above);
+            tier = ngx_llmops_price_tier(map->cf->pool, price, (int64_t) above);
         }
 
         if (tier == NULL) {
@@ -450,127 +444,6 @@ ngx_llmops_prices_value(json_t *value, int64_t *field)
 }
 
 
-/* the length of the name in front of "_above_Nk_tokens", or 0 */
-
-static size_t
-ngx_llmops_prices_threshold(const char *name, int64_t *above)
-{
-    size_t       len;
-    int64_t      n;
-    const char  *p, *end;
-
-    static const char  head[] = "_above_";
-    static const char  tail[] = "k_tokens";
-
-    len = ngx_strlen(name);
-
-    if (len <= sizeof(tail) - 1) {
-        return 0;
-    }
-
-    end = name + len - (sizeof(tail) - 1);
-
-    if (ngx_memcmp(end, tail, sizeof(tail) - 1) != 0) {
-        return 0;
-    }
-
-    for (p = end; p > name && p[-1] >= '0' && p[-1] <= '9'; p--) { /* void */ }
-
-    if (p == end || end - p > 9
-        || (size_t) (p - name) <= sizeof(head) - 1
-        || ngx_memcmp(p - (sizeof(head) - 1), head, sizeof(head) - 1) != 0)
-    {
-        return 0;
-    }
-
-    len = p - (sizeof(head) - 1) - name;
-
-    for (n = 0; p < end; p++) {
-        n = n * 10 + (*p - '0');
-    }
-
-    *above = n * 1000;
-
-    return len;
-}
-
-
-static ngx_llmops_price_t *
-ngx_llmops_prices_tier(ngx_conf_t *cf, ngx_llmops_price_t *price,
-    int64_t above)
-{
-    ngx_uint_t                i;
-    ngx_llmops_price_tier_t  *tier;
-
-    if (price->tiers == NULL) {
-        price->tiers = ngx_array_create(cf->pool, 2,
-                                        sizeof(ngx_llmops_price_tier_t));
-        if (price->tiers == NULL) {
-            return NULL;
-        }
-    }
-
-    tier = price->tiers->elts;
-
-    for (i = 0; i < price->tiers->nelts; i++) {
-        if (tier[i].above == above) {
-            return &tier[i].price;
-        }
-    }
-
-    tier = ngx_array_push(price->tiers);
-    if (tier == NULL) {
-        return NULL;
-    }
-
-    tier->above = above;
-    ngx_llmops_price_clear(&tier->price);
-
-    return &tier->price;
-}
-
-
-/*
- * A price that a tier does not give is that of the tier below it, so that for
- * each price the highest threshold that has been crossed counts.
- */
-
-static void
-ngx_llmops_prices_complete(ngx_llmops_price_t *price)
-{
-    int64_t                   *p, *below;
-    ngx_uint_t                 i;
-    ngx_llmops_price_t        *prev;
-    ngx_llmops_price_tier_t   *tier;
-    ngx_llmops_price_field_t  *field;
-
-    if (price->tiers == NULL) {
-        return;
-    }
-
-    tier = price->tiers->elts;
-
-    ngx_qsort(tier, price->tiers->nelts, sizeof(ngx_llmops_price_tier_t),
-              ngx_llmops_prices_cmp_tiers);
-
-    prev = price;
-
-    for (i = 0; i < price->tiers->nelts; i++) {
-
-        for (field = ngx_llmops_price_fields; field->name.len; field++) {
-            p = (int64_t *) ((u_char *) &tier[i].price + field->offset);
-            below = (int64_t *) ((u_char *) prev + field->offset);
-
-            if (*p < 0) {
-                *p = *below;
-            }
-        }
-
-        prev = &tier[i].price;
-    }
-}
-
-
 /*
  * The parser does not say where a value stands: the line is that of the
  * model's name, or of the member's name behind it.
@@ -647,14 +520,4 @@ ngx_llmops_prices_cmp(const void *one, const void *two)
     }
 
     return ngx_memcmp(a->model.data, b->model.data, a->model.len);
-}
-
-
-static int ngx_libc_cdecl
-ngx_llmops_prices_cmp_tiers(const void *one, const void *two)
-{
-    const ngx_llmops_price_tier_t  *a = one;
-    const ngx_llmops_price_tier_t  *b = two;
-
-    return (a->above > b->above) - (a->above < b->above);
 }
