@@ -44,7 +44,8 @@ static ngx_int_t ngx_llmops_headers_values(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_str_t *values);
 static ngx_int_t ngx_llmops_headers_numbers(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_str_t *values);
-static ngx_uint_t ngx_llmops_headers_clear(ngx_http_request_t *r);
+static ngx_uint_t ngx_llmops_headers_clear(ngx_http_request_t *r,
+    const ngx_str_t *id);
 static ngx_int_t ngx_llmops_headers_push(ngx_http_request_t *r,
     const ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_llmops_headers_clean(ngx_http_request_t *r,
@@ -107,7 +108,10 @@ ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     const ngx_str_t        *id;
     ngx_llmops_loc_conf_t  *llcf;
 
-    has_id = ngx_llmops_headers_clear(r);
+    id = (ctx->env.dialect == &ngx_llmops_anthropic) ? &ngx_llmops_anthropic_id
+                                                     : &ngx_llmops_openai_id;
+
+    has_id = ngx_llmops_headers_clear(r, id);
 
     llcf = ngx_http_get_module_loc_conf(r, ngx_llmops_module);
 
@@ -140,9 +144,6 @@ ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     {
         return NGX_OK;
     }
-
-    id = (ctx->env.dialect == &ngx_llmops_anthropic) ? &ngx_llmops_anthropic_id
-                                                     : &ngx_llmops_openai_id;
 
     return ngx_llmops_headers_push(r, id, &ctx->id);
 }
@@ -216,10 +217,10 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 
 /* takes out x-llm-* headers that are not ours; whether there is a request id
-   of the provider */
+   under the name that the caller reads */
 
 static ngx_uint_t
-ngx_llmops_headers_clear(ngx_http_request_t *r)
+ngx_llmops_headers_clear(ngx_http_request_t *r, const ngx_str_t *id)
 {
     ngx_str_t        *key;
     ngx_uint_t        i, has_id;
@@ -248,15 +249,8 @@ ngx_llmops_headers_clear(ngx_http_request_t *r)
             {
                 h[i].hash = 0;
 
-            } else if ((key->len == ngx_llmops_openai_id.len
-                        && ngx_strncasecmp(key->data,
-                                           ngx_llmops_openai_id.data, key->len)
-                           == 0)
-                       || (key->len == ngx_llmops_anthropic_id.len
-                           && ngx_strncasecmp(key->data,
-                                              ngx_llmops_anthropic_id.data,
-                                              key->len)
-                              == 0))
+            } else if (key->len == id->len
+                       && ngx_strncasecmp(key->data, id->data, id->len) == 0)
             {
                 has_id = 1;
             }
