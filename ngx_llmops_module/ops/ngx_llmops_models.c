@@ -31,6 +31,7 @@
 typedef struct {
     ngx_uint_t                 first;
     ngx_uint_t                 last;
+    unsigned                   more:1;     /* in the direction of paging */
 } ngx_llmops_models_page_t;
 
 
@@ -150,6 +151,7 @@ ngx_llmops_models_list(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     page.first = 0;
     page.last = names.nelts;
+    page.more = 0;
 
     if (anthropic) {
         rc = ngx_llmops_models_paging(r, ctx, &names, &page);
@@ -210,10 +212,10 @@ ngx_llmops_models_one(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     if (name.route == NULL) {
         name.name.len = ngx_min(id->len, NGX_LLMOPS_MODEL_MAX);
 
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
-                                      "model_not_found",
-                                      "the model \"%V\" does not exist or you "
-                                      "do not have access to it", &name.name);
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                    "model_not_found",
+                                    "the model \"%V\" does not exist or you "
+                                    "do not have access to it", &name.name);
     }
 
     ngx_llmops_out_init(&out, NGX_MAX_INT32_VALUE);
@@ -373,10 +375,10 @@ ngx_llmops_models_paging(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         limit = ngx_atoi(value.data, value.len);
 
         if (limit < 1 || limit > NGX_LLMOPS_MODELS_LIMIT_MAX) {
-            return ngx_llmops_refuse_text(r, ctx,
-                                          NGX_LLMOPS_ERR_INVALID_REQUEST, "",
-                                          "limit must be from 1 to %d",
-                                          NGX_LLMOPS_MODELS_LIMIT_MAX);
+            return ngx_llmops_deny_text(r, ctx,
+                                        NGX_LLMOPS_ERR_INVALID_REQUEST, "",
+                                        "limit must be from 1 to %d",
+                                        NGX_LLMOPS_MODELS_LIMIT_MAX);
         }
     }
 
@@ -395,10 +397,10 @@ ngx_llmops_models_paging(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     if (after == NGX_ERROR || before == NGX_ERROR) {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
-                                      "", "%s is not the id of a model",
-                                      after == NGX_ERROR ? "after_id"
-                                                         : "before_id");
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                    "", "%s is not the id of a model",
+                                    after == NGX_ERROR ? "after_id"
+                                                       : "before_id");
     }
 
     if (page->first > page->last) {
@@ -408,6 +410,8 @@ ngx_llmops_models_paging(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     if (page->last - page->first > (ngx_uint_t) limit) {
 
         /* the models next to the cursor */
+
+        page->more = 1;
 
         if (before == NGX_OK && after != NGX_OK) {
             page->first = page->last - limit;
@@ -514,7 +518,7 @@ ngx_llmops_models_write_tail(ngx_llmops_out_t *out, ngx_array_t *names,
         return;
     }
 
-    if (page->last < names->nelts) {
+    if (page->more) {
         ngx_llmops_out_lit(out, ",\"has_more\":true,\"first_id\":");
 
     } else {
