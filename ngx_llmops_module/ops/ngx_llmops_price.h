@@ -86,13 +86,13 @@ void ngx_llmops_price_complete(ngx_llmops_price_t *price);
 char *ngx_llmops_price_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* llm_prices FILE, in http{}. */
+/* llm_prices FILE, in http{}: reads the file. */
 char *ngx_llmops_prices_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* Reads mcf->prices_file (if set) into mcf->prices; errors name the file and
-   the line.  NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_llmops_prices_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf);
+/* Reads mcf->prices_file into mcf->prices; errors name the file and the line
+   in it.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_prices_load(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf);
 
 /*
  * The price of a provider's model: its llm_price lines (exact, then the

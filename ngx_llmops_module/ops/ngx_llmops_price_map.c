@@ -95,14 +95,10 @@ static ngx_llmops_price_field_t  ngx_llmops_price_fields[] = {
 
 
 ngx_int_t
-ngx_llmops_prices_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+ngx_llmops_prices_load(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
     ngx_int_t               rc;
     ngx_llmops_price_map_t  map;
-
-    if (mcf->prices_file.len == 0) {
-        return NGX_OK;
-    }
 
     ngx_memzero(&map, sizeof(ngx_llmops_price_map_t));
 
@@ -144,9 +140,9 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      ngx_open_file_n " \"%V\" of \"llm_prices\" failed",
-                      file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" of \"llm_prices\" failed",
+                           file);
         return NGX_ERROR;
     }
 
@@ -154,14 +150,14 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
     size = 0;
 
     if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      ngx_fd_info_n " \"%V\" failed", file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", file);
 
     } else if (!ngx_is_file(&fi) || ngx_file_size(&fi) > NGX_LLMOPS_PRICES_MAX)
     {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"%V\" of \"llm_prices\" is not a file of at most %dM",
-                      file, NGX_LLMOPS_PRICES_MAX / (1024 * 1024));
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of \"llm_prices\" is not a file of at "
+                           "most %dM", file, NGX_LLMOPS_PRICES_MAX / (1024 * 1024));
 
     } else {
         size = ngx_file_size(&fi);
@@ -172,8 +168,8 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
         }
 
         if (text->data && n != (ssize_t) size) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                          ngx_read_fd_n " \"%V\" failed", file);
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                               ngx_read_fd_n " \"%V\" failed", file);
             ngx_free(text->data);
             n = -1;
         }
@@ -205,18 +201,18 @@ ngx_llmops_prices_parse(ngx_llmops_price_map_t *map, ngx_array_t *prices)
     root = json_loadb((char *) map->text.data, map->text.len, 0, &error);
 
     if (root == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, map->cf->log, 0,
-                      "%s in %V:%d", error.text, map->file,
-                      ngx_max(error.line, 1));
+        ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
+                           "%s in %V:%d", error.text, map->file,
+                           ngx_max(error.line, 1));
         return NGX_ERROR;
     }
 
     rc = NGX_OK;
 
     if (!json_is_object(root)) {
-        ngx_log_error(NGX_LOG_EMERG, map->cf->log, 0,
-                      "a price map must be a JSON object of models in %V:1",
-                      map->file);
+        ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
+                           "a price map must be a JSON object of models in "
+                           "%V:1", map->file);
         rc = NGX_ERROR;
     }
 
@@ -500,10 +496,10 @@ static ngx_int_t
 ngx_llmops_prices_error(ngx_llmops_price_map_t *map, const char *name,
     const char *why)
 {
-    ngx_log_error(NGX_LOG_EMERG, map->cf->log, 0,
-                  "\"%s\"%s%s%s %s in %V:%ui", map->model,
-                  name ? ": \"" : "", name ? name : "", name ? "\"" : "", why,
-                  map->file, ngx_llmops_prices_line(map, name));
+    ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
+                       "\"%s\"%s%s%s %s in %V:%ui", map->model,
+                       name ? ": \"" : "", name ? name : "",
+                       name ? "\"" : "", why, map->file, ngx_llmops_prices_line(map, name));
 
     return NGX_ERROR;
 }
