@@ -157,7 +157,8 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" of \"llm_prices\" is not a file of at "
-                           "most %dM", file, NGX_LLMOPS_PRICES_MAX / (1024 * 1024));
+                           "most %dM", file,
+                           NGX_LLMOPS_PRICES_MAX / (1024 * 1024));
 
     } else {
         size = ngx_file_size(&fi);
@@ -499,7 +500,8 @@ ngx_llmops_prices_error(ngx_llmops_price_map_t *map, const char *name,
     ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
                        "\"%s\"%s%s%s %s in %V:%ui", map->model,
                        name ? ": \"" : "", name ? name : "",
-                       name ? "\"" : "", why, map->file, ngx_llmops_prices_line(map, name));
+                       name ? "\"" : "", why, map->file,
+                       ngx_llmops_prices_line(map, name));
 
     return NGX_ERROR;
 }
