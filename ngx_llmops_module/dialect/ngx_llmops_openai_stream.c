@@ -544,7 +544,9 @@ ngx_llmops_openai_signature(ngx_llmops_xlate_t *x, ngx_str_t *text)
     } else {
         ngx_llmops_out_lit(x->out, "{\"thinking_blocks\":[{\"type\":"
                            "\"thinking\",\"thinking\":");
-        ngx_llmops_out_json(x->out, st->thinking.data, st->thinking.len);
+        ngx_llmops_out_json(x->out, st->thinking.len ? st->thinking.data
+                                                     : (u_char *) "",
+                            st->thinking.len);
         ngx_llmops_out_lit(x->out, ",\"signature\":");
         ngx_llmops_out_json(x->out, text->data, text->len);
         ngx_llmops_out_lit(x->out, "}]}");
