@@ -396,6 +396,25 @@ def test_a_cut_stream_ends_with_an_error_event(serve, how, after, dialect,
         assert line["status"] == "200"
 
 
+@pytest.mark.parametrize("how", CUTS)
+@pytest.mark.parametrize("half", [False, True], ids=["", "half"])
+@CALLERS
+def test_a_cut_after_the_finish_reason(serve, how, half, caller):
+    """All text has come, but neither usage nor the end."""
+    *stream, counted, _done = wire("openai")
+    if half:
+        stream.append(counted[:40])
+    gw, up = serve(answers.events(stream, finish=CUTS[how]),
+                   upstream=["llm_timeouts first_token=5s idle=300ms;"])
+    answer = ask(gw.connect(), caller).read()
+    assert answer.complete and said(answer.events, caller) == Reply().text
+    failed = is_error(answer.events[-1], caller)
+    if caller == "anthropic":
+        assert failed != (answer.events[-1].event == "message_stop")
+    elif how != "clean":
+        assert failed != (answer.events[-1].data == "[DONE]")
+
+
 @CALLERS
 def test_a_length_that_is_not_kept(serve, caller):
     def script(x):
