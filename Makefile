@@ -96,8 +96,10 @@ run: deps
 DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev zlib1g-dev \
              ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git
-DEPS_CHECK := clang libclang-rt-14-dev|libclang-rt-19-dev cppcheck valgrind \
-             dpkg-dev mmdebstrap buildah podman runc iproute2
+# npm comes with nodejs, unless that is Debian's
+DEPS_CHECK := clang 'libclang-rt-14-dev|libclang-rt-19-dev' cppcheck valgrind \
+             dpkg-dev mmdebstrap buildah podman runc iproute2 \
+             $(if $(shell command -v npm),,nodejs npm)
 
 deps:
 	@tests/deps.sh $(DEPS)
