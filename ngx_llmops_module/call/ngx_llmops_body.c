@@ -111,13 +111,13 @@ ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                               ngx_llmops_read_anthropic(r, ctx));
 
     if (rc == NGX_DECLINED) {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_METHOD, "",
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_METHOD, "",
                                       "method %V is not allowed for %V",
                                       &r->method_name, &r->uri);
     }
 
     if (ctx->env.op == NGX_LLMOPS_OP_NONE) {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
                                       "unknown path %V: the API's paths start "
                                       "with /v1/", &r->uri);
     }
@@ -185,7 +185,7 @@ ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         && (h->value.len != 8
             || ngx_strncasecmp(h->value.data, (u_char *) "identity", 8) != 0))
     {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
                                       "request_body_encoding_unsupported",
                                       "content-encoding \"%V\" is not "
                                       "supported, send the body uncompressed",
@@ -219,7 +219,7 @@ ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
+    return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
                                   "unsupported_media_type",
                                   "content-type \"%V\" is not supported here, "
                                   "send application/json", &type);
@@ -289,7 +289,7 @@ ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     if (rc == NGX_DECLINED) {
-        return ngx_llmops_refuse(r, ctx, &rd.err, 0);
+        return ngx_llmops_deny(r, ctx, &rd.err, 0);
     }
 
     return rc == NGX_OK ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -328,13 +328,13 @@ ngx_llmops_read_multipart(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     if (rc != NGX_OK || !m.complete) {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
                                       "", "the body is not valid "
                                       "multipart/form-data");
     }
 
     if (m.model.count != 1 || m.model.len == 0) {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
                                       "", "the form must have the field "
                                       "\"model\" once");
     }

@@ -98,7 +98,7 @@ ngx_int_t ngx_llmops_filter_init(void *data);
 ngx_int_t ngx_llmops_filter(void *data, ssize_t bytes);
 
 /* Appends bytes to u->out_bufs in bufs that nginx recycles. */
-ngx_int_t ngx_llmops_emit(ngx_http_request_t *r, u_char *p, size_t len);
+ngx_int_t ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len);
 
 /*
  * Undoes the answer's framing, piece by piece: NGX_OK with the next bytes of

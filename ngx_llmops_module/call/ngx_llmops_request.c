@@ -195,7 +195,7 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
                                   &err);
 
     if (rc == NGX_DECLINED) {
-        (void) ngx_llmops_refuse(bd->r, ctx, &err, 0);
+        (void) ngx_llmops_deny(bd->r, ctx, &err, 0);
         return NGX_DECLINED;
     }
 

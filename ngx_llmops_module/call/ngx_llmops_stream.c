@@ -422,7 +422,7 @@ ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t copied, u_char *p,
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
-    return (copied || ctx->call.inflate) ? ngx_llmops_emit(r, p, len)
+    return (copied || ctx->call.inflate) ? ngx_llmops_stream_emit(r, p, len)
                                          : ngx_llmops_emit_slice(r, p, len);
 }
 
@@ -638,7 +638,7 @@ ngx_llmops_stream_flush(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_llmops_emit(r, held->data, held->len) != NGX_OK) {
+    if (ngx_llmops_stream_emit(r, held->data, held->len) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -708,7 +708,7 @@ ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p, size_t len)
 
 
 ngx_int_t
-ngx_llmops_emit(ngx_http_request_t *r, u_char *p, size_t len)
+ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len)
 {
     size_t        n;
     ngx_buf_t    *b;

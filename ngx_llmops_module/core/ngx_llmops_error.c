@@ -55,7 +55,7 @@ ngx_llmops_error_filters(ngx_conf_t *cf)
 
 
 ngx_int_t
-ngx_llmops_refuse(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+ngx_llmops_deny(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_error_t *err, ngx_uint_t retry)
 {
     ngx_llmops_error_t  *copy;
@@ -87,7 +87,7 @@ ngx_llmops_refuse(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 
 ngx_int_t
-ngx_llmops_refuse_text(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+ngx_llmops_deny_text(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_err_e kind, const char *code, const char *fmt, ...)
 {
     va_list              args;
@@ -106,7 +106,7 @@ ngx_llmops_refuse_text(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     err.code.data = (u_char *) code;
     err.code.len = ngx_strlen(code);
 
-    return ngx_llmops_refuse(r, ctx, &err, 0);
+    return ngx_llmops_deny(r, ctx, &err, 0);
 }
 
 

@@ -14,7 +14,7 @@
 /*
  * Errors that are not a provider's answer, in the caller's dialect.
  *
- * A handler that refuses a request calls ngx_llmops_refuse() and returns its
+ * A handler that refuses a request calls ngx_llmops_deny() and returns its
  * result, an HTTP status, to nginx, as any handler would.  nginx then makes
  * its built-in page, and the filters here put the dialect's error in its
  * place: for our refusals as well as for those of nginx's own modules
@@ -33,11 +33,11 @@ ngx_int_t ngx_llmops_error_filters(ngx_conf_t *cf);
  * err->kind and err->message must be set.  retry is the number of seconds of
  * a retry-after header, or 0 for none.
  */
-ngx_int_t ngx_llmops_refuse(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+ngx_int_t ngx_llmops_deny(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_error_t *err, ngx_uint_t retry);
 
 /* The same with a formatted message (at most 512 bytes) and a code. */
-ngx_int_t ngx_llmops_refuse_text(ngx_http_request_t *r,
+ngx_int_t ngx_llmops_deny_text(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_err_e kind, const char *code,
     const char *fmt, ...);
 

@@ -116,14 +116,14 @@ ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_llmops_error_t  err;
 
     if (ctx->env.model.len == 0) {
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
                                       "no route serves %V requests without a "
                                       "model", &ctx->env.path);
     }
 
     ngx_memzero(&err, sizeof(ngx_llmops_error_t));
 
-    (void) ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+    (void) ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
                                   "model_not_found",
                                   "the model \"%V\" does not exist or you do "
                                   "not have access to it", &ctx->env.model);
@@ -148,12 +148,12 @@ ngx_llmops_handler_no_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
             /* clients then fall back to an estimate of their own */
 
-            return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+            return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
                                           "", "tokens cannot be counted for "
                                           "this model");
         }
 
-        return ngx_llmops_refuse_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
                                       "unsupported_operation",
                                       "the model \"%V\" does not support %V",
                                       &ctx->env.model, &ctx->env.path);
@@ -174,5 +174,5 @@ ngx_llmops_handler_no_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     seconds = (ctx->plan.wait + 999) / 1000;
 
-    return ngx_llmops_refuse(r, ctx, &err, seconds ? seconds : 1);
+    return ngx_llmops_deny(r, ctx, &err, seconds ? seconds : 1);
 }

@@ -37,6 +37,7 @@ typedef struct {
     ngx_uint_t                     breakpoints;    /* cache marks set */
     unsigned                       thinking:1; /* is asked for */
     unsigned                       forced:1;   /* a tool must be called */
+    unsigned                       instruct:1; /* ask for JSON in words */
 } ngx_llmops_anthropic_request_t;
 
 

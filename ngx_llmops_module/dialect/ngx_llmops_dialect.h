@@ -58,7 +58,7 @@ typedef enum {
     NGX_LLMOPS_ERR_CONTEXT_LENGTH,         /* 400 */
     NGX_LLMOPS_ERR_CONTENT_POLICY,         /* 400 */
     NGX_LLMOPS_ERR_AUTH,                   /* 401: the caller's key */
-    NGX_LLMOPS_ERR_BILLING,                /* 402 (OpenAI callers: 429) */
+    NGX_LLMOPS_ERR_BILLING,                /* 402 (OpenAI: 429) */
     NGX_LLMOPS_ERR_PERMISSION,             /* 403 */
     NGX_LLMOPS_ERR_NOT_FOUND,              /* 404 */
     NGX_LLMOPS_ERR_METHOD,                 /* 405 */
@@ -66,7 +66,7 @@ typedef enum {
     NGX_LLMOPS_ERR_MEDIA_TYPE,             /* 415 */
     NGX_LLMOPS_ERR_RATE_LIMIT,             /* 429 */
     NGX_LLMOPS_ERR_UPSTREAM_AUTH,          /* 502: the gateway's own key */
-    NGX_LLMOPS_ERR_UPSTREAM,               /* 502: no answer, a broken one */
+    NGX_LLMOPS_ERR_UPSTREAM,               /* 502: broken answer, or none */
     NGX_LLMOPS_ERR_OVERLOADED,             /* 503 (529 to Anthropic callers) */
     NGX_LLMOPS_ERR_TIMEOUT,                /* 504 */
     NGX_LLMOPS_ERR_INTERNAL,               /* 500 */

@@ -26,6 +26,7 @@ typedef enum {
     NGX_LLMOPS_NODE_TARGET = 1,            /* ngx_llmops_target_sh_t */
     NGX_LLMOPS_NODE_SERIES,                /* ngx_llmops_series_sh_t */
     NGX_LLMOPS_NODE_WORKER,                /* ngx_llmops_worker_sh_t */
+    NGX_LLMOPS_NODE_ENDPOINT,              /* ngx_llmops_endpoint_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 

@@ -49,6 +49,12 @@ multipart_run_same_field(ngx_llmops_multipart_field_t *a,
 static inline int
 multipart_run_same(multipart_run_t *a, multipart_run_t *b)
 {
+    /* after an error nothing else is told */
+
+    if (a->rc == NGX_ERROR) {
+        return b->rc == NGX_ERROR;
+    }
+
     return a->rc == b->rc && a->m.complete == b->m.complete
            && multipart_run_same_field(&a->m.model, &b->m.model)
            && multipart_run_same_field(&a->m.stream, &b->m.stream);

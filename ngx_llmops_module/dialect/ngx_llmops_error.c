@@ -1,0 +1,675 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_llmops_cursor.h"
+#include "ngx_llmops_dialect.h"
+
+
+/*
+ * Reading of errors.  What an error means is told by its code, type or
+ * message before its status: quota that is used up comes as 429, a prompt
+ * that is too long as 400, an overloaded model as an event after 200.
+ */
+
+
+#define NGX_LLMOPS_MESSAGE_MAX  2048
+#define NGX_LLMOPS_WORD_MAX     96         /* of a code, type or param */
+
+
+typedef struct {
+    u_char                    *pos;        /* free part of the scratch */
+    u_char                    *last;
+    ngx_str_t                  details;    /* Anthropic's error_code */
+    ngx_uint_t                 number;     /* a code that is a status */
+} ngx_llmops_error_reader_t;
+
+
+typedef struct {
+    ngx_str_t                  word;
+    ngx_llmops_err_e           kind;
+} ngx_llmops_error_word_t;
+
+
+/* codes and types that say more than the status */
+
+static const ngx_llmops_error_word_t  ngx_llmops_error_words[] = {
+    { ngx_string("context_length_exceeded"), NGX_LLMOPS_ERR_CONTEXT_LENGTH },
+    { ngx_string("string_above_max_length"), NGX_LLMOPS_ERR_INVALID_REQUEST },
+    { ngx_string("content_filter"), NGX_LLMOPS_ERR_CONTENT_POLICY },
+    { ngx_string("content_policy_violation"), NGX_LLMOPS_ERR_CONTENT_POLICY },
+    { ngx_string("moderation_blocked"), NGX_LLMOPS_ERR_CONTENT_POLICY },
+    { ngx_string("misalignment_policy_violation"),
+      NGX_LLMOPS_ERR_CONTENT_POLICY },
+    { ngx_string("insufficient_quota"), NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("billing_error"), NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("billing_hard_limit_reached"), NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("billing_not_active"), NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("contract_spend_limit_reached"), NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("enforced_spend_limit_reached"), NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("linked_organization_spend_limit_reached"),
+      NGX_LLMOPS_ERR_BILLING },
+    { ngx_string("overloaded_error"), NGX_LLMOPS_ERR_OVERLOADED },
+    { ngx_string("overloaded"), NGX_LLMOPS_ERR_OVERLOADED },
+    { ngx_string("rate_limit_error"), NGX_LLMOPS_ERR_RATE_LIMIT },
+    { ngx_string("rate_limit_exceeded"), NGX_LLMOPS_ERR_RATE_LIMIT },
+    { ngx_string("model_not_found"), NGX_LLMOPS_ERR_NOT_FOUND },
+    { ngx_string("DeploymentNotFound"), NGX_LLMOPS_ERR_NOT_FOUND },
+    { ngx_string("not_found_error"), NGX_LLMOPS_ERR_NOT_FOUND },
+    { ngx_string("invalid_api_key"), NGX_LLMOPS_ERR_UPSTREAM_AUTH },
+    { ngx_string("authentication_error"), NGX_LLMOPS_ERR_UPSTREAM_AUTH },
+    { ngx_string("permission_error"), NGX_LLMOPS_ERR_PERMISSION },
+    { ngx_string("request_too_large"), NGX_LLMOPS_ERR_TOO_LARGE },
+    { ngx_string("timeout_error"), NGX_LLMOPS_ERR_TIMEOUT },
+    { ngx_null_string, NGX_LLMOPS_ERR_NONE }
+};
+
+
+/* these say less than the status, but serve an event that has none */
+
+static const ngx_llmops_error_word_t  ngx_llmops_error_vague[] = {
+    { ngx_string("invalid_request_error"), NGX_LLMOPS_ERR_INVALID_REQUEST },
+    { ngx_string("invalid_prompt"), NGX_LLMOPS_ERR_INVALID_REQUEST },
+    { ngx_string("BadRequestError"), NGX_LLMOPS_ERR_INVALID_REQUEST },
+    { ngx_string("validation"), NGX_LLMOPS_ERR_INVALID_REQUEST },
+    { ngx_null_string, NGX_LLMOPS_ERR_NONE }
+};
+
+
+/* what messages of a prompt that is too long have in common, in lower case */
+
+static const ngx_str_t  ngx_llmops_error_long[] = {
+    ngx_string("prompt is too long"),
+    ngx_string("maximum context length"),
+    ngx_string("context_length"),
+    ngx_string("context window"),
+    ngx_string("exceeds the available context size"),
+    ngx_null_string
+};
+
+
+/* by ngx_llmops_err_e */
+
+static const ngx_uint_t  ngx_llmops_error_statuses[] = {
+    500, 400, 400, 400, 401, 402, 403, 404, 405, 413, 415, 429, 502, 502,
+    503, 504, 500, 499
+};
+
+
+ngx_uint_t
+ngx_llmops_error_status(const ngx_llmops_dialect_t *d,
+    ngx_llmops_err_e kind)
+{
+    if (kind == NGX_LLMOPS_ERR_OVERLOADED && d == &ngx_llmops_anthropic) {
+        return 529;
+    }
+
+    if (kind == NGX_LLMOPS_ERR_BILLING && d != &ngx_llmops_anthropic) {
+        return 429;
+    }
+
+    return ngx_llmops_error_statuses[kind];
+}
+
+
+static ngx_llmops_err_e
+ngx_llmops_error_kind(ngx_uint_t status)
+{
+    switch (status) {
+
+    case 401:
+        return NGX_LLMOPS_ERR_UPSTREAM_AUTH;
+
+    case 402:
+        return NGX_LLMOPS_ERR_BILLING;
+
+    case 403:
+        return NGX_LLMOPS_ERR_PERMISSION;
+
+    case 404:
+        return NGX_LLMOPS_ERR_NOT_FOUND;
+
+    case 405:
+        return NGX_LLMOPS_ERR_METHOD;
+
+    case 408:
+    case 504:
+        return NGX_LLMOPS_ERR_TIMEOUT;
+
+    case 409:
+    case 424:
+    case 425:
+        return NGX_LLMOPS_ERR_UPSTREAM;
+
+    case 413:
+        return NGX_LLMOPS_ERR_TOO_LARGE;
+
+    case 415:
+        return NGX_LLMOPS_ERR_MEDIA_TYPE;
+
+    case 429:
+        return NGX_LLMOPS_ERR_RATE_LIMIT;
+
+    case 498:
+    case 503:
+    case 529:
+        return NGX_LLMOPS_ERR_OVERLOADED;
+    }
+
+    return (status >= 400 && status < 500) ? NGX_LLMOPS_ERR_INVALID_REQUEST
+                                           : NGX_LLMOPS_ERR_UPSTREAM;
+}
+
+
+static ngx_llmops_err_e
+ngx_llmops_error_word(const ngx_llmops_error_word_t *w, ngx_str_t *word)
+{
+    for ( /* void */ ; w->word.len; w++) {
+
+        if (w->word.len == word->len
+            && ngx_memcmp(w->word.data, word->data, word->len) == 0)
+        {
+            return w->kind;
+        }
+    }
+
+    return NGX_LLMOPS_ERR_NONE;
+}
+
+
+/* one past the first place of what, which is in lower case, or NULL */
+
+static u_char *
+ngx_llmops_error_find(ngx_str_t *s, const ngx_str_t *what)
+{
+    size_t  i, j;
+
+    for (i = 0; i + what->len <= s->len; i++) {
+
+        for (j = 0; j < what->len; j++) {
+            if (ngx_tolower(s->data[i + j]) != what->data[j]) {
+                break;
+            }
+        }
+
+        if (j == what->len) {
+            return s->data + i + j;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_llmops_error_too_long(ngx_str_t *message)
+{
+    const ngx_str_t  *s;
+
+    for (s = ngx_llmops_error_long; s->len; s++) {
+        if (ngx_llmops_error_find(message, s)) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The status of an answer counts if it is one of an error; else the words of
+ * an event, or the number in its code, have to do.
+ */
+
+static ngx_llmops_err_e
+ngx_llmops_error_classify(ngx_uint_t status, ngx_llmops_error_reader_t *r,
+    ngx_llmops_error_t *err)
+{
+    ngx_uint_t        i;
+    ngx_str_t        *words[3];
+    ngx_llmops_err_e  kind;
+
+    words[0] = &r->details;
+    words[1] = &err->code;
+    words[2] = &err->type;
+
+    for (i = 0; i < 3; i++) {
+        kind = ngx_llmops_error_word(ngx_llmops_error_words, words[i]);
+
+        if (kind != NGX_LLMOPS_ERR_NONE) {
+            return kind;
+        }
+    }
+
+    if (status < 500 && ngx_llmops_error_too_long(&err->message)) {
+        return NGX_LLMOPS_ERR_CONTEXT_LENGTH;
+    }
+
+    if (status < 400) {
+
+        kind = ngx_llmops_error_word(ngx_llmops_error_vague, &err->type);
+
+        if (kind != NGX_LLMOPS_ERR_NONE) {
+            return kind;
+        }
+
+        status = r->number;
+    }
+
+    return ngx_llmops_error_kind(status);
+}
+
+
+/* bytes up to max that do not cut a character of UTF-8 */
+
+static size_t
+ngx_llmops_error_cut(u_char *p, size_t len, size_t max)
+{
+    if (len <= max) {
+        return len;
+    }
+
+    for (len = max; len && (p[len] & 0xc0) == 0x80; len--) { /* void */ }
+
+    return len;
+}
+
+
+/* p with the length of its raw text cut to max, not inside of an escape */
+
+static size_t
+ngx_llmops_error_cut_raw(u_char *p, size_t len, size_t max)
+{
+    size_t  i, n;
+
+    if (len <= max) {
+        return len;
+    }
+
+    for (i = 0; /* void */ ; i += n) {
+        n = (p[i] != '\\') ? 1 : (p[i + 1] == 'u') ? 6 : 2;
+
+        if (i + n > max) {
+            return ngx_llmops_error_cut(p, len, i);
+        }
+    }
+}
+
+
+static void
+ngx_llmops_error_copy(ngx_llmops_error_reader_t *r, u_char *p, size_t len,
+    size_t max, ngx_str_t *dst)
+{
+    max = ngx_min(max, (size_t) (r->last - r->pos));
+
+    dst->len = ngx_llmops_error_cut(p, len, max);
+    dst->data = r->pos;
+
+    ngx_memcpy(r->pos, p, dst->len);
+    r->pos += dst->len;
+}
+
+
+/* decodes a raw string value into the scratch; a number is taken as it is */
+
+static void
+ngx_llmops_error_text(ngx_llmops_error_reader_t *r, ngx_str_t *value,
+    size_t max, ngx_str_t *dst)
+{
+    u_char     buf[NGX_LLMOPS_MESSAGE_MAX + 2];
+    u_char     decoded[NGX_LLMOPS_MESSAGE_MAX];
+    ngx_str_t  raw, out;
+
+    switch (ngx_llmops_json_type(value)) {
+
+    case NGX_LLMOPS_JSON_NUMBER:
+        ngx_llmops_error_copy(r, value->data, value->len, max, dst);
+        return;
+
+    case NGX_LLMOPS_JSON_STRING:
+        break;
+
+    default:
+        return;
+    }
+
+    if (value->len < 2) {
+        return;
+    }
+
+    raw.len = ngx_llmops_error_cut_raw(value->data + 1, value->len - 2,
+                                       ngx_min(max, NGX_LLMOPS_MESSAGE_MAX));
+    raw.data = buf;
+
+    buf[0] = '"';
+    ngx_memcpy(buf + 1, value->data + 1, raw.len);
+    buf[raw.len + 1] = '"';
+    raw.len += 2;
+
+    if (ngx_llmops_json_string(&raw, decoded, sizeof(decoded), &out)
+        == NGX_OK)
+    {
+        ngx_llmops_error_copy(r, out.data, out.len, max, dst);
+    }
+}
+
+
+static void
+ngx_llmops_error_number(ngx_llmops_error_reader_t *r, ngx_str_t *value)
+{
+    int64_t  n;
+
+    if (ngx_llmops_json_count(value, &n) == NGX_OK && n >= 400 && n < 600) {
+        r->number = n;
+    }
+}
+
+
+/* the first of a list of objects: FastAPI's detail, Gemini's errors */
+
+static ngx_int_t
+ngx_llmops_error_first(ngx_str_t *value)
+{
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_array(&it, value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_llmops_json_next(&it, NULL, value);
+}
+
+
+/* texts that may be a string, or an object or array around one */
+
+static void
+ngx_llmops_error_message(ngx_llmops_error_reader_t *r, ngx_str_t *value,
+    ngx_llmops_error_t *err)
+{
+    ngx_str_t  v;
+
+    if (err->message.len) {
+        return;
+    }
+
+    v = *value;
+
+    if (ngx_llmops_json_type(&v) == NGX_LLMOPS_JSON_ARRAY
+        && ngx_llmops_error_first(&v) != NGX_OK)
+    {
+        return;
+    }
+
+    if (ngx_llmops_json_type(&v) == NGX_LLMOPS_JSON_OBJECT
+        && ngx_llmops_json_get(&v, "message", value) != NGX_OK
+        && ngx_llmops_json_get(&v, "msg", value) != NGX_OK
+        && ngx_llmops_json_get(&v, "detail", value) != NGX_OK)
+    {
+        return;
+    }
+
+    if (ngx_llmops_json_type(&v) == NGX_LLMOPS_JSON_OBJECT) {
+        v = *value;
+    }
+
+    ngx_llmops_error_text(r, &v, NGX_LLMOPS_MESSAGE_MAX, &err->message);
+}
+
+
+/* a member that an error object has, or an answer that is one itself */
+
+static void
+ngx_llmops_error_member(ngx_llmops_error_reader_t *r, ngx_str_t *key,
+    ngx_str_t *value, ngx_llmops_error_t *err)
+{
+    if (ngx_llmops_is(key, "message") || ngx_llmops_is(key, "Message")
+        || ngx_llmops_is(key, "detail"))
+    {
+        ngx_llmops_error_message(r, value, err);
+
+    } else if (ngx_llmops_is(key, "type") || ngx_llmops_is(key, "error_type"))
+    {
+        ngx_llmops_error_text(r, value, NGX_LLMOPS_WORD_MAX, &err->type);
+
+    } else if (ngx_llmops_is(key, "code")) {
+        ngx_llmops_error_text(r, value, NGX_LLMOPS_WORD_MAX, &err->code);
+        ngx_llmops_error_number(r, value);
+
+    } else if (ngx_llmops_is(key, "statusCode")
+               || ngx_llmops_is(key, "status"))
+    {
+        ngx_llmops_error_number(r, value);
+
+    } else if (ngx_llmops_is(key, "param")) {
+        ngx_llmops_error_text(r, value, NGX_LLMOPS_WORD_MAX, &err->param);
+
+    } else if (ngx_llmops_is(key, "details")
+               && ngx_llmops_json_get(value, "error_code", value) == NGX_OK)
+    {
+        ngx_llmops_error_text(r, value, NGX_LLMOPS_WORD_MAX, &r->details);
+    }
+}
+
+
+static void
+ngx_llmops_error_object(ngx_llmops_error_reader_t *r, ngx_str_t *object,
+    ngx_llmops_error_t *err)
+{
+    ngx_str_t               key, value;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, object) != NGX_OK) {
+        return;
+    }
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+        ngx_llmops_error_member(r, &key, &value, err);
+    }
+}
+
+
+/* the error member, or, without it, the object itself */
+
+static void
+ngx_llmops_error_json(ngx_llmops_error_reader_t *r, ngx_str_t *object,
+    ngx_llmops_error_t *err)
+{
+    ngx_str_t  error, type;
+
+    if (ngx_llmops_json_get(object, "error", &error) == NGX_OK) {
+
+        if (ngx_llmops_json_type(&error) == NGX_LLMOPS_JSON_OBJECT) {
+            ngx_llmops_error_object(r, &error, err);
+
+        } else if (ngx_llmops_json_type(&error) == NGX_LLMOPS_JSON_STRING) {
+            ngx_llmops_error_text(r, &error, NGX_LLMOPS_MESSAGE_MAX,
+                                  &err->message);
+        }
+
+        if (ngx_llmops_json_get(object, "error_type", &type) == NGX_OK) {
+            ngx_llmops_error_text(r, &type, NGX_LLMOPS_WORD_MAX, &err->type);
+        }
+    }
+
+    if (err->message.len == 0) {
+        ngx_llmops_error_object(r, object, err);
+    }
+}
+
+
+/* the title of a page, which is all there is to read in one */
+
+static void
+ngx_llmops_error_html(ngx_llmops_error_reader_t *r, ngx_str_t *body,
+    ngx_llmops_error_t *err)
+{
+    u_char                  *p, *end;
+    static const ngx_str_t   title = ngx_string("<title>");
+
+    p = ngx_llmops_error_find(body, &title);
+
+    if (p == NULL) {
+        return;
+    }
+
+    end = memchr(p, '<', body->data + body->len - p);
+
+    if (end) {
+        ngx_llmops_error_copy(r, p, end - p, 256, &err->message);
+    }
+}
+
+
+static void
+ngx_llmops_error_trim(ngx_str_t *s)
+{
+    while (s->len && s->data[0] <= ' ') {
+        s->data++;
+        s->len--;
+    }
+
+    while (s->len && s->data[s->len - 1] <= ' ') {
+        s->len--;
+    }
+}
+
+
+static void
+ngx_llmops_error_body_read(ngx_llmops_error_reader_t *r, ngx_str_t *body,
+    ngx_llmops_error_t *err)
+{
+    ngx_str_t  s;
+
+    s = *body;
+    ngx_llmops_error_trim(&s);
+
+    if (s.len && s.data[0] == '[') {
+        (void) ngx_llmops_error_first(&s);
+    }
+
+    if (s.len == 0) {
+        return;
+    }
+
+    switch (s.data[0]) {
+
+    case '{':
+        ngx_llmops_error_json(r, &s, err);
+        break;
+
+    case '"':
+        ngx_llmops_error_text(r, &s, NGX_LLMOPS_MESSAGE_MAX, &err->message);
+        break;
+
+    case '<':
+        ngx_llmops_error_html(r, &s, err);
+        break;
+
+    default:
+        ngx_llmops_error_copy(r, s.data, s.len, NGX_LLMOPS_MESSAGE_MAX,
+                              &err->message);
+    }
+}
+
+
+static void
+ngx_llmops_error_default(ngx_llmops_error_t *err)
+{
+    switch (err->kind) {
+
+    case NGX_LLMOPS_ERR_UPSTREAM_AUTH:
+        ngx_str_set(&err->message, "the provider does not accept the key of "
+                                   "this gateway");
+        break;
+
+    case NGX_LLMOPS_ERR_NOT_FOUND:
+        ngx_str_set(&err->message, "the provider does not know this model or "
+                                   "path");
+        break;
+
+    case NGX_LLMOPS_ERR_TOO_LARGE:
+        ngx_str_set(&err->message, "the request is too large for the "
+                                   "provider");
+        break;
+
+    case NGX_LLMOPS_ERR_RATE_LIMIT:
+        ngx_str_set(&err->message, "the provider's rate limit is reached: "
+                                   "try again later");
+        break;
+
+    case NGX_LLMOPS_ERR_OVERLOADED:
+        ngx_str_set(&err->message, "the provider is overloaded: "
+                                   "try again later");
+        break;
+
+    case NGX_LLMOPS_ERR_TIMEOUT:
+        ngx_str_set(&err->message, "the provider did not answer in time");
+        break;
+
+    case NGX_LLMOPS_ERR_UPSTREAM:
+        ngx_str_set(&err->message, "the provider failed");
+        break;
+
+    default:
+        ngx_str_set(&err->message, "the provider refused the request");
+    }
+}
+
+
+/* the status that a caller may see: not one that is about our own key */
+
+static ngx_uint_t
+ngx_llmops_error_shown(ngx_uint_t status, ngx_llmops_err_e kind)
+{
+    if (status < 400 || kind == NGX_LLMOPS_ERR_UPSTREAM_AUTH
+        || kind == NGX_LLMOPS_ERR_OVERLOADED)
+    {
+        return 0;
+    }
+
+    return status;
+}
+
+
+void
+ngx_llmops_error_read(ngx_uint_t status, ngx_str_t *body, u_char *scratch,
+    size_t size, ngx_llmops_error_t *err)
+{
+    ngx_llmops_error_reader_t  r;
+
+    ngx_memzero(err, sizeof(ngx_llmops_error_t));
+    ngx_memzero(&r, sizeof(ngx_llmops_error_reader_t));
+
+    r.pos = scratch;
+    r.last = scratch + size;
+
+    ngx_llmops_error_body_read(&r, body, err);
+
+    err->kind = ngx_llmops_error_classify(status, &r, err);
+    err->status = ngx_llmops_error_shown(status, err->kind);
+
+    if (err->message.len == 0) {
+        ngx_llmops_error_default(err);
+    }
+}
+
+
+ngx_uint_t
+ngx_llmops_error_body(ngx_str_t *body)
+{
+    ngx_str_t               key, value;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, body) != NGX_OK
+        || ngx_llmops_json_next(&it, &key, &value) != NGX_OK)
+    {
+        return 0;
+    }
+
+    return ngx_llmops_is(&key, "error")
+           && ngx_llmops_json_type(&value) != NGX_LLMOPS_JSON_NULL;
+}

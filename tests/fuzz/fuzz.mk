@@ -1,0 +1,42 @@
+# Fuzzers of what reads bytes from the network; included by the top Makefile,
+# or used alone: make -f tests/fuzz/fuzz.mk fuzz FUZZ_SECONDS=600
+#
+# New inputs are kept in the build folder, next to what made a target fail.
+
+NGX_SRC ?= /usr/share/nginx/src/src
+NGX_OBJS ?= build/objs
+NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
+           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix
+
+FUZZ_CC ?= clang-14
+FUZZ_OUT ?= build/fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_SIZE ?= 1024
+FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
+               -Wno-unused-parameter \
+               -fsanitize=fuzzer,address,undefined \
+               -fno-sanitize-recover=undefined
+FUZZ_LIBS ?= -ljansson
+
+FUZZ_SRCS := $(wildcard ngx_llmops_module/wire/*.c)
+FUZZ_DEPS := $(FUZZ_SRCS) $(wildcard ngx_llmops_module/wire/*.h) \
+             $(wildcard tests/fuzz/*.h tests/unit/*.h)
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
+
+.PHONY: fuzz
+
+fuzz: $(FUZZ_BINARIES)
+	@set -e; for t in $(FUZZ_TARGETS); do \
+	    echo "== fuzz_$$t"; \
+	    mkdir -p $(FUZZ_OUT)/corpus/$$t; \
+	    $(FUZZ_OUT)/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) \
+	        -max_len=$(FUZZ_SIZE) -timeout=10 -verbosity=0 \
+	        -print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$$t- \
+	        $(FUZZ_OUT)/corpus/$$t tests/fuzz/corpus/$$t; \
+	done
+
+$(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_DEPS)
+	@mkdir -p $(FUZZ_OUT)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) -I ngx_llmops_module/wire \
+	    -I tests/unit -o $@ $< $(FUZZ_SRCS) $(FUZZ_LIBS)
