@@ -161,7 +161,7 @@ def check_parameters() -> None:
 
 def check_variables() -> None:
     text = "\n".join(read(path) for path in SOURCE.glob("*/*variables*.c"))
-    names = set(re.findall(r'ngx_string\("(llm_\w+)"\)',
+    names = set(re.findall(r'ngx_\w+\("(llm_\w+)"[,)]',
                            without_comments(text)))
     docs = {name.strip("$`") for name in sections(read(DOCS / "variables.md"))}
     same("variable", names, docs)
