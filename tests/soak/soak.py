@@ -314,8 +314,13 @@ class Callers:
         if caller == "anthropic":
             return None if last.event == "message_stop" \
                 else "a clean end without message_stop"
-        return None if last.data == "[DONE]" \
-            else "a clean end without [DONE]"
+        # nothing but [DONE] may be missing behind a finish reason
+        for event in answer.events:
+            if event.data == "[DONE]" or any(
+                    choice.get("finish_reason")
+                    for choice in event.json.get("choices", [])):
+                return None
+        return "a clean end without [DONE]"
 
     def same_bytes(self, what, answer, asked):
         """Against any of the models that may have answered."""
