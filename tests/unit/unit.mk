@@ -38,9 +38,14 @@ $(OUT)/%.o: %.c $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -c -o $@ $<
 
-$(UNIT_TESTS): $(OUT)/%: tests/unit/%.c $(UNIT_OBJS) $(UNIT_HDRS)
+# an archive: a test links only what it uses
+$(OUT)/rooms.a: $(UNIT_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(UNIT_TESTS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
-	$(UNIT_BUILD) -o $@ $< $(UNIT_OBJS) $(UNIT_LIBS)
+	$(UNIT_BUILD) -o $@ $< $(OUT)/rooms.a $(UNIT_LIBS)
 
 $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	@mkdir -p $(OUT)
