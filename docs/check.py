@@ -160,10 +160,9 @@ def check_parameters() -> None:
 # -- variables, headers, metrics -----------------------------------------------
 
 def check_variables() -> None:
-    source = set(directives_of_source())
-    text = without_comments(sources())
-    names = {name for name in re.findall(r'ngx_string\("(llm_\w+)"\)', text)
-             if name not in source}
+    text = "\n".join(read(path) for path in SOURCE.glob("*/*variables*.c"))
+    names = set(re.findall(r'ngx_\w+\("(llm_\w+)"[,)]',
+                           without_comments(text)))
     docs = {name.strip("$`") for name in sections(read(DOCS / "variables.md"))}
     same("variable", names, docs)
 
