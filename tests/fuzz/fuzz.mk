@@ -48,6 +48,7 @@ $(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
 
 # an archive: a fuzzer links only what it uses
 $(FUZZ_OUT)/rooms.a: $(FUZZ_OBJS)
+	@rm -f $@
 	$(AR) rcs $@ $^
 
 $(FUZZ_BINARIES): $(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c \

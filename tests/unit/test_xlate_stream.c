@@ -457,7 +457,8 @@ to_anthropic(void **state)
           "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'x\\'")
           "," D_ARGS(0, ":1}") "," STOP(0) "," TEXT(1) "," D_TEXT(1, "hm")
           "," STOP(1) "," TOOL(2, "b", "g") "," D_ARGS(2, "{\\'y\\'")
-          "," D_ARGS(2, ":2}") "," STOP(2) ",['end','tool_use'],'message_stop']",
+          "," D_ARGS(2, ":2}") "," STOP(2) ",['end','tool_use'],"
+          "'message_stop']",
           { CALL("{'index':0,'id':'a','function':{'name':'f',"
                  "'arguments':'{\\'x\\''}}"),
             CALL("{'index':1,'id':'b','function':{'name':'g',"
