@@ -40,6 +40,7 @@ typedef struct ngx_llmops_endpoint_s   ngx_llmops_endpoint_t;
 typedef struct ngx_llmops_route_s      ngx_llmops_route_t;
 typedef struct ngx_llmops_target_s     ngx_llmops_target_t;
 typedef struct ngx_llmops_ctx_s        ngx_llmops_ctx_t;
+typedef struct ngx_llmops_inflate_s    ngx_llmops_inflate_t;
 
 
 /* where a name stands in the configuration, for errors found later */
@@ -67,20 +68,40 @@ typedef struct {
 } ngx_llmops_price_t;
 
 
-/* shared by all workers: one of each target ("provider/model") */
+/* how an attempt ended, as a metric's label */
+
+typedef enum {
+    NGX_LLMOPS_OUTCOME_2XX = 0,            /* also 1xx and 3xx */
+    NGX_LLMOPS_OUTCOME_4XX,
+    NGX_LLMOPS_OUTCOME_429,
+    NGX_LLMOPS_OUTCOME_5XX,
+    NGX_LLMOPS_OUTCOME_CONNECT,
+    NGX_LLMOPS_OUTCOME_FIRST_TOKEN,
+    NGX_LLMOPS_OUTCOME_TOTAL,
+    NGX_LLMOPS_OUTCOME_IDLE,
+    NGX_LLMOPS_OUTCOME_FIRST_EVENT,
+    NGX_LLMOPS_OUTCOME_INVALID,
+    NGX_LLMOPS_OUTCOME_CLOSED,
+    NGX_LLMOPS_OUTCOME_MAX
+} ngx_llmops_outcome_e;
+
+
+/* shared by all workers: one of each target ("provider/model"); how many
+   requests it has in flight is counted by each worker for itself, see
+   ngx_llmops_target_in_flight() */
 
 typedef struct {
     ngx_atomic_t               blocked_until;  /* ms since the epoch: the
                                                   provider asked to wait */
-    ngx_atomic_t               blocked_status; /* the status that came with it */
+    ngx_atomic_t               blocked_status; /* that came with it */
     ngx_atomic_t               failures;   /* in a row */
     ngx_atomic_t               open_until; /* ms: the breaker is open */
-    ngx_atomic_t               in_flight;
     ngx_atomic_t               ewma_first_token;  /* us */
     ngx_atomic_t               remaining_requests;  /* + 1; 0: unknown */
     ngx_atomic_t               remaining_tokens;
     ngx_atomic_t               limit_requests;
     ngx_atomic_t               limit_tokens;
+    ngx_atomic_t               attempts[NGX_LLMOPS_OUTCOME_MAX];
 } ngx_llmops_target_sh_t;
 
 
@@ -94,6 +115,8 @@ struct ngx_llmops_target_s {
     ngx_llmops_price_t        *price;      /* NULL: unknown, or by request */
     ngx_uint_t                 weight;
     ngx_llmops_target_sh_t    *sh;         /* NULL if the zone is full */
+    ngx_atomic_t              *in_flight;  /* this worker's own count, in the
+                                              zone; NULL without one */
     void                     **series;     /* ops/: by operation, may be NULL */
     ngx_llmops_place_t         place;
     unsigned                   fallback:1;
@@ -115,7 +138,7 @@ struct ngx_llmops_target_s {
 #define NGX_LLMOPS_ON_INVALID       0x00000400
 #define NGX_LLMOPS_ON_DEFAULT       0x000007ff
 
-#define NGX_LLMOPS_MAX_TARGETS      32     /* targets and fallbacks of a route */
+#define NGX_LLMOPS_MAX_TARGETS      32     /* of a route, with fallbacks */
 
 
 typedef enum {
@@ -142,34 +165,45 @@ struct ngx_llmops_route_s {
 };
 
 
+/* a name that leads to a route */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_llmops_route_t        *route;
+} ngx_llmops_name_t;
+
+
 struct ngx_llmops_main_conf_s {
     ngx_array_t                providers;  /* of ngx_llmops_provider_t * */
     ngx_array_t                routes;     /* of ngx_llmops_route_t * */
-    ngx_hash_t                 exact;      /* model -> route */
-    ngx_array_t                prefixes;   /* of ngx_llmops_prefix_t,
+    ngx_array_t                models;     /* of ngx_llmops_name_t, sorted:
+                                              exact names of models */
+    ngx_array_t                names;      /* the same: names of routes */
+    ngx_array_t                prefixes;   /* of ngx_llmops_name_t: "name*",
                                               longest first */
     ngx_llmops_route_t        *any;        /* "match *", or NULL */
-    ngx_hash_t                 by_name;    /* route's name -> route */
     ngx_hash_t                 dropped;    /* request headers that do not
                                               cross to a provider */
     ngx_http_upstream_srv_conf_t  *outer;  /* the synthetic balancer */
+    ngx_http_upstream_conf_t  *outer_conf; /* [2]: by ignore_client_abort */
     ngx_shm_zone_t            *zone;
-    void                      *global;     /* ops/: shared, not per target */
+    void                      *global;     /* ops/: of this worker, NULL: no
+                                              counting */
     ngx_str_t                  prices_file;
-    ngx_hash_t                 prices;     /* model -> ngx_llmops_price_t */
+    ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass */
 };
 
 
 typedef struct {
-    ngx_flag_t                 pass;
+    ngx_flag_t                 pass;       /* the location has llm_pass */
     ngx_http_complex_value_t  *route;      /* NULL: by the model's name */
     ngx_llmops_route_t        *fixed;      /* a constant name, resolved */
     ngx_llmops_place_t         place;
     ngx_flag_t                 ignore_client_abort;
     size_t                     buffer_size;
-    ngx_array_t               *response_headers;
+    ngx_uint_t                 response_headers;   /* ops/: bits */
 } ngx_llmops_loc_conf_t;
 
 
@@ -177,7 +211,7 @@ typedef struct {
 
 typedef struct {
     ngx_llmops_target_t       *target;
-    const ngx_llmops_dialect_t  *dialect;  /* of the provider, for this caller */
+    const ngx_llmops_dialect_t  *dialect;  /* the provider's, for him */
     ngx_llmops_op_e            op;         /* the provider's operation */
     unsigned                   translate:1;
 } ngx_llmops_step_t;
@@ -207,6 +241,17 @@ typedef enum {
     NGX_LLMOPS_FAIL_INVALID,
     NGX_LLMOPS_FAIL_CLOSED
 } ngx_llmops_fail_e;
+
+
+/* looks for usage in a whole answer that passes */
+
+#define NGX_LLMOPS_BODY_CAPTURE  2048
+
+typedef struct {
+    ngx_llmops_json_scan_t     scan;
+    ngx_llmops_json_member_t   found[NGX_LLMOPS_JSON_MAX_WANT];
+    u_char                     capture[NGX_LLMOPS_BODY_CAPTURE];
+} ngx_llmops_body_scan_t;
 
 
 /* an attempt and its answer: call/ alone writes it */
@@ -240,9 +285,11 @@ typedef struct {
     ngx_llmops_sse_t           sse;
     ngx_llmops_out_t           held;       /* whole body, or translated bytes */
     ngx_llmops_out_t           body;       /* translated request body */
-    ngx_llmops_json_scan_t    *scan;       /* of a whole body that passes */
-    ngx_llmops_json_member_t  *found;
+    ngx_llmops_body_scan_t    *scan;       /* of a whole body that passes */
     ngx_llmops_xlate_t        *xlate;
+    ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
+
+    ngx_chain_t              **last;       /* end of u->out_bufs, if any */
 
     size_t                     peeked;     /* bytes of u->buffer looked at */
 
@@ -250,6 +297,8 @@ typedef struct {
     unsigned                   got:1;      /* inner get without its free */
     unsigned                   counted:1;  /* in target's in_flight */
     unsigned                   streaming:1;    /* the answer is a stream */
+    unsigned                   json:1;     /* it says it is JSON */
+    unsigned                   encoded:1;  /* compressed, and left so */
     unsigned                   is_chunked:1;
     unsigned                   hold:1;     /* gather the body, then write */
     unsigned                   committed:1;    /* bytes go to the caller */
@@ -258,7 +307,7 @@ typedef struct {
     unsigned                   finished:1; /* the finalize hook has run */
     unsigned                   provider_error:1;   /* status >= 400 */
     unsigned                   partial:1;  /* inside an oversized event */
-    unsigned                   eof_sent:1;
+    unsigned                   ended:1;    /* the end has been written */
 } ngx_llmops_call_t;
 
 
@@ -274,6 +323,10 @@ struct ngx_llmops_ctx_s {
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */
     ngx_llmops_err_e           error;      /* how it ended */
+    ngx_llmops_error_t        *refusal;    /* what we say instead */
+    ngx_uint_t                 retry;      /* seconds of retry-after */
+    ngx_str_t                  stream_error;   /* a provider's message */
+    ngx_str_t                  error_body;
     ngx_str_t                  warnings;
 
     ngx_msec_t                 start;      /* ngx_current_msec at read */
@@ -282,6 +335,8 @@ struct ngx_llmops_ctx_s {
 
     unsigned                   accounted:1;
     unsigned                   own_error:1;    /* the answer is ours */
+    unsigned                   own_sent:1;
+    unsigned                   keepalive:1;    /* r's, before it was refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
 };
@@ -289,6 +344,25 @@ struct ngx_llmops_ctx_s {
 
 extern ngx_module_t  ngx_llmops_module;
 
+
+/* Notes what x-llm-warnings will say, copied.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_set_warnings(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_str_t *warnings);
+
+/* Room for a new request's id (32 hex digits) in pool. NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id);
+
+/* A request's first header of that lowercase name, or NULL. */
+ngx_table_elt_t *ngx_llmops_header_in(ngx_http_request_t *r,
+    const char *name, size_t len);
+
+/* Makes the context of a request, with its id and cleanups; NULL if out of
+   memory. */
+ngx_llmops_ctx_t *ngx_llmops_ctx_create(ngx_http_request_t *r);
+
+/* A context was made; it is over (called once). */
+void ngx_llmops_ctx_entered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+void ngx_llmops_ctx_left(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 /* ctx of a request, also after an internal redirect; NULL if none. */
 ngx_llmops_ctx_t *ngx_llmops_ctx(ngx_http_request_t *r);

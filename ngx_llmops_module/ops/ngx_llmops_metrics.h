@@ -18,8 +18,21 @@
  */
 
 
+/*
+ * Gauges of what is in flight are kept by each worker for itself, in a node
+ * of the zone that has the number of its process slot.  Only the owner writes
+ * it, so that no atomic operation is needed, and a worker that dies takes its
+ * counts with it: they are left out as soon as its process is gone, and
+ * zeroed by the next one with that slot.
+ */
+
+
+/* Takes this worker's node and sets all its gauges to 0; called once by each
+   worker at its start, before any of the functions below. */
+void ngx_llmops_metrics_start(ngx_llmops_main_conf_t *mcf);
+
 /* Finds the shared nodes of a target (its sh and series pointers); called in
-   each worker at its start. */
+   each worker at its start.  Without room in the zone t->sh stays NULL. */
 void ngx_llmops_metrics_attach(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_target_t *t);
 
@@ -38,6 +51,30 @@ void ngx_llmops_metrics_attempt(ngx_llmops_ctx_t *ctx,
  */
 void ngx_llmops_metrics_account(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
+
+/* A call to a target begins, and is over: the gauge of targets. */
+
+static ngx_inline void
+ngx_llmops_target_enter(ngx_llmops_target_t *t)
+{
+    if (t->in_flight) {
+        (*t->in_flight)++;
+    }
+}
+
+
+static ngx_inline void
+ngx_llmops_target_leave(ngx_llmops_target_t *t)
+{
+    if (t->in_flight && *t->in_flight) {
+        (*t->in_flight)--;
+    }
+}
+
+
+/* How many calls to a target are in flight, in all workers that live. */
+ngx_uint_t ngx_llmops_target_in_flight(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_target_t *t);
 
 /* The handler of llm_metrics: Prometheus text 0.0.4 or OpenMetrics 1.0.0, by
    the Accept header. */

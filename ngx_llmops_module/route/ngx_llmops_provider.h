@@ -29,6 +29,11 @@ typedef struct {
 } ngx_llmops_keepalive_t;
 
 
+/* where a key comes from, and what was there when it was read */
+
+typedef struct ngx_llmops_key_source_s  ngx_llmops_key_source_t;
+
+
 struct ngx_llmops_provider_s {
     ngx_str_t                      name;
     ngx_http_upstream_srv_conf_t  *uscf;
@@ -45,9 +50,7 @@ struct ngx_llmops_provider_s {
     ngx_http_complex_value_t      *key;        /* a variable's, or NULL */
     ngx_str_t                      key_value;  /* env:, file: or a literal;
                                                   DONTDUMP memory */
-    ngx_str_t                      key_file;
-    ngx_event_t                    key_timer;  /* looks at the file again */
-    time_t                         key_mtime;
+    ngx_llmops_key_source_t       *key_source; /* env: or file:, else NULL */
 
     ngx_msec_t                     connect_timeout;
     ngx_msec_t                     first_token_timeout;
@@ -81,19 +84,82 @@ struct ngx_llmops_provider_s {
 };
 
 
-/* the provider's directives, to be put into the module's table; all are
-   NGX_HTTP_UPS_CONF with the slot at NGX_HTTP_SRV_CONF_OFFSET */
+/* the provider's directives, all of upstream{} */
 
 char *ngx_llmops_endpoint_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);                           /* llm_endpoint URL [resolve...] */
+    void *conf);                           /* llm_endpoint URL [ipv6=off] */
 char *ngx_llmops_base_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);                           /* llm_base scheme://-/path */
 char *ngx_llmops_dialect_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);                           /* llm_dialect NAME */
 char *ngx_llmops_api_key_directive(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);                           /* llm_api_key env:|file:|$var|text */
+    void *conf);                           /* llm_api_key env:|file:|$var */
 char *ngx_llmops_timeouts_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);                           /* llm_timeouts name=time ... */
+char *ngx_llmops_ssl_password_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);                           /* llm_ssl_password_file FILE */
+
+/* nginx's slots, which also note that the upstream{} is a provider */
+char *ngx_llmops_provider_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llmops_provider_num(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llmops_provider_str(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llmops_provider_bits(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* To be called first by every directive of upstream{}: this is a provider. */
+void ngx_llmops_provider_mark(ngx_conf_t *cf, ngx_llmops_provider_t *p);
+
+extern ngx_conf_bitmask_t  ngx_llmops_ssl_protocols[];
+
+
+#define NGX_LLMOPS_PROVIDER_COMMAND(name, args, set, offset, post)            \
+    { ngx_string(name),                                                       \
+      NGX_HTTP_UPS_CONF|args,                                                 \
+      set,                                                                    \
+      NGX_HTTP_SRV_CONF_OFFSET,                                               \
+      offset,                                                                 \
+      post }
+
+#define NGX_LLMOPS_PROVIDER_SLOT(name, args, type, field, post)               \
+    NGX_LLMOPS_PROVIDER_COMMAND(name, args, ngx_llmops_provider_##type,       \
+                                offsetof(ngx_llmops_provider_t, field), post)
+
+#define NGX_LLMOPS_PROVIDER_COMMANDS                                          \
+    NGX_LLMOPS_PROVIDER_COMMAND("llm_endpoint", NGX_CONF_TAKE12,              \
+                                ngx_llmops_endpoint_directive, 0, NULL),      \
+    NGX_LLMOPS_PROVIDER_COMMAND("llm_base", NGX_CONF_TAKE1,                   \
+                                ngx_llmops_base_directive, 0, NULL),          \
+    NGX_LLMOPS_PROVIDER_COMMAND("llm_dialect", NGX_CONF_TAKE1,                \
+                                ngx_llmops_dialect_directive, 0, NULL),       \
+    NGX_LLMOPS_PROVIDER_COMMAND("llm_api_key", NGX_CONF_TAKE1,                \
+                                ngx_llmops_api_key_directive, 0, NULL),       \
+    NGX_LLMOPS_PROVIDER_COMMAND("llm_timeouts", NGX_CONF_1MORE,               \
+                                ngx_llmops_timeouts_directive, 0, NULL),      \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_keepalive", NGX_CONF_TAKE1, num,            \
+                             keepalive_max, NULL),                            \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_verify", NGX_CONF_FLAG, flag,           \
+                             ssl_verify, NULL),                               \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_verify_depth", NGX_CONF_TAKE1, num,     \
+                             ssl_verify_depth, NULL),                         \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_trusted_certificate", NGX_CONF_TAKE1,   \
+                             str, ssl_trusted_certificate, NULL),             \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_crl", NGX_CONF_TAKE1, str, ssl_crl,     \
+                             NULL),                                           \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_name", NGX_CONF_TAKE1, str, ssl_name,   \
+                             NULL),                                           \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_server_name", NGX_CONF_FLAG, flag,      \
+                             ssl_server_name, NULL),                          \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_session_reuse", NGX_CONF_FLAG, flag,    \
+                             ssl_session_reuse, NULL),                        \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_protocols", NGX_CONF_1MORE, bits,       \
+                             ssl_protocols, &ngx_llmops_ssl_protocols),       \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_ciphers", NGX_CONF_TAKE1, str,          \
+                             ssl_ciphers, NULL),                              \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_certificate", NGX_CONF_TAKE1, str,      \
+                             ssl_certificate, NULL),                          \
+    NGX_LLMOPS_PROVIDER_SLOT("llm_ssl_certificate_key", NGX_CONF_TAKE1, str,  \
+                             ssl_certificate_key, NULL),                      \
+    NGX_LLMOPS_PROVIDER_COMMAND("llm_ssl_password_file", NGX_CONF_TAKE1,      \
+                                ngx_llmops_ssl_password_directive, 0, NULL)
 
 
 /* Makes the srv conf of an upstream{} (or server{}): all UNSET. */
@@ -124,6 +190,16 @@ ngx_int_t ngx_llmops_provider_key(ngx_http_request_t *r,
 
 
 /*
+ * TLS sessions: one per provider and worker.  For a balancer's set_session
+ * (NGX_OK, NGX_ERROR) and save_session.
+ */
+ngx_int_t ngx_llmops_tls_set_session(ngx_peer_connection_t *pc,
+    ngx_llmops_provider_t *p);
+void ngx_llmops_tls_save_session(ngx_peer_connection_t *pc,
+    ngx_llmops_provider_t *p);
+
+
+/*
  * Idle connections.  Only for providers whose balancer has no cache of its
  * own: after the inner balancer has chosen an address (pc->sockaddr) and left
  * pc->connection NULL, _get() puts a cached connection into pc and returns
@@ -135,6 +211,9 @@ ngx_int_t ngx_llmops_keepalive_get(ngx_llmops_provider_t *p,
     ngx_peer_connection_t *pc);
 void ngx_llmops_keepalive_put(ngx_llmops_provider_t *p,
     ngx_http_upstream_t *u, ngx_peer_connection_t *pc, ngx_uint_t state);
+
+/* Closes them all: the worker exits. */
+void ngx_llmops_keepalive_stop(ngx_llmops_provider_t *p);
 
 
 /*

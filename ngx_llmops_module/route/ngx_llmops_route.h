@@ -11,13 +11,13 @@
 #include "ngx_llmops.h"
 
 
-/* one "prefix*" of a route's match line */
+/* llm_route NAME { ... } and the words inside it, for the module's table. */
+char *ngx_llmops_route_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llmops_route_match(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llmops_route_target(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_llmops_route_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
-typedef struct {
-    ngx_str_t                  prefix;
-    ngx_llmops_route_t        *route;
-} ngx_llmops_prefix_t;
-
+extern ngx_conf_enum_t  ngx_llmops_select_names[];
 
 /*
  * Completes all routes after the configuration has been read: resolves

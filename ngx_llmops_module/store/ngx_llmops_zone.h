@@ -25,7 +25,9 @@
 typedef enum {
     NGX_LLMOPS_NODE_TARGET = 1,            /* ngx_llmops_target_sh_t */
     NGX_LLMOPS_NODE_SERIES,                /* ngx_llmops_series_sh_t */
-    NGX_LLMOPS_NODE_GLOBAL                 /* ngx_llmops_global_sh_t */
+    NGX_LLMOPS_NODE_WORKER,                /* ngx_llmops_worker_sh_t */
+    NGX_LLMOPS_NODE_ENDPOINT,              /* ngx_llmops_endpoint_sh_t */
+    NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
@@ -45,11 +47,14 @@ ngx_shm_zone_t *ngx_llmops_zone_add(ngx_conf_t *cf, ngx_str_t *name,
 /*
  * The node of that kind and name, made (zeroed) if there is none.  NULL when
  * the zone is full: logged once per minute, and the caller goes on without.
- * Takes the zone's mutex: for start-up and first use, not for each request.
- * May be called once the zone is mapped (init_module, workers).
+ * Takes the zone's mutex only to make a node.  May be called once the zone is
+ * mapped (init_module, workers).
  */
 void *ngx_llmops_zone_node(ngx_shm_zone_t *zone, ngx_llmops_node_e kind,
     ngx_str_t *name, size_t size);
+
+/* A node's number among those of its kind, from 0, in order of creation. */
+ngx_uint_t ngx_llmops_zone_ordinal(void *node);
 
 /*
  * Calls visit for every node of a kind, in order of creation, with its name

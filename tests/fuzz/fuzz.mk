@@ -21,7 +21,8 @@ FUZZ_LIBS ?= -ljansson
 FUZZ_SRCS := $(wildcard ngx_llmops_module/wire/*.c)
 FUZZ_DEPS := $(FUZZ_SRCS) $(wildcard ngx_llmops_module/wire/*.h) \
              $(wildcard tests/fuzz/*.h tests/unit/*.h)
-FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%, \
+                  $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
 
 .PHONY: fuzz

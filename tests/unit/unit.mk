@@ -19,7 +19,13 @@ UNIT_LIBS ?= -lcmocka -ljansson
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
+                   $(wildcard tests/unit/test_*.c))
+
+# the tests of JSON again, with the code for processors without SSE2
+UNIT_PORTABLE := $(OUT)/portable_json
+
+UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PORTABLE)
 
 UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
              $(addprefix -I ,$(UNIT_ROOMS)) -I tests/unit
@@ -38,9 +44,19 @@ $(OUT)/%.o: %.c $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -c -o $@ $<
 
-$(UNIT_TESTS): $(OUT)/%: tests/unit/%.c $(UNIT_OBJS) $(UNIT_HDRS)
+# an archive, so that a test is linked with no more than it uses
+$(OUT)/rooms.a: $(UNIT_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $(UNIT_OBJS)
+
+$(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
-	$(UNIT_BUILD) -o $@ $< $(UNIT_OBJS) $(UNIT_LIBS)
+	$(UNIT_BUILD) -o $@ $< $(OUT)/rooms.a $(UNIT_LIBS)
+
+$(UNIT_PORTABLE): tests/unit/test_json.c $(UNIT_SRCS) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD) -U__SSE2__ -o $@ $< \
+	    $(wildcard ngx_llmops_module/wire/*.c) $(UNIT_LIBS)
 
 $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	@mkdir -p $(OUT)

@@ -1,0 +1,687 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+/*
+ * A provider that costs as little as it can, for measuring what stands before
+ * it: one thread, epoll, HTTP/1.1 with keepalive.  Every request with a
+ * Content-Length is read and thrown away (the kernel drops all but the first
+ * few KB without a copy) and gets one canned chat completion of about 1 KB; or,
+ * if "stream":true is within those first KB, a chunked stream of events, each
+ * in a write() of its own.
+ */
+
+
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+
+#define HEAD_SIZE   8192
+#define BURST       16
+
+
+typedef struct conn_s  conn_t;
+
+struct conn_s {
+    int          fd;
+    unsigned     streaming:1;
+    unsigned     usage:1;
+    unsigned     queued:1;
+    unsigned     writing:1;
+
+    size_t       head;          /* length of the request's head, 0: not seen */
+    size_t       have;          /* bytes in buf */
+    uint64_t     rest;          /* bytes of the body still to be dropped */
+
+    uint64_t     event;         /* the next one to send */
+    const char  *out;           /* what is being written */
+    size_t       len;
+
+    uint64_t     due;
+    conn_t      *prev;
+    conn_t      *next;
+
+    char        *buf;
+};
+
+
+typedef struct {
+    char         data[1024];
+    size_t       len;
+} piece_t;
+
+
+static int        ep;
+static int        timer;
+static uint64_t   nevents = 100;
+static uint64_t   interval;
+static int        idle;
+static conn_t     queue;        /* streams by time of their next event */
+static uint64_t   armed;
+
+static piece_t    first, delta, stop, usage, done;
+static char       answer[4096];
+static size_t     answer_len;
+static char       trash[65536];
+
+#define CHUNK                                                                 \
+    "{\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012\","                     \
+    "\"object\":\"chat.completion.chunk\",\"created\":1760000000,"            \
+    "\"model\":\"gpt-alias\",\"service_tier\":\"default\","                   \
+    "\"system_fingerprint\":\"fp_0123456789\",\"choices\":"
+
+#define TEXT                                                                  \
+    "The quick brown fox jumps over the lazy dog, and the dog, being lazy, "  \
+    "lets it. "
+
+
+static uint64_t
+now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+
+static void
+die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+
+/* one SSE event as one HTTP chunk */
+
+static void
+piece(piece_t *p, const char *before, const char *data, const char *after)
+{
+    p->len = snprintf(p->data, sizeof(p->data), "%s%zx\r\ndata: %s\n\n\r\n%s",
+                      before, strlen(data) + 8, data, after);
+}
+
+
+static void
+prepare(void)
+{
+    int   n;
+    char  body[2048];
+
+    n = snprintf(body, sizeof(body),
+        "{\"id\":\"chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012\","
+        "\"object\":\"chat.completion\",\"created\":1760000000,"
+        "\"model\":\"gpt-alias\",\"choices\":[{\"index\":0,\"message\":"
+        "{\"role\":\"assistant\",\"content\":\"" TEXT TEXT TEXT TEXT TEXT TEXT
+        "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,"
+        "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":19,"
+        "\"completion_tokens\":120,\"total_tokens\":139,"
+        "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
+        "\"completion_tokens_details\":{\"reasoning_tokens\":0,"
+        "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
+        "\"rejected_prediction_tokens\":0}},\"service_tier\":\"default\","
+        "\"system_fingerprint\":\"fp_0123456789\"}");
+
+    answer_len = snprintf(answer, sizeof(answer),
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        "Content-Length: %d\r\nx-request-id: req_0123456789\r\n\r\n%s",
+        n, body);
+
+    piece(&first, "HTTP/1.1 200 OK\r\n"
+                  "Content-Type: text/event-stream; charset=utf-8\r\n"
+                  "Transfer-Encoding: chunked\r\n"
+                  "x-request-id: req_0123456789\r\n\r\n",
+          CHUNK "[{\"index\":0,\"delta\":{\"role\":\"assistant\","
+          "\"content\":\"\"},\"finish_reason\":null}]}", "");
+
+    piece(&delta, "", CHUNK "[{\"index\":0,\"delta\":{\"content\":\" token\"},"
+          "\"finish_reason\":null}]}", "");
+
+    piece(&stop, "", CHUNK "[{\"index\":0,\"delta\":{},"
+          "\"finish_reason\":\"stop\"}]}", "");
+
+    piece(&usage, "", CHUNK "[],\"usage\":{\"prompt_tokens\":19,"
+          "\"completion_tokens\":120,\"total_tokens\":139}}", "");
+
+    piece(&done, "", "[DONE]", "0\r\n\r\n");
+}
+
+
+static void
+watch(conn_t *c, int op, int writing)
+{
+    struct epoll_event  ee;
+
+    c->writing = writing;
+    ee.events = EPOLLIN | EPOLLRDHUP | (writing ? EPOLLOUT : 0);
+    ee.data.ptr = c;
+
+    if (epoll_ctl(ep, op, c->fd, &ee) == -1) {
+        die("epoll_ctl");
+    }
+}
+
+
+static void
+arm(void)
+{
+    struct itimerspec  it;
+
+    if (queue.next == &queue || queue.next->due == armed) {
+        return;
+    }
+
+    armed = queue.next->due;
+
+    memset(&it, 0, sizeof(it));
+    it.it_value.tv_sec = armed / 1000000000;
+    it.it_value.tv_nsec = armed % 1000000000;
+
+    timerfd_settime(timer, TFD_TIMER_ABSTIME, &it, NULL);
+}
+
+
+/* the interval is the same for all: the last to come is the last to go */
+
+static void
+enqueue(conn_t *c)
+{
+    c->due = now() + interval;
+
+    c->prev = queue.prev;
+    c->next = &queue;
+    queue.prev->next = c;
+    queue.prev = c;
+    c->queued = 1;
+}
+
+
+static void
+dequeue(conn_t *c)
+{
+    c->prev->next = c->next;
+    c->next->prev = c->prev;
+    c->queued = 0;
+}
+
+
+static void
+release(conn_t *c)
+{
+    if (c->queued) {
+        dequeue(c);
+    }
+
+    close(c->fd);
+    free(c->buf);
+    c->fd = -1;
+    free(c);
+}
+
+
+/* writes c->out; 1: all of it is out, 0: not yet, -1: the peer has gone */
+
+static int
+push(conn_t *c)
+{
+    ssize_t  n;
+
+    while (c->len) {
+        n = send(c->fd, c->out, c->len, MSG_NOSIGNAL);
+
+        if (n == -1) {
+            if (errno == EINTR) {
+                continue;
+            }
+
+            return errno == EAGAIN ? 0 : -1;
+        }
+
+        c->out += n;
+        c->len -= n;
+    }
+
+    return 1;
+}
+
+
+/* events: first, nevents - 2 deltas, stop, usage if it was asked for, [DONE] */
+
+static int
+next_event(conn_t *c)
+{
+    piece_t   *p;
+    uint64_t   i;
+
+    i = c->event++;
+
+    if (i >= nevents && !c->usage) {
+        i++;
+    }
+
+    if (i == 0) {
+        p = &first;
+
+    } else if (i < nevents - 1) {
+        p = &delta;
+
+    } else if (i == nevents - 1) {
+        p = &stop;
+
+    } else if (i == nevents) {
+        p = &usage;
+
+    } else if (i == nevents + 1) {
+        p = &done;
+
+    } else {
+        return 0;
+    }
+
+    c->out = p->data;
+    c->len = p->len;
+
+    return 1;
+}
+
+
+static int
+stream(conn_t *c)
+{
+    int  i, rc;
+
+    for (i = 0; i < BURST; i++) {
+
+        rc = push(c);
+
+        if (rc != 1) {
+            if (rc == 0 && !c->writing) {
+                watch(c, EPOLL_CTL_MOD, 1);
+            }
+
+            return rc;
+        }
+
+        if (c->event && idle) {
+            break;
+        }
+
+        if (c->event && interval) {
+            /* the events that end a stream come together, as they do */
+
+            if (c->event < nevents) {
+                if (c->writing) {
+                    watch(c, EPOLL_CTL_MOD, 0);
+                }
+
+                if (!c->queued) {
+                    enqueue(c);
+                }
+
+                return 0;
+            }
+        }
+
+        if (!next_event(c)) {
+            c->streaming = 0;
+
+            if (c->writing) {
+                watch(c, EPOLL_CTL_MOD, 0);
+            }
+
+            return 0;
+        }
+    }
+
+    if (!idle && !c->writing) {
+        watch(c, EPOLL_CTL_MOD, 1);
+    }
+
+    return 0;
+}
+
+
+static void
+due(void)
+{
+    conn_t    *c;
+    uint64_t   t;
+
+    if (queue.next == &queue) {
+        return;
+    }
+
+    t = now();
+
+    while (queue.next != &queue && queue.next->due <= t) {
+        c = queue.next;
+        dequeue(c);
+
+        (void) next_event(c);
+
+        if (stream(c) == -1) {
+            release(c);
+        }
+    }
+
+    arm();
+}
+
+
+static int
+answer_request(conn_t *c)
+{
+    size_t  body;
+    char   *p;
+
+    p = c->buf + c->head;
+    body = c->have - c->head;
+
+    c->streaming = memmem(p, body, "\"stream\":true", 13)
+                   || memmem(p, body, "\"stream\": true", 14);
+    c->usage = memmem(p, body, "\"include_usage\":true", 20)
+               || memmem(p, body, "\"include_usage\": true", 21);
+    c->head = 0;
+    c->have = 0;
+
+    if (c->streaming) {
+        c->event = 0;
+        c->len = 0;
+        return stream(c);
+    }
+
+    c->out = answer;
+    c->len = answer_len;
+
+    if (push(c) != 1) {
+        return -1;          /* 1 KB does not fit: nobody reads */
+    }
+
+    return 0;
+}
+
+
+/* 1: a whole request is there, 0: not yet, -1: close */
+
+static int
+parse_head(conn_t *c)
+{
+    char      *end, *p;
+    uint64_t   length;
+
+    end = memmem(c->buf, c->have, "\r\n\r\n", 4);
+
+    if (end == NULL) {
+        return c->have == HEAD_SIZE ? -1 : 0;
+    }
+
+    *end = '\0';
+    c->head = end + 4 - c->buf;
+    length = 0;
+
+    p = strcasestr(c->buf, "\r\nContent-Length:");
+    if (p) {
+        length = strtoull(p + 17, NULL, 10);
+    }
+
+    if (length < c->have - c->head) {
+        return -1;          /* no pipelining */
+    }
+
+    c->rest = length - (c->have - c->head);
+
+    return 1;
+}
+
+
+static int
+readable(conn_t *c)
+{
+    size_t   room;
+    ssize_t  n;
+
+    for ( ;; ) {
+        room = HEAD_SIZE - c->have;
+
+        if (c->streaming) {
+            /* nothing is expected but the end */
+            n = recv(c->fd, trash, 1, 0);
+            return (n == -1 && errno == EAGAIN) ? 0 : -1;
+        }
+
+        if (room) {
+            n = recv(c->fd, c->buf + c->have, room, 0);
+
+        } else {
+            /* TCP does not touch the buffer then */
+            room = c->rest < (1 << 20) ? c->rest : 1 << 20;
+            n = recv(c->fd, trash, room, MSG_TRUNC);
+        }
+
+        if (n == 0) {
+            return -1;
+        }
+
+        if (n == -1) {
+            return (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+        }
+
+        if (c->have < HEAD_SIZE) {
+            c->have += n;
+
+            if (c->head) {
+                if ((uint64_t) n > c->rest) {
+                    return -1;
+                }
+
+                c->rest -= n;
+
+            } else if (parse_head(c) == -1) {
+                return -1;
+            }
+
+        } else {
+            c->rest -= n;
+        }
+
+        if (c->head && c->rest == 0) {
+            return answer_request(c);
+        }
+
+        if ((size_t) n < room) {
+            return 0;
+        }
+    }
+}
+
+
+static void
+accept_all(int ls)
+{
+    int      fd, one;
+    conn_t  *c;
+
+    one = 1;
+
+    for ( ;; ) {
+        fd = accept4(ls, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd == -1) {
+            if (errno != EAGAIN) {
+                perror("accept4");
+            }
+
+            return;
+        }
+
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+
+        c = calloc(1, sizeof(conn_t));
+        if (c == NULL || (c->buf = malloc(HEAD_SIZE)) == NULL) {
+            die("malloc");
+        }
+
+        c->fd = fd;
+        watch(c, EPOLL_CTL_ADD, 0);
+    }
+}
+
+
+static int
+serve(const char *port)
+{
+    int                 ls, one;
+    struct sockaddr_in  sin;
+    socklen_t           len;
+
+    ls = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (ls == -1) {
+        die("socket");
+    }
+
+    one = 1;
+    setsockopt(ls, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+
+    memset(&sin, 0, sizeof(sin));
+    sin.sin_family = AF_INET;
+    sin.sin_port = htons(atoi(port));
+    sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+
+    if (bind(ls, (struct sockaddr *) &sin, sizeof(sin)) == -1) {
+        die("bind");
+    }
+
+    if (listen(ls, 16384) == -1) {
+        die("listen");
+    }
+
+    len = sizeof(sin);
+    getsockname(ls, (struct sockaddr *) &sin, &len);
+    printf("%d\n", ntohs(sin.sin_port));
+    fflush(stdout);
+
+    return ls;
+}
+
+
+int
+main(int argc, char *argv[])
+{
+    int                 i, n, ls, opt, rc;
+    conn_t             *c;
+    uint64_t            expired;
+    const char         *port;
+    struct rlimit       rl;
+    struct epoll_event  ee, events[512];
+
+    port = "0";
+
+    while ((opt = getopt(argc, argv, "p:n:i:I")) != -1) {
+        switch (opt) {
+
+        case 'p':
+            port = optarg;
+            break;
+
+        case 'n':
+            nevents = strtoull(optarg, NULL, 10);
+            break;
+
+        case 'i':
+            interval = strtoull(optarg, NULL, 10) * 1000;
+            break;
+
+        case 'I':
+            idle = 1;
+            break;
+
+        default:
+            nevents = 0;
+        }
+    }
+
+    if (nevents < 2 || optind != argc) {
+        fprintf(stderr,
+                "usage: fixture [-p port] [-n events] [-i microseconds] [-I]\n"
+                "  -n  events of a stream (100)\n"
+                "  -i  time between two of them (0: as fast as they go)\n"
+                "  -I  a stream is its first event and then nothing\n"
+                "prints the port that it listens on\n");
+        return 2;
+    }
+
+    getrlimit(RLIMIT_NOFILE, &rl);
+    rl.rlim_cur = rl.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &rl);
+
+    queue.next = queue.prev = &queue;
+    prepare();
+
+    ep = epoll_create1(EPOLL_CLOEXEC);
+    timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    ls = serve(port);
+
+    ee.events = EPOLLIN;
+    ee.data.ptr = &ls;
+    epoll_ctl(ep, EPOLL_CTL_ADD, ls, &ee);
+
+    ee.data.ptr = &timer;
+    epoll_ctl(ep, EPOLL_CTL_ADD, timer, &ee);
+
+    for ( ;; ) {
+        n = epoll_wait(ep, events, 512, -1);
+
+        for (i = 0; i < n; i++) {
+
+            if (events[i].data.ptr == &ls) {
+                accept_all(ls);
+                continue;
+            }
+
+            if (events[i].data.ptr == &timer) {
+                (void) !read(timer, &expired, sizeof(expired));
+                armed = 0;
+                continue;
+            }
+
+            c = events[i].data.ptr;
+            rc = 0;
+
+            if (events[i].events & ~EPOLLOUT) {
+                rc = readable(c);
+            }
+
+            if (rc == 0 && (events[i].events & EPOLLOUT) && c->streaming) {
+                rc = stream(c);
+            }
+
+            if (rc == -1) {
+                release(c);
+            }
+        }
+
+        /* not in the loop above: it may release connections */
+
+        due();
+    }
+}

@@ -1,0 +1,1093 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_hint.h"
+#include "ngx_llmops_provider.h"
+#include "ngx_llmops_route.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_inflate.h"
+
+
+/*
+ * The header stage of an answer.  Here, and only here, it is decided whether
+ * an answer counts or the next target is asked: once NGX_OK is returned, the
+ * header goes to the caller.  So we stay in this stage until we know enough.
+ *
+ *   status   a failure that may be tried elsewhere ends the attempt
+ *   peek     of a stream, until the first whole event is there;  of a whole
+ *            JSON answer, until its first key is
+ *   hold     of an answer that must be rewritten, until all of it is there
+ *
+ * A peek consumes nothing: the input filter gets the bytes again.  A hold
+ * takes the bytes out of nginx's buffer, so that this need not be large.
+ */
+
+
+#define NGX_LLMOPS_HOLD_MAX        (64 * 1024 * 1024)
+#define NGX_LLMOPS_HOLD_ERROR_MAX  65536
+#define NGX_LLMOPS_PEEK_JSON       64
+
+
+static ngx_int_t ngx_llmops_answer_status(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_header(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_line(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_answer_headers_done(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_answer_fail(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_fail_e fail);
+static void ngx_llmops_answer_framing(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_answer_error(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_answer_retry_bit(ngx_uint_t status);
+static int64_t ngx_llmops_answer_hints(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t failed);
+static ngx_int_t ngx_llmops_answer_good(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_answer_peek_stream(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_peek_json(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_hold(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_held(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_answer_held_error(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_answer_full(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_coding(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_answer_coding_is(ngx_str_t *value,
+    const char *name);
+static ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx);
+static int64_t ngx_llmops_answer_body_hint(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_answer_replaced(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t stream);
+
+
+void
+ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t    *call;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    call = &ctx->call;
+
+    /*
+     * A peer that answers before it was asked leaves u->request_sent 0, and
+     * hosts without nginx commits d7a249470 (1.29.5) and 6df8054cb (1.28.2)
+     * then parse the next peer's answer behind the rest of this one: so the
+     * reset is ours on all of them.
+     */
+
+    u->buffer.pos = u->buffer.start;
+    u->buffer.last = u->buffer.start;
+
+    ngx_memzero(&u->headers_in, sizeof(ngx_http_upstream_headers_in_t));
+    u->headers_in.content_length_n = -1;
+    u->headers_in.last_modified_time = -1;
+
+    (void) ngx_list_init(&u->headers_in.headers, r->pool, 8,
+                         sizeof(ngx_table_elt_t));
+    (void) ngx_list_init(&u->headers_in.trailers, r->pool, 2,
+                         sizeof(ngx_table_elt_t));
+
+    ngx_memzero(&call->status, sizeof(ngx_http_status_t));
+    ngx_memzero(&call->chunked, sizeof(ngx_http_chunked_t));
+    ngx_memzero(&ctx->meter, sizeof(ngx_llmops_meter_t));
+
+    ngx_llmops_sse_free(&call->sse);
+    ngx_llmops_out_reset(&call->held);
+    ngx_llmops_inflate_free(call);
+
+    call->fail = NGX_LLMOPS_FAIL_NONE;
+    call->length = -1;
+    call->peeked = 0;
+    call->streaming = 0;
+    call->json = 0;
+    call->encoded = 0;
+    call->is_chunked = 0;
+    call->hold = 0;
+    call->complete = 0;
+    call->broken = 0;
+    call->provider_error = 0;
+
+    r->state = 0;
+    u->process_header = ngx_llmops_answer_status;
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_status(ngx_http_request_t *r)
+{
+    size_t                len;
+    ngx_int_t             rc;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_http_status_t    *status;
+    ngx_http_upstream_t  *u;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    u = r->upstream;
+    status = &ctx->call.status;
+
+    rc = ngx_http_parse_status_line(r, &u->buffer, status);
+
+    if (rc == NGX_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider sent no valid HTTP/1 status line");
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    u->headers_in.status_n = status->code;
+    u->state->status = status->code;
+
+    len = status->end - status->start;
+
+    u->headers_in.status_line.data = ngx_pnalloc(r->pool, len);
+    if (u->headers_in.status_line.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(u->headers_in.status_line.data, status->start, len);
+    u->headers_in.status_line.len = len;
+
+    u->headers_in.connection_close
+                            = (status->http_version < NGX_HTTP_VERSION_11);
+
+    u->process_header = ngx_llmops_answer_header;
+
+    return ngx_llmops_answer_header(r);
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_header(ngx_http_request_t *r)
+{
+    ngx_int_t             rc;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_http_upstream_t  *u;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    u = r->upstream;
+
+    for ( ;; ) {
+        rc = ngx_http_parse_header_line(r, &u->buffer, 1);
+
+        if (rc == NGX_OK) {
+            rc = ngx_llmops_answer_line(r, ctx);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+
+            continue;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_AGAIN;
+        }
+
+        if (rc == NGX_HTTP_PARSE_HEADER_DONE) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider sent an invalid header line");
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    if (u->headers_in.status_n < 200) {
+
+        /* an interim answer: the real one follows */
+
+        (void) ngx_list_init(&u->headers_in.headers, r->pool, 8,
+                             sizeof(ngx_table_elt_t));
+        ngx_memzero(&ctx->call.status, sizeof(ngx_http_status_t));
+
+        r->state = 0;
+        u->process_header = ngx_llmops_answer_status;
+
+        return u->buffer.pos < u->buffer.last ? ngx_llmops_answer_status(r)
+                                              : NGX_AGAIN;
+    }
+
+    return ngx_llmops_answer_headers_done(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_line(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    u_char                         *p;
+    ngx_int_t                       rc;
+    ngx_table_elt_t                *h;
+    ngx_http_upstream_t            *u;
+    ngx_http_upstream_header_t     *hh;
+    ngx_http_upstream_main_conf_t  *umcf;
+
+    u = r->upstream;
+
+    h = ngx_list_push(&u->headers_in.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = r->header_hash;
+    h->key.len = r->header_name_end - r->header_name_start;
+    h->value.len = r->header_end - r->header_start;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    p = ngx_pnalloc(r->pool, h->key.len + 1 + h->value.len + 1 + h->key.len);
+    if (p == NULL) {
+        h->hash = 0;
+        return NGX_ERROR;
+    }
+
+    h->key.data = p;
+    h->value.data = p + h->key.len + 1;
+    h->lowcase_key = h->value.data + h->value.len + 1;
+
+    ngx_memcpy(h->key.data, r->header_name_start, h->key.len);
+    h->key.data[h->key.len] = '\0';
+    ngx_memcpy(h->value.data, r->header_start, h->value.len);
+    h->value.data[h->value.len] = '\0';
+
+    if (h->key.len == r->lowcase_index) {
+        ngx_memcpy(h->lowcase_key, r->lowcase_header, h->key.len);
+
+    } else {
+        ngx_strlow(h->lowcase_key, h->key.data, h->key.len);
+    }
+
+    umcf = ngx_http_get_module_main_conf(r, ngx_http_upstream_module);
+
+    hh = ngx_hash_find(&umcf->headers_in_hash, h->hash, h->lowcase_key,
+                       h->key.len);
+
+    if (hh) {
+        rc = hh->handler(r, h, hh->offset);
+        if (rc != NGX_OK) {
+            if (rc == NGX_HTTP_UPSTREAM_INVALID_HEADER) {
+                ctx->call.fail = NGX_LLMOPS_FAIL_INVALID;
+            }
+
+            return rc;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the attempt is lost: nginx asks our peer.free where to go from here */
+
+static ngx_int_t
+ngx_llmops_answer_fail(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
+{
+    ctx->call.fail = fail;
+    ctx->call.real_status = ctx->request->upstream->headers_in.status_n;
+
+    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_headers_done(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    ngx_llmops_answer_framing(r, ctx);
+
+    rc = ngx_llmops_answer_coding(r, ctx);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ctx->call.encoded = 1;
+
+        if (ngx_llmops_step(ctx)->translate || ctx->call.streaming) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "provider \"%V\" sent an answer in a content "
+                          "coding that it was not asked for",
+                          &ngx_llmops_step(ctx)->target->provider->name);
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        }
+    }
+
+    if (r->upstream->headers_in.status_n >= 300) {
+        return ngx_llmops_answer_error(r, ctx);
+    }
+
+    (void) ngx_llmops_answer_hints(r, ctx, 0);
+
+    return ngx_llmops_answer_good(r, ctx);
+}
+
+
+/* what the header says of the body */
+
+static void
+ngx_llmops_answer_framing(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_str_t            *type;
+    ngx_llmops_call_t    *call;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    call = &ctx->call;
+
+    if (u->headers_in.chunked) {
+        call->is_chunked = 1;
+        u->headers_in.content_length_n = -1;
+
+    } else {
+        call->length = u->headers_in.content_length_n;
+    }
+
+    if (u->headers_in.status_n == NGX_HTTP_NO_CONTENT
+        || u->headers_in.status_n == NGX_HTTP_NOT_MODIFIED
+        || r->method == NGX_HTTP_HEAD)
+    {
+        call->is_chunked = 0;
+        call->length = 0;
+    }
+
+    if (u->headers_in.content_type) {
+        type = &u->headers_in.content_type->value;
+
+        call->streaming = (type->len >= 17
+                           && ngx_strncasecmp(type->data,
+                                              (u_char *) "text/event-stream",
+                                              17)
+                              == 0);
+
+        call->json = (type->len >= 16
+                      && ngx_strncasecmp(type->data,
+                                         (u_char *) "application/json", 16)
+                         == 0);
+    }
+}
+
+
+/*
+ * A compressed answer is inflated, and its header then does not say so any
+ * more.  NGX_DECLINED: it is in a coding that we cannot read.
+ */
+
+static ngx_int_t
+ngx_llmops_answer_coding(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->upstream->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NGX_OK;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("content-encoding") - 1
+            && ngx_memcmp(h[i].lowcase_key, "content-encoding",
+                          sizeof("content-encoding") - 1)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    if (ngx_llmops_answer_coding_is(&h[i].value, "identity")) {
+        return NGX_OK;
+    }
+
+    if (!ngx_llmops_answer_coding_is(&h[i].value, "gzip")
+        && !ngx_llmops_answer_coding_is(&h[i].value, "deflate"))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_llmops_inflate_start(&ctx->call) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* a name that is always hidden takes the header out of the copy */
+
+    ngx_str_set(&h[i].key, "X-Accel-Expires");
+    h[i].lowcase_key = (u_char *) "x-accel-expires";
+    h[i].hash = ngx_hash_key(h[i].lowcase_key, h[i].key.len);
+
+    r->upstream->headers_in.content_length_n = -1;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_llmops_answer_coding_is(ngx_str_t *value, const char *name)
+{
+    return value->len == ngx_strlen(name)
+           && ngx_strncasecmp(value->data, (u_char *) name, value->len) == 0;
+}
+
+
+/*
+ * Reads what the provider says of its limits and, for a failure, how long it
+ * wants to be left alone: an express wish wins over the end of a window, of
+ * several windows the nearest counts.
+ */
+
+static int64_t
+ngx_llmops_answer_hints(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t failed)
+{
+    int64_t               wait, best, now;
+    ngx_str_t             name;
+    ngx_uint_t            i;
+    ngx_list_part_t      *part;
+    ngx_table_elt_t      *h;
+    ngx_llmops_hint_e     kind, best_kind;
+    ngx_llmops_target_t  *t;
+
+    t = ngx_llmops_step(ctx)->target;
+    best = 0;
+    best_kind = NGX_LLMOPS_HINT_NONE;
+    now = ngx_llmops_now();
+
+    part = &r->upstream->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return best;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        name.data = h[i].lowcase_key;
+        name.len = h[i].key.len;
+
+        if (name.data[0] != 'r' && name.data[0] != 'x' && name.data[0] != 'a') {
+            continue;
+        }
+
+        if (name.data[0] != 'r') {
+            ngx_llmops_target_header(t, &name, &h[i].value);
+        }
+
+        if (!failed) {
+            continue;
+        }
+
+        kind = ngx_llmops_hint_header(&name, &h[i].value, now, &wait);
+
+        if (kind > best_kind
+            || (kind == best_kind && kind != NGX_LLMOPS_HINT_NONE
+                && wait < best))
+        {
+            best_kind = kind;
+            best = wait;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    int64_t                 wait;
+    ngx_uint_t              status, bit;
+    ngx_llmops_call_t      *call;
+    ngx_llmops_step_t      *step;
+
+    status = r->upstream->headers_in.status_n;
+    call = &ctx->call;
+    step = ngx_llmops_step(ctx);
+    bit = ngx_llmops_answer_retry_bit(status);
+
+    if (status < 400) {
+
+        /* keys do not follow a redirect, and neither shall the caller */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider \"%V\" answered with a redirect",
+                      &step->target->provider->name);
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    call->provider_error = 1;
+    call->streaming = 0;
+
+    wait = ngx_llmops_answer_hints(r, ctx, 1);
+
+    if (wait == 0 && bit) {
+        wait = ngx_llmops_answer_body_hint(r, ctx);
+    }
+
+    if (bit) {
+        ngx_llmops_target_failed(step->target, status, wait);
+    }
+
+    if (bit && ngx_llmops_call_can_next(r, ctx, bit)) {
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_STATUS);
+    }
+
+    /*
+     * The last word.  As it came, unless the caller speaks another dialect, or
+     * it is about the gateway's own key, which is none of the caller's.
+     */
+
+    if (status == NGX_HTTP_UNAUTHORIZED && step->target->provider->key == NULL)
+    {
+        call->hold = 1;
+    }
+
+    if (step->translate) {
+        call->hold = 1;
+    }
+
+    if (!call->hold) {
+        return NGX_OK;
+    }
+
+    ngx_llmops_out_free(&call->held);
+    ngx_llmops_out_init(&call->held, NGX_LLMOPS_HOLD_ERROR_MAX);
+
+    r->upstream->process_header = ngx_llmops_answer_hold;
+
+    return ngx_llmops_answer_hold(r);
+}
+
+
+static ngx_uint_t
+ngx_llmops_answer_retry_bit(ngx_uint_t status)
+{
+    switch (status) {
+
+    case 401:
+    case 402:
+    case 403:
+        return NGX_LLMOPS_ON_AUTH;
+
+    case 404:
+        return NGX_LLMOPS_ON_404;
+
+    case 408:
+        return NGX_LLMOPS_ON_408;
+
+    case 409:
+        return NGX_LLMOPS_ON_409;
+
+    case 424:                               /* a model that is not ready */
+    case 425:
+        return NGX_LLMOPS_ON_425;
+
+    case 429:
+        return NGX_LLMOPS_ON_429;
+
+    case 498:                               /* no capacity left, at one host */
+        return NGX_LLMOPS_ON_429;
+    }
+
+    return status >= 500 ? NGX_LLMOPS_ON_5XX : 0;
+}
+
+
+/* the wish may stand in the body: as much of it as has come is looked at */
+
+static int64_t
+ngx_llmops_answer_body_hint(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    u_char             *p, *last;
+    int64_t             wait;
+    ngx_buf_t           b;
+    ngx_str_t           body;
+    ngx_llmops_call_t   save;
+
+    save = ctx->call;
+    b = r->upstream->buffer;
+    wait = 0;
+
+    if (ngx_llmops_dechunk(r, &ctx->call, &b, &p, &last) == NGX_OK) {
+        body.data = p;
+        body.len = last - p;
+
+        if (ngx_llmops_hint_body(&body, &wait) == NGX_LLMOPS_HINT_NONE) {
+            wait = 0;
+        }
+    }
+
+    ctx->call = save;
+
+    return wait;
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t    *call;
+    ngx_llmops_step_t    *step;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    call = &ctx->call;
+    step = ngx_llmops_step(ctx);
+
+    if (call->streaming) {
+        ngx_llmops_sse_init(&call->sse, u->buffer.end - u->buffer.start);
+
+        if (call->inflate) {
+            return NGX_OK;              /* would have to be inflated twice */
+        }
+
+        u->process_header = ngx_llmops_answer_peek_stream;
+        return ngx_llmops_answer_peek_stream(r);
+    }
+
+    if (ngx_llmops_answer_foreign(ctx)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider \"%V\" answered with another content type "
+                      "than JSON or an event stream",
+                      &step->target->provider->name);
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    if (step->translate || ngx_llmops_answer_replays(ctx)) {
+        call->hold = 1;
+
+        ngx_llmops_out_free(&call->held);
+        ngx_llmops_out_init(&call->held, NGX_LLMOPS_HOLD_MAX);
+
+        u->process_header = ngx_llmops_answer_hold;
+        return ngx_llmops_answer_hold(r);
+    }
+
+    if (call->json && call->length != 0 && !call->inflate && !call->encoded) {
+        u->process_header = ngx_llmops_answer_peek_json;
+        return ngx_llmops_answer_peek_json(r);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a whole answer to a caller who wants a stream: clients would take it for an
+   empty one */
+
+static ngx_uint_t
+ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx)
+{
+    return ctx->env.stream && ctx->call.json
+           && (ctx->env.op == NGX_LLMOPS_OP_CHAT
+               || ctx->env.op == NGX_LLMOPS_OP_MESSAGES);
+}
+
+
+/* a page of some other server in the way, for what must be JSON */
+
+static ngx_uint_t
+ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx)
+{
+    switch (ctx->env.op) {
+
+    case NGX_LLMOPS_OP_CHAT:
+    case NGX_LLMOPS_OP_MESSAGES:
+    case NGX_LLMOPS_OP_COMPLETIONS:
+    case NGX_LLMOPS_OP_EMBEDDINGS:
+    case NGX_LLMOPS_OP_RESPONSES:
+    case NGX_LLMOPS_OP_COUNT_TOKENS:
+    case NGX_LLMOPS_OP_MODERATIONS:
+        return !ctx->call.json;
+
+    default:
+        return 0;
+    }
+}
+
+
+/* nginx takes a buffer that we leave full for a header that is too big */
+
+static ngx_uint_t
+ngx_llmops_answer_full(ngx_http_request_t *r)
+{
+    return r->upstream->buffer.last == r->upstream->buffer.end;
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_peek_stream(ngx_http_request_t *r)
+{
+    u_char                      *p, *last;
+    ngx_int_t                    rc;
+    ngx_buf_t                    b;
+    ngx_llmops_tap_t             tap;
+    ngx_llmops_ctx_t            *ctx;
+    ngx_llmops_call_t           *call;
+    ngx_llmops_meter_t           meter;
+    ngx_llmops_sse_event_t       ev;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    call = &ctx->call;
+
+    b = r->upstream->buffer;
+    b.pos += call->peeked;
+
+    for ( ;; ) {
+        rc = ngx_llmops_dechunk(r, call, &b, &p, &last);
+
+        if (rc == NGX_ERROR) {
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        }
+
+        if (rc == NGX_DONE) {
+
+            if (!call->complete) {
+                break;
+            }
+
+            /* an empty stream is no answer */
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_FIRST_EVENT);
+        }
+
+        while (ngx_llmops_sse_next(&call->sse, &p, last, &ev) == NGX_OK) {
+
+            if (!ev.has_data && !ev.partial) {
+                continue;
+            }
+
+            if (!ev.partial) {
+                ngx_memzero(&meter, sizeof(ngx_llmops_meter_t));
+
+                ngx_llmops_step(ctx)->dialect->event(&meter,
+                                                 ngx_llmops_step(ctx)->op,
+                                                 &ev, 1, &tap);
+
+                if (meter.error
+                    && ngx_llmops_call_can_next(r, ctx,
+                                                NGX_LLMOPS_ON_FIRST_EVENT))
+                {
+                    return ngx_llmops_answer_fail(ctx,
+                                                 NGX_LLMOPS_FAIL_FIRST_EVENT);
+                }
+            }
+
+            goto answer;
+        }
+    }
+
+    call->peeked = r->upstream->buffer.last - r->upstream->buffer.pos;
+
+    if (!ngx_llmops_answer_full(r)) {
+        return NGX_AGAIN;
+    }
+
+answer:
+
+    /* the input filter starts from the first byte again */
+
+    ngx_memzero(&call->chunked, sizeof(ngx_http_chunked_t));
+    ngx_llmops_sse_free(&call->sse);
+    call->complete = 0;
+    call->length = call->is_chunked ? -1
+                                    : r->upstream->headers_in.content_length_n;
+
+    return NGX_OK;
+}
+
+
+/* an error that came with 200: {"error": ...} */
+
+static ngx_int_t
+ngx_llmops_answer_peek_json(ngx_http_request_t *r)
+{
+    u_char               *p, *last;
+    ngx_int_t             rc;
+    ngx_str_t             head;
+    ngx_buf_t             b;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_llmops_call_t    *call, save;
+    u_char                buf[NGX_LLMOPS_PEEK_JSON];
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    call = &ctx->call;
+
+    save = *call;
+    b = r->upstream->buffer;
+    head.data = buf;
+    head.len = 0;
+
+    while (head.len < sizeof(buf)) {
+        rc = ngx_llmops_dechunk(r, call, &b, &p, &last);
+
+        if (rc != NGX_OK) {
+            break;
+        }
+
+        while (p < last && head.len < sizeof(buf)) {
+            if (head.len || (*p != ' ' && *p != LF && *p != CR && *p != '\t')) {
+                buf[head.len++] = *p;
+            }
+
+            p++;
+        }
+    }
+
+    rc = call->complete;
+    *call = save;
+
+    if (ngx_llmops_error_body(&head)) {
+        ctx->meter.error = 1;
+
+        if (ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT)) {
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_FIRST_EVENT);
+        }
+
+        /* clients look at the status */
+
+        call->provider_error = 1;
+        r->upstream->headers_in.status_n = NGX_HTTP_BAD_GATEWAY;
+        ngx_str_null(&r->upstream->headers_in.status_line);
+
+        return NGX_OK;
+    }
+
+    /* enough to tell the first key, or all there is */
+
+    if (head.len >= sizeof("{\"error\":{") - 1 || rc
+        || ngx_llmops_answer_full(r))
+    {
+        return NGX_OK;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_hold(ngx_http_request_t *r)
+{
+    u_char               *p, *last;
+    ngx_int_t             rc;
+    ngx_buf_t             b;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_llmops_call_t    *call;
+    ngx_http_upstream_t  *u;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    u = r->upstream;
+    call = &ctx->call;
+
+    if (!call->is_chunked && call->length == -1) {
+
+        /* its end could not be told from a cut: nginx sees an error in both */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider sent an answer without length or chunks, "
+                      "which cannot be translated");
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    b = u->buffer;
+
+    while ((rc = ngx_llmops_piece(r, call, &b, &p, &last)) == NGX_OK) {
+        if (ngx_llmops_out_write(&call->held, p, last - p) != NGX_OK
+            && !call->provider_error)
+        {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "provider's answer is too large to be translated");
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        }
+    }
+
+    if (rc == NGX_ERROR) {
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    if (!call->complete) {
+        u->buffer.last = u->buffer.pos;         /* these bytes are ours now */
+        return NGX_AGAIN;
+    }
+
+    return call->provider_error ? ngx_llmops_answer_held_error(r, ctx)
+                                : ngx_llmops_answer_held(r, ctx);
+}
+
+
+/* a whole answer for a caller of another dialect, or of a stream */
+
+static ngx_int_t
+ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t             rc;
+    ngx_str_t             body;
+    ngx_llmops_out_t      out;
+    ngx_llmops_call_t    *call;
+    ngx_llmops_step_t    *step;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    call = &ctx->call;
+    step = ngx_llmops_step(ctx);
+
+    body.data = call->held.data;
+    body.len = call->held.len;
+
+    ngx_llmops_tap_body(ctx, &body);
+
+    if (ctx->meter.error
+        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT))
+    {
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_FIRST_EVENT);
+    }
+
+    if (ctx->meter.error) {
+        u->headers_in.status_n = NGX_HTTP_BAD_GATEWAY;
+        ngx_str_null(&u->headers_in.status_line);
+        return ngx_llmops_answer_held_error(r, ctx);
+    }
+
+    if (call->xlate == NULL) {
+        call->xlate = ngx_llmops_xlate_create(ctx->env.dialect, step->dialect,
+                                              ctx->env.op, &ctx->env.model,
+                                              ctx->env.stream,
+                                              ctx->env.include_usage, 0);
+        if (call->xlate == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_MAX);
+
+    rc = ctx->env.stream
+         ? ngx_llmops_xlate_replay(call->xlate, &body, &out)
+         : ngx_llmops_xlate_response(call->xlate, &body, &out);
+
+    if (rc != NGX_OK) {
+        ngx_llmops_out_free(&out);
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider's answer is not of its dialect");
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    ngx_llmops_out_free(&call->held);
+    call->held = out;
+
+    return ngx_llmops_answer_replaced(r, ctx, ctx->env.stream);
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_held_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t            status;
+    ngx_str_t             body;
+    ngx_llmops_out_t      out;
+    ngx_llmops_call_t    *call;
+    ngx_llmops_error_t    err;
+    ngx_http_upstream_t  *u;
+    u_char                scratch[4096];
+
+    u = r->upstream;
+    call = &ctx->call;
+    status = u->headers_in.status_n;
+
+    body.data = call->held.data;
+    body.len = call->held.len;
+
+    ngx_llmops_error_read(status, &body, scratch, sizeof(scratch), &err);
+
+    if (status == NGX_HTTP_UNAUTHORIZED
+        && ngx_llmops_step(ctx)->target->provider->key == NULL)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider \"%V\" refused the gateway's key with 401",
+                      &ngx_llmops_step(ctx)->target->provider->name);
+
+        ngx_memzero(&err, sizeof(ngx_llmops_error_t));
+        err.kind = NGX_LLMOPS_ERR_UPSTREAM_AUTH;
+        ngx_str_set(&err.message,
+                    "the provider did not accept the gateway's credentials");
+        ngx_str_set(&err.code, "upstream_auth");
+        status = NGX_HTTP_BAD_GATEWAY;
+
+    } else if (err.kind == NGX_LLMOPS_ERR_OVERLOADED
+               || status == 529)
+    {
+        status = ngx_llmops_error_status(ctx->env.dialect, err.kind);
+    }
+
+    ctx->error = err.kind;
+
+    ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_ERROR_MAX);
+
+    ctx->env.dialect->write_error(&out, ctx->env.op, &err, &ctx->id, 0);
+
+    if (out.failed) {
+        ngx_llmops_out_free(&out);
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_out_free(&call->held);
+    call->held = out;
+
+    u->headers_in.status_n = status;
+    ngx_str_null(&u->headers_in.status_line);
+
+    return ngx_llmops_answer_replaced(r, ctx, 0);
+}
+
+
+/* call->held goes out in place of the provider's body */
+
+static ngx_int_t
+ngx_llmops_answer_replaced(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t stream)
+{
+    ngx_http_upstream_t  *u;
+
+    static ngx_str_t  types[] = {
+        ngx_string("application/json"),
+        ngx_string("text/event-stream; charset=utf-8")
+    };
+
+    u = r->upstream;
+
+    if (u->headers_in.content_type) {
+        u->headers_in.content_type->value = types[stream];
+
+    } else {
+        r->headers_out.content_type = types[stream];
+        r->headers_out.content_type_len = types[stream].len;
+    }
+
+    u->headers_in.content_length_n = stream ? -1 : (off_t) ctx->call.held.len;
+
+    return NGX_OK;
+}

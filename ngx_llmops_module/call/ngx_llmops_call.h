@@ -1,0 +1,165 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_CALL_H_INCLUDED_
+#define _NGX_LLMOPS_CALL_H_INCLUDED_
+
+
+#include "ngx_llmops.h"
+
+
+/*
+ * The call: one ngx_http_upstream_t per request, whose balancer is ours and
+ * enters the next target of the plan whenever nginx asks for a peer.  Whether
+ * an answer counts, or the next target is asked, is decided in the header
+ * stage; once bytes go to the caller there is no way back.
+ *
+ *   ngx_llmops_body.c      the request's body: reading, one piece, slices
+ *   ngx_llmops_request.c   the request that is sent to a provider
+ *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
+ *   ngx_llmops_answer.c    the header stage: status, peek, hold
+ *   ngx_llmops_stream.c    the input filter: framing, taps, translation
+ *   ngx_llmops_finish.c    every end of a call, in one place
+ */
+
+
+/* body.c */
+
+/* The handler of the PREACCESS phase: reads the body into ctx->env. */
+ngx_int_t ngx_llmops_read_handler(ngx_http_request_t *r);
+
+/* Bytes of the request's body. */
+off_t ngx_llmops_body_size(ngx_http_request_t *r);
+
+/*
+ * The whole body in one piece, in *body: in place if it lies so, else copied
+ * (from its file too) into r->pool once.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_body_memory(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_str_t *body);
+
+/*
+ * Appends the body with edits applied to *last (the end of a chain), as fresh
+ * bufs around the bytes where they lie.  *length is set to its size.
+ */
+ngx_int_t ngx_llmops_body_slices(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_edit_t *edits, ngx_uint_t nedits,
+    ngx_chain_t ***last, off_t *length);
+
+
+/* request.c */
+
+/* Sets u->request_bufs for the step that has been entered. */
+ngx_int_t ngx_llmops_request_build(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_step_t *step);
+
+
+/* attempt.c */
+
+/* Creates and starts the upstream; the caller has counted the request up and
+   returns NGX_DONE.  Finalizes the request on failure. */
+void ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+
+/* peer.init of the synthetic balancer, set once at configuration. */
+ngx_int_t ngx_llmops_outer_init(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+
+/* The step that has been entered. */
+#define ngx_llmops_step(ctx)  (&(ctx)->plan.steps[(ctx)->call.cur])
+
+/* Whether another target may be asked if the present one fails so. */
+ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t on);
+
+/*
+ * nginx notes 502 for whatever we find wrong with an answer: puts the status
+ * that was really sent into the state that is back from the end (1: the last
+ * one), for $upstream_status.
+ */
+void ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t back);
+
+/* Deletes all timers of the call. */
+void ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx);
+
+
+/* answer.c */
+
+/* u->process_header of a fresh attempt; resets what it parses into. */
+void ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+
+
+/* stream.c */
+
+ngx_int_t ngx_llmops_filter_init(void *data);
+ngx_int_t ngx_llmops_filter(void *data, ssize_t bytes);
+
+/* Appends bytes to u->out_bufs in bufs that nginx recycles. */
+ngx_int_t ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len);
+
+/*
+ * Undoes the answer's framing, piece by piece: NGX_OK with the next bytes of
+ * the body in [*p, *last), inside b, whose pos moves on;  NGX_DONE when b is
+ * used up or the body is complete (call->complete);  NGX_ERROR when the
+ * framing is broken.
+ */
+ngx_int_t ngx_llmops_dechunk(ngx_http_request_t *r, ngx_llmops_call_t *call,
+    ngx_buf_t *b, u_char **p, u_char **last);
+
+/* Whether the answer has come to its own end, as its dialect tells it. */
+ngx_uint_t ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx);
+
+/*
+ * The provider's stream is over, properly or not: deals with what is still in
+ * hand (an event without its blank line, the end that a translation owes).
+ * NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_stream_end(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* Moves translated events from call->held to u->out_bufs. */
+ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* Meters a whole answer that lies in one piece. */
+void ngx_llmops_tap_body(ngx_llmops_ctx_t *ctx, ngx_str_t *body);
+
+/* A timer has ended a stream whose bytes go to the caller: the end goes
+   through the finalize hook.  The request may be gone afterwards. */
+void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
+
+
+/* since 1.27.2 the parser is told whether to keep trailers */
+
+#if (nginx_version >= 1027002)
+#define ngx_llmops_parse_chunked(r, b, ctx)                                   \
+    ngx_http_parse_chunked(r, b, ctx, 0)
+#else
+#define ngx_llmops_parse_chunked(r, b, ctx)  ngx_http_parse_chunked(r, b, ctx)
+#endif
+
+
+/* finish.c */
+
+/* Keeps the message of a provider's error event, a raw error object, for the
+   end of the stream in the caller's dialect. */
+ngx_int_t ngx_llmops_keep_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *error);
+
+/* u->finalize_request and u->abort_request. */
+void ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc);
+void ngx_llmops_abort(ngx_http_request_t *r);
+
+/* Cleanup handlers of a context: the first when the request is closed, the
+   second when its pool is, after the log line has been written. */
+void ngx_llmops_cleanup(void *data);
+void ngx_llmops_pool_cleanup(void *data);
+
+/* The handler of the LOG phase. */
+ngx_int_t ngx_llmops_log_handler(ngx_http_request_t *r);
+
+
+#endif /* _NGX_LLMOPS_CALL_H_INCLUDED_ */

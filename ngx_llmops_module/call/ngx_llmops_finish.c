@@ -1,0 +1,425 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_provider.h"
+#include "ngx_llmops_route.h"
+#include "ngx_llmops_price.h"
+#include "ngx_llmops_metrics.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_inflate.h"
+
+
+/*
+ * Every call ends here, once, whatever ended it: nginx calls finalize_request
+ * for all of them.  What is still owed to the caller is written, what was
+ * used is counted, and the log and the metrics get their facts.
+ */
+
+
+#define NGX_LLMOPS_KEPT_ERROR  2048
+
+
+static void ngx_llmops_finish_stream(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_finish_error_event(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_error_t *err);
+static ngx_int_t ngx_llmops_finish_send(ngx_http_request_t *r, u_char *p,
+    size_t len);
+static ngx_llmops_err_e ngx_llmops_finish_kind(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_int_t rc);
+static ngx_llmops_err_e ngx_llmops_finish_status_kind(ngx_uint_t status);
+static void ngx_llmops_finish_usage(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_finish_target(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+
+void
+ngx_llmops_abort(ngx_http_request_t *r)
+{
+    /* nginx finalizes right after it */
+}
+
+
+void
+ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_llmops_ctx_t   *ctx;
+    ngx_llmops_call_t  *call;
+
+    ctx = ngx_llmops_ctx(r);
+
+    if (ctx == NULL || ctx->call.finished) {
+        return;
+    }
+
+    call = &ctx->call;
+    call->finished = 1;
+
+    ngx_llmops_call_timers_off(ctx);
+
+    ctx->client_gone = (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
+                        || r->connection->error);
+
+    if (call->committed && call->streaming && !call->hold
+        && !ctx->client_gone)
+    {
+        ngx_llmops_finish_stream(r, ctx);
+    }
+
+    if (!call->committed) {
+        ngx_llmops_attempt_status(r, ctx, 1);
+    }
+
+    if (ctx->error == NGX_LLMOPS_ERR_NONE) {
+        ctx->error = ngx_llmops_finish_kind(r, ctx, rc);
+    }
+
+    if (call->committed) {
+        ngx_llmops_finish_usage(r, ctx);
+        ngx_llmops_finish_target(r, ctx);
+    }
+}
+
+
+static void
+ngx_llmops_finish_stream(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (!ctx->call.is_chunked && ctx->call.length == -1
+        && !ctx->call.broken)
+    {
+        /* a stream without framing ends with its connection */
+
+        if (ngx_llmops_stream_end(r, ctx) != NGX_OK
+            || ngx_llmops_stream_flush(r, ctx) != NGX_OK)
+        {
+            return;
+        }
+    }
+
+    if (u->out_bufs) {
+        (void) ngx_http_output_filter(r, u->out_bufs);
+        u->out_bufs = NULL;
+    }
+
+    if (ngx_llmops_stream_complete(ctx)) {
+        return;
+    }
+
+    if (ctx->meter.error && !ngx_llmops_step(ctx)->translate) {
+        return;                         /* the provider's own has passed */
+    }
+
+    (void) ngx_llmops_finish_error_event(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_llmops_finish_error_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_llmops_out_t     out;
+    ngx_llmops_error_t   err;
+
+    ngx_memzero(&err, sizeof(ngx_llmops_error_t));
+
+    ngx_llmops_finish_message(ctx, &err);
+
+    ctx->error = err.kind;
+
+    ngx_llmops_out_init(&out, 16384);
+
+    if (ctx->call.partial) {
+        (void) ngx_llmops_out_lit(&out, "\n\n");
+    }
+
+    ctx->env.dialect->write_error(&out, ctx->env.op, &err, &ctx->id, 1);
+
+    rc = out.failed ? NGX_ERROR
+                    : ngx_llmops_finish_send(r, out.data, out.len);
+
+    ngx_llmops_out_free(&out);
+
+    return rc;
+}
+
+
+static void
+ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err)
+{
+    err->kind = NGX_LLMOPS_ERR_UPSTREAM;
+
+    if (ctx->stream_error.len) {
+        err->message = ctx->stream_error;
+        return;
+    }
+
+    switch (ctx->call.fail) {
+
+    case NGX_LLMOPS_FAIL_IDLE:
+        err->kind = NGX_LLMOPS_ERR_TIMEOUT;
+        ngx_str_set(&err->message, "the provider sent nothing for too long, "
+                                   "the answer is incomplete");
+        return;
+
+    case NGX_LLMOPS_FAIL_TOTAL:
+        err->kind = NGX_LLMOPS_ERR_TIMEOUT;
+        ngx_str_set(&err->message, "the answer took longer than is allowed, "
+                                   "it is incomplete");
+        return;
+
+    default:
+        ngx_str_set(&err->message, "the provider's stream broke off, "
+                                   "the answer is incomplete");
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_finish_send(ngx_http_request_t *r, u_char *p, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    b = ngx_create_temp_buf(r->pool, len);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->last = ngx_cpymem(b->last, p, len);
+    b->flush = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_llmops_keep_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *error)
+{
+    ngx_str_t           body;
+    ngx_llmops_error_t  err;
+    u_char              scratch[NGX_LLMOPS_KEPT_ERROR];
+
+    if (error->len == 0) {
+        return NGX_OK;
+    }
+
+    body = *error;
+
+    ngx_llmops_error_read(NGX_HTTP_BAD_GATEWAY, &body, scratch,
+                          sizeof(scratch), &err);
+
+    ctx->stream_error.data = ngx_pstrdup(r->pool, &err.message);
+    if (ctx->stream_error.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->stream_error.len = err.message.len;
+
+    return NGX_OK;
+}
+
+
+static ngx_llmops_err_e
+ngx_llmops_finish_kind(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    ngx_llmops_call_t  *call;
+
+    call = &ctx->call;
+
+    if (ctx->client_gone) {
+        return NGX_LLMOPS_ERR_CLIENT_ABORT;
+    }
+
+    if (!call->committed) {
+
+        switch (call->fail) {
+
+        case NGX_LLMOPS_FAIL_FIRST_TOKEN:
+        case NGX_LLMOPS_FAIL_TOTAL:
+            return NGX_LLMOPS_ERR_TIMEOUT;
+
+        case NGX_LLMOPS_FAIL_NONE:
+            return ngx_llmops_finish_status_kind(rc);
+
+        default:
+            return NGX_LLMOPS_ERR_UPSTREAM;
+        }
+    }
+
+    if (call->provider_error) {
+        return ngx_llmops_finish_status_kind(r->headers_out.status);
+    }
+
+    if (ctx->meter.error || rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return NGX_LLMOPS_ERR_UPSTREAM;
+    }
+
+    return rc == NGX_ERROR ? NGX_LLMOPS_ERR_CLIENT_ABORT
+                           : NGX_LLMOPS_ERR_NONE;
+}
+
+
+static ngx_llmops_err_e
+ngx_llmops_finish_status_kind(ngx_uint_t status)
+{
+    ngx_str_t            body;
+    ngx_llmops_error_t   err;
+    u_char               scratch[64];
+
+    ngx_str_null(&body);
+
+    ngx_llmops_error_read(status, &body, scratch, sizeof(scratch), &err);
+
+    return err.kind;
+}
+
+
+static void
+ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_str_t               *model;
+    ngx_llmops_price_t      *price;
+    ngx_llmops_target_t     *t;
+    ngx_llmops_main_conf_t  *mcf;
+
+    if (ctx->call.provider_error || ctx->env.op == NGX_LLMOPS_OP_OTHER
+        || ctx->env.op == NGX_LLMOPS_OP_COUNT_TOKENS)
+    {
+        return;
+    }
+
+    if (ctx->meter.usage.source != NGX_LLMOPS_USAGE_REPORTED
+        && (ctx->env.op == NGX_LLMOPS_OP_CHAT
+            || ctx->env.op == NGX_LLMOPS_OP_MESSAGES
+            || ctx->env.op == NGX_LLMOPS_OP_COMPLETIONS
+            || ctx->env.op == NGX_LLMOPS_OP_EMBEDDINGS
+            || ctx->env.op == NGX_LLMOPS_OP_RESPONSES))
+    {
+        ngx_llmops_meter_estimate(&ctx->meter, &ctx->env);
+    }
+
+    if (ctx->meter.usage.source == NGX_LLMOPS_USAGE_NONE) {
+        return;
+    }
+
+    t = ctx->target;
+    price = t->price;
+
+    if (price == NULL && t->model.len == 0) {
+        mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+        model = &ctx->env.model;
+        price = ngx_llmops_price_find(mcf, t->provider, model);
+    }
+
+    if (price) {
+        ctx->cost = ngx_llmops_price_cost(price, &ctx->meter.usage);
+    }
+}
+
+
+static void
+ngx_llmops_finish_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_msec_t           first;
+    ngx_llmops_call_t   *call;
+
+    call = &ctx->call;
+
+    if (call->provider_error) {
+
+        /* its breaker has heard of it in the header stage */
+
+        ngx_llmops_metrics_attempt(ctx, ctx->target,
+                                   r->upstream->headers_in.status_n,
+                                   NGX_LLMOPS_FAIL_STATUS);
+        return;
+    }
+
+    if (ctx->error == NGX_LLMOPS_ERR_NONE
+        || ctx->error == NGX_LLMOPS_ERR_CLIENT_ABORT)
+    {
+        first = (ctx->first_token == (ngx_msec_t) -1)
+                ? (ngx_msec_t) -1
+                : ctx->start + ctx->first_token - call->started;
+
+        ngx_llmops_target_ok(ctx->target, first);
+
+        ngx_llmops_metrics_attempt(ctx, ctx->target, 200,
+                                   NGX_LLMOPS_FAIL_NONE);
+        return;
+    }
+
+    if (call->fail == NGX_LLMOPS_FAIL_NONE) {
+        call->fail = NGX_LLMOPS_FAIL_CLOSED;
+    }
+
+    ngx_llmops_target_failed(ctx->target, 0, 0);
+    ngx_llmops_metrics_attempt(ctx, ctx->target, 200, call->fail);
+}
+
+
+void
+ngx_llmops_cleanup(void *data)
+{
+    ngx_llmops_ctx_t *ctx = data;
+
+    ngx_llmops_call_timers_off(ctx);
+
+    if (ctx->call.counted) {
+        ctx->call.counted = 0;
+        ngx_llmops_target_leave(ngx_llmops_step(ctx)->target);
+    }
+
+    ngx_llmops_ctx_left(ctx->request, ctx);
+}
+
+
+void
+ngx_llmops_pool_cleanup(void *data)
+{
+    ngx_llmops_ctx_t *ctx = data;
+
+    ngx_llmops_sse_free(&ctx->call.sse);
+    ngx_llmops_inflate_free(&ctx->call);
+    ngx_llmops_out_free(&ctx->call.held);
+    ngx_llmops_out_free(&ctx->call.body);
+
+    if (ctx->call.xlate) {
+        ngx_llmops_xlate_free(ctx->call.xlate);
+        ctx->call.xlate = NULL;
+    }
+}
+
+
+ngx_int_t
+ngx_llmops_log_handler(ngx_http_request_t *r)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_llmops_ctx(r);
+
+    if (ctx && !ctx->accounted) {
+        ctx->accounted = 1;
+        ngx_llmops_metrics_account(ngx_http_get_module_main_conf(r,
+                                                          ngx_llmops_module),
+                                   ctx);
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,496 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_provider.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_error.h"
+
+
+/*
+ * The request that a provider gets.  Its header is made anew for each attempt:
+ * the provider's path, host and key, and the caller's headers but for those
+ * that are the gateway's business (connection, credentials, cookies, what
+ * proxies have added).  Its body is the caller's bytes with a few spans
+ * replaced, or the translation of them.
+ */
+
+
+#define NGX_LLMOPS_BODY_MAX   (256 * 1024 * 1024)
+
+
+typedef struct {
+    ngx_http_request_t      *r;
+    ngx_llmops_ctx_t        *ctx;
+    ngx_llmops_step_t       *step;
+    ngx_str_t                path;
+    ngx_str_t                args;
+    ngx_str_t                key;
+    ngx_str_t                extra;        /* lines of the translation */
+    ngx_str_t                body;         /* translated, or NULL */
+    off_t                    length;
+    unsigned                 type:1;       /* a content-type has been copied */
+} ngx_llmops_building_t;
+
+
+static ngx_int_t ngx_llmops_request_body(ngx_llmops_building_t *bd,
+    ngx_chain_t ***last);
+static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd,
+    ngx_chain_t ***last);
+static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd,
+    ngx_chain_t ***last);
+static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
+static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
+    ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h);
+static u_char *ngx_llmops_request_headers(ngx_llmops_building_t *bd,
+    u_char *p, size_t *size);
+static ngx_int_t ngx_llmops_request_head(ngx_llmops_building_t *bd,
+    ngx_chain_t *cl);
+static ngx_chain_t *ngx_llmops_request_key(ngx_llmops_building_t *bd,
+    ngx_chain_t *cl, u_char *p);
+static u_char *ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p);
+
+
+ngx_int_t
+ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_step_t *step)
+{
+    ngx_int_t              rc;
+    ngx_buf_t             *b;
+    ngx_chain_t           *cl, **last;
+    ngx_llmops_building_t  bd;
+
+    ngx_memzero(&bd, sizeof(ngx_llmops_building_t));
+
+    bd.r = r;
+    bd.ctx = ctx;
+    bd.step = step;
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+    last = &cl->next;
+
+    rc = ngx_llmops_request_body(&bd, &last);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_llmops_provider_key(r, step->target->provider, &bd.key)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_request_args(&bd);
+
+    if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->upstream->request_bufs = cl;
+
+    return NGX_OK;
+}
+
+
+/* fills in path, body and length; the path comes first into the buffer that
+   the body's new bytes share, since that may move while it grows */
+
+static ngx_int_t
+ngx_llmops_request_body(ngx_llmops_building_t *bd, ngx_chain_t ***last)
+{
+    ngx_int_t               rc;
+    ngx_llmops_out_t       *out;
+    ngx_llmops_provider_t  *provider;
+
+    out = &bd->ctx->call.body;
+    provider = bd->step->target->provider;
+
+    if (out->max == 0) {
+        ngx_llmops_out_init(out, NGX_LLMOPS_BODY_MAX);
+    }
+
+    ngx_llmops_out_reset(out);
+
+    bd->step->dialect->path(bd->step->op, &provider->base,
+                            &bd->ctx->env.path, out);
+    bd->path.len = out->len;
+
+    rc = bd->step->translate ? ngx_llmops_request_translate(bd, last)
+                             : ngx_llmops_request_splice(bd, last);
+
+    bd->path.data = out->data;
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_request_splice(ngx_llmops_building_t *bd, ngx_chain_t ***last)
+{
+    ngx_int_t               n;
+    ngx_llmops_ctx_t       *ctx;
+    ngx_llmops_edit_t       edits[NGX_LLMOPS_MAX_EDITS];
+
+    ctx = bd->ctx;
+    n = 0;
+
+    if (ctx->env.json || ctx->env.multipart) {
+        n = bd->step->dialect->edits(&ctx->env, &bd->step->target->model,
+                                     &ctx->call.body, edits);
+        if (n == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_llmops_body_slices(bd->r, ctx, edits, n, last, &bd->length);
+}
+
+
+static ngx_int_t
+ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
+{
+    ngx_int_t               rc;
+    ngx_str_t               body, *model;
+    ngx_buf_t              *b;
+    ngx_chain_t            *cl;
+    ngx_llmops_ctx_t       *ctx;
+    ngx_llmops_call_t      *call;
+    ngx_llmops_error_t      err;
+
+    ctx = bd->ctx;
+    call = &ctx->call;
+
+    if (ngx_llmops_body_memory(bd->r, ctx, &body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (call->xlate) {
+        ngx_llmops_xlate_free(call->xlate);
+    }
+
+    call->xlate = ngx_llmops_xlate_create(ctx->env.dialect, bd->step->dialect,
+                                          ctx->env.op, &ctx->env.model,
+                                          ctx->env.stream,
+                                          ctx->env.include_usage,
+                                          ctx->plan.route->strict);
+    if (call->xlate == NULL) {
+        return NGX_ERROR;
+    }
+
+    model = bd->step->target->model.len ? &bd->step->target->model
+                                        : &ctx->env.model;
+
+    rc = ngx_llmops_xlate_request(call->xlate, &body, model, &call->body,
+                                  &err);
+
+    if (rc == NGX_DECLINED) {
+        (void) ngx_llmops_deny(bd->r, ctx, &err, 0);
+        return NGX_DECLINED;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    bd->extra = *ngx_llmops_xlate_headers(call->xlate);
+    bd->length = call->body.len - bd->path.len;
+
+    b = ngx_calloc_buf(bd->r->pool);
+    cl = ngx_alloc_chain_link(bd->r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->start = call->body.data + bd->path.len;
+    b->pos = b->start;
+    b->last = call->body.data + call->body.len;
+    b->end = b->last;
+    b->memory = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    **last = cl;
+    *last = &cl->next;
+
+    return ngx_llmops_set_warnings(bd->r, ctx,
+                                   ngx_llmops_xlate_warnings(call->xlate));
+}
+
+
+/* the caller's arguments, unless they carry a key (Google's clients put it
+   there) or belong to another API */
+
+static void
+ngx_llmops_request_args(ngx_llmops_building_t *bd)
+{
+    u_char     *p, *last;
+    ngx_str_t   args;
+
+    args = bd->r->args;
+
+    if (bd->step->translate || args.len == 0) {
+        return;
+    }
+
+    p = args.data;
+    last = p + args.len;
+
+    while (p < last) {
+        if (last - p >= 4 && ngx_strncmp(p, "key=", 4) == 0) {
+            return;
+        }
+
+        p = ngx_strlchr(p, last, '&');
+        if (p == NULL) {
+            break;
+        }
+
+        p++;
+    }
+
+    bd->args = args;
+}
+
+
+static ngx_uint_t
+ngx_llmops_request_passes(ngx_llmops_building_t *bd,
+    ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
+{
+    size_t   len;
+    u_char  *name;
+
+    name = h->lowcase_key;
+    len = h->key.len;
+
+    if (ngx_hash_find(&mcf->dropped, h->hash, name, len)) {
+        return 0;
+    }
+
+    if (name[0] == 'x' && len > 6
+        && (ngx_memcmp(name, "x-llm-", 6) == 0
+            || (len > 8 && ngx_memcmp(name, "x-accel-", 8) == 0)))
+    {
+        return 0;
+    }
+
+    if (!bd->step->translate) {
+        return 1;
+    }
+
+    /* what speaks of the caller's API would confuse another one */
+
+    return !((len == 12 && ngx_memcmp(name, "content-type", 12) == 0)
+             || (len > 10 && ngx_memcmp(name, "anthropic-", 10) == 0)
+             || (len > 7 && ngx_memcmp(name, "openai-", 7) == 0)
+             || (len > 12 && ngx_memcmp(name, "x-stainless-", 12) == 0));
+}
+
+
+/* adds up the sizes of the lines that pass (p == NULL), or writes them */
+
+static u_char *
+ngx_llmops_request_headers(ngx_llmops_building_t *bd, u_char *p,
+    size_t *size)
+{
+    ngx_uint_t               i;
+    ngx_list_part_t         *part;
+    ngx_table_elt_t         *h;
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(bd->r, ngx_llmops_module);
+
+    part = &bd->r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return p;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (!ngx_llmops_request_passes(bd, mcf, &h[i])) {
+            continue;
+        }
+
+        if (&h[i] == bd->r->headers_in.content_type) {
+            bd->type = 1;
+        }
+
+        if (p == NULL) {
+            *size += h[i].key.len + h[i].value.len + sizeof(": \r\n") - 1;
+            continue;
+        }
+
+        p = ngx_cpymem(p, h[i].key.data, h[i].key.len);
+        *p++ = ':';
+        *p++ = ' ';
+        p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
+        *p++ = CR;
+        *p++ = LF;
+    }
+}
+
+
+#define ngx_llmops_put(p, lit)  ngx_cpymem(p, lit, sizeof(lit) - 1)
+#define ngx_llmops_put_str(p, s)  ngx_cpymem(p, (s)->data, (s)->len)
+
+
+static ngx_int_t
+ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
+{
+    u_char                      *p;
+    size_t                       size;
+    ngx_buf_t                   *b;
+    ngx_llmops_provider_t       *provider;
+    const ngx_llmops_dialect_t  *dialect;
+
+    provider = bd->step->target->provider;
+    dialect = bd->step->dialect;
+
+    size = bd->r->method_name.len + bd->path.len + bd->args.len
+           + provider->host_header.len + dialect->key_header.len
+           + dialect->key_prefix.len + bd->extra.len
+           + NGX_OFF_T_LEN
+           + sizeof("  ? HTTP/1.1\r\nHost: \r\n: \r\nContent-Length: \r\n"
+                    "Content-Type: application/json\r\n"
+                    "Accept-Encoding: identity\r\n\r\n");
+
+    (void) ngx_llmops_request_headers(bd, NULL, &size);
+
+    p = ngx_pnalloc(bd->r->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    b = cl->buf;
+    b->start = p;
+    b->pos = p;
+    b->temporary = 1;
+
+    p = ngx_llmops_request_line(bd, p);
+
+    if (bd->key.len) {
+        p = ngx_llmops_put_str(p, &dialect->key_header);
+        *p++ = ':';
+        *p++ = ' ';
+        p = ngx_llmops_put_str(p, &dialect->key_prefix);
+
+        cl = ngx_llmops_request_key(bd, cl, p);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        b = cl->buf;
+
+        *p++ = CR;
+        *p++ = LF;
+    }
+
+    if (bd->length || bd->r->method & (NGX_HTTP_POST|NGX_HTTP_PUT)) {
+        p = ngx_llmops_put(p, "Content-Length: ");
+        p = ngx_sprintf(p, "%O" CRLF, bd->length);
+
+        if (!bd->type) {
+            p = ngx_llmops_put(p, "Content-Type: application/json" CRLF);
+        }
+    }
+
+    p = ngx_llmops_put_str(p, &bd->extra);
+    p = ngx_llmops_request_headers(bd, p, NULL);
+    p = ngx_llmops_put(p, "Accept-Encoding: identity" CRLF CRLF);
+
+    b->last = p;
+    b->end = p;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The key is sent from where it lies, memory that no core dump has, instead
+ * of being copied into the request's pool.  Ends cl's buf at p; returns the
+ * link of the buf that goes on there.
+ */
+
+static ngx_chain_t *
+ngx_llmops_request_key(ngx_llmops_building_t *bd, ngx_chain_t *cl, u_char *p)
+{
+    ngx_buf_t    *key, *rest;
+    ngx_chain_t  *kl, *rl;
+
+    key = ngx_calloc_buf(bd->r->pool);
+    rest = ngx_calloc_buf(bd->r->pool);
+    kl = ngx_alloc_chain_link(bd->r->pool);
+    rl = ngx_alloc_chain_link(bd->r->pool);
+
+    if (key == NULL || rest == NULL || kl == NULL || rl == NULL) {
+        return NULL;
+    }
+
+    cl->buf->last = p;
+    cl->buf->end = p;
+
+    key->start = bd->key.data;
+    key->pos = key->start;
+    key->last = key->start + bd->key.len;
+    key->end = key->last;
+    key->memory = 1;
+
+    rest->start = p;
+    rest->pos = p;
+    rest->temporary = 1;
+
+    kl->buf = key;
+    kl->next = rl;
+
+    rl->buf = rest;
+    rl->next = cl->next;
+
+    cl->next = kl;
+
+    return rl;
+}
+
+
+static u_char *
+ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p)
+{
+    ngx_llmops_provider_t  *provider;
+
+    provider = bd->step->target->provider;
+
+    p = ngx_llmops_put_str(p, &bd->r->method_name);
+    *p++ = ' ';
+    p = ngx_llmops_put_str(p, &bd->path);
+
+    if (bd->args.len) {
+        *p++ = '?';
+        p = ngx_llmops_put_str(p, &bd->args);
+    }
+
+    p = ngx_llmops_put(p, " HTTP/1.1" CRLF "Host: ");
+    p = ngx_llmops_put_str(p, &provider->host_header);
+    *p++ = CR;
+    *p++ = LF;
+
+    return p;
+}

@@ -1,0 +1,744 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_provider.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_inflate.h"
+
+
+/*
+ * The input filter: an answer's bytes on their way to the caller.
+ *
+ * Bytes that pass are not copied: the bufs that go out point into nginx's
+ * buffer for this upstream, which nginx fills again only when all of them
+ * have been sent; that is also what holds the provider back for a slow
+ * caller.  Only an event that a read has cut in two, and what a translation
+ * writes, lies in memory of its own: pieces of 2 KB that nginx gives back to
+ * us when they have been sent.
+ *
+ * Events leave whole: the start of one waits for its end, which comes with
+ * one of the next reads, so that an error event can follow at any time.
+ */
+
+
+#define NGX_LLMOPS_PIECE      2048
+#define NGX_LLMOPS_EVENT_MAX  (1024 * 1024)
+#define NGX_LLMOPS_EVENTS_MAX (64 * 1024 * 1024)
+#define NGX_LLMOPS_GRACE      1000         /* ms */
+
+
+static ngx_int_t ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_idle_timer(ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_idle_handler(ngx_event_t *ev);
+static ngx_int_t ngx_llmops_filter_piece(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
+static ngx_int_t ngx_llmops_filter_events(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
+static ngx_int_t ngx_llmops_filter_event(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev);
+static ngx_int_t ngx_llmops_filter_pass(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev, ngx_llmops_tap_t *tap);
+static ngx_int_t ngx_llmops_filter_raw(ngx_http_request_t *r,
+    ngx_uint_t copied, u_char *p, size_t len);
+static void ngx_llmops_first_token(ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p,
+    size_t len);
+static ngx_chain_t *ngx_llmops_emit_buf(ngx_http_request_t *r);
+static ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
+
+
+/* nginx calls it when the header has gone out */
+
+ngx_int_t
+ngx_llmops_filter_init(void *data)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_llmops_ctx_t     *ctx;
+    ngx_llmops_call_t    *call;
+    ngx_http_upstream_t  *u;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    u = r->upstream;
+    call = &ctx->call;
+
+    call->committed = 1;
+    call->last = &u->out_bufs;
+
+    if (call->timer.timer_set) {
+        ngx_del_timer(&call->timer);
+    }
+
+    /*
+     * An error of the socket (a reset, TLS) would make nginx cut the caller
+     * off; as an end of the stream it goes through the finalize hook, which
+     * can say what happened.  See ngx_llmops_recv().
+     */
+
+    u->peer.connection->recv = ngx_llmops_recv;
+
+    if (call->hold) {
+        u->length = 0;
+        u->keepalive = !u->headers_in.connection_close;
+        ngx_llmops_first_token(ctx);
+        return ngx_llmops_emit_slice(r, call->held.data, call->held.len);
+    }
+
+    /*
+     * With -1 an end of the connection finalizes with 0, and the hook may
+     * still write; with anything else nginx cuts the caller off, which is the
+     * only way to tell of a broken whole answer.
+     */
+
+    u->length = call->streaming || (!call->is_chunked && call->length == -1)
+                ? -1 : 1;
+
+    if (!call->is_chunked && call->length == 0) {
+        u->length = 0;
+        u->keepalive = !u->headers_in.connection_close;
+    }
+
+    if (call->streaming) {
+        ngx_llmops_sse_init(&call->sse, NGX_LLMOPS_EVENT_MAX);
+
+        ngx_llmops_out_free(&call->held);
+        ngx_llmops_out_init(&call->held, NGX_LLMOPS_EVENTS_MAX);
+
+        ngx_llmops_idle_timer(ctx);
+        return NGX_OK;
+    }
+
+    return ngx_llmops_pass_init(ctx);
+}
+
+
+static ngx_int_t
+ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t           *call;
+    const ngx_llmops_dialect_t  *d;
+
+    call = &ctx->call;
+    d = ngx_llmops_step(ctx)->dialect;
+
+    if (!call->json || call->encoded || call->provider_error
+        || d->body_want == NULL)
+    {
+        return NGX_OK;
+    }
+
+    call->scan = ngx_palloc(ctx->request->pool,
+                            sizeof(ngx_llmops_body_scan_t));
+    if (call->scan == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_json_scan_init(&call->scan->scan, d->body_want,
+                              call->scan->found, d->nbody_want,
+                              call->scan->capture, NGX_LLMOPS_BODY_CAPTURE);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Hosts without nginx commit 39892c626 (1.23.3) loop for ever when TLS fails
+ * while the caller is blocked, since ngx_ssl_recv() leaves read->ready set.
+ * It keeps no state, so that it may stay on a connection that is cached.
+ */
+
+static ssize_t
+ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ssize_t  n;
+
+#if (NGX_HTTP_SSL)
+    n = c->ssl ? ngx_ssl_recv(c, buf, size) : ngx_recv(c, buf, size);
+#else
+    n = ngx_recv(c, buf, size);
+#endif
+
+    if (n == NGX_ERROR) {
+        c->read->ready = 0;
+        c->read->error = 0;
+        c->read->eof = 1;
+        return 0;
+    }
+
+    return n;
+}
+
+
+ngx_int_t
+ngx_llmops_filter(void *data, ssize_t bytes)
+{
+    ngx_http_request_t *r = data;
+
+    u_char               *p, *last;
+    ngx_buf_t             b;
+    ngx_int_t             rc;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_llmops_call_t    *call;
+    ngx_http_upstream_t  *u;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    u = r->upstream;
+    call = &ctx->call;
+
+    b = u->buffer;
+    b.pos = b.last;
+    b.last += bytes;
+
+    u->buffer.last = b.last;
+
+    if (call->hold) {
+        return NGX_OK;                          /* these are in call->held */
+    }
+
+    while ((rc = ngx_llmops_piece(r, call, &b, &p, &last)) == NGX_OK) {
+        if (ngx_llmops_filter_piece(r, ctx, p, last) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (rc == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider \"%V\" sent a broken body",
+                      &ngx_llmops_step(ctx)->target->provider->name);
+
+        call->broken = 1;
+        call->fail = NGX_LLMOPS_FAIL_CLOSED;
+        u->peer.connection->read->eof = 1;
+        return NGX_OK;
+    }
+
+    if (call->streaming) {
+        ngx_llmops_idle_timer(ctx);
+    }
+
+    if (call->complete) {
+        if (ngx_llmops_stream_end(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        u->keepalive = (b.pos == b.last && !u->headers_in.connection_close);
+        u->length = 0;
+    }
+
+    return ngx_llmops_stream_flush(r, ctx);
+}
+
+
+ngx_int_t
+ngx_llmops_dechunk(ngx_http_request_t *r, ngx_llmops_call_t *call,
+    ngx_buf_t *b, u_char **p, u_char **last)
+{
+    off_t      size;
+    ngx_int_t  rc;
+
+    if (call->complete) {
+        return NGX_DONE;
+    }
+
+    size = b->last - b->pos;
+
+    if (call->is_chunked) {
+
+        rc = ngx_llmops_parse_chunked(r, b, &call->chunked);
+
+        if (rc == NGX_DONE) {
+            call->complete = 1;
+            return NGX_DONE;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return NGX_DONE;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        size = ngx_min(b->last - b->pos, call->chunked.size);
+        call->chunked.size -= size;
+
+    } else if (call->length != -1) {
+
+        size = ngx_min(size, call->length);
+        call->length -= size;
+        call->complete = (call->length == 0);
+    }
+
+    if (size == 0) {
+        return NGX_DONE;
+    }
+
+    *p = b->pos;
+    b->pos += size;
+    *last = b->pos;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    u_char *p, u_char *last)
+{
+    if (ctx->call.streaming) {
+        return ngx_llmops_filter_events(r, ctx, p, last);
+    }
+
+    ngx_llmops_first_token(ctx);
+
+    if (ctx->call.scan) {
+        (void) ngx_llmops_json_scan(&ctx->call.scan->scan, p, last - p);
+    }
+
+    return ngx_llmops_filter_raw(r, 0, p, last - p);
+}
+
+
+static ngx_int_t
+ngx_llmops_filter_events(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    u_char *p, u_char *last)
+{
+    ngx_int_t               rc;
+    ngx_llmops_sse_event_t  ev;
+
+    for ( ;; ) {
+        rc = ngx_llmops_sse_next(&ctx->call.sse, &p, last, &ev);
+
+        if (rc == NGX_AGAIN) {
+            return NGX_OK;
+        }
+
+        if (rc != NGX_OK || ngx_llmops_filter_event(r, ctx, &ev) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_sse_event_t *ev)
+{
+    ngx_int_t           rc;
+    ngx_llmops_tap_t    tap;
+    ngx_llmops_call_t  *call;
+    ngx_llmops_step_t  *step;
+
+    call = &ctx->call;
+    step = ngx_llmops_step(ctx);
+
+    ngx_memzero(&tap, sizeof(ngx_llmops_tap_t));
+
+    if (call->ended) {
+        return NGX_OK;                  /* nothing follows a stream's end */
+    }
+
+    call->partial = ev->partial;
+
+    if (ev->has_data && !ev->partial) {
+        step->dialect->event(&ctx->meter, step->op, ev,
+                             ctx->env.include_usage, &tap);
+
+        if (ctx->meter.content) {
+            ngx_llmops_first_token(ctx);
+        }
+    }
+
+    if (!step->translate) {
+        return ngx_llmops_filter_pass(r, ctx, ev, &tap);
+    }
+
+    if (ev->partial) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider sent an event that is too large to be "
+                      "translated");
+        return NGX_ERROR;
+    }
+
+    if (ctx->meter.error) {
+
+        /* the rest is the finalize hook's, in the caller's dialect */
+
+        call->fail = NGX_LLMOPS_FAIL_CLOSED;
+        call->broken = 1;
+        r->upstream->peer.connection->read->eof = 1;
+        return ngx_llmops_keep_error(r, ctx, &tap.error);
+    }
+
+    rc = ngx_llmops_xlate_event(call->xlate, ev, &ctx->meter.usage,
+                                &call->held);
+
+    if (rc == NGX_OK && ctx->meter.terminal) {
+        return ngx_llmops_stream_end(r, ctx);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_filter_pass(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_sse_event_t *ev, ngx_llmops_tap_t *tap)
+{
+    u_char  *p;
+
+    p = ev->raw.data;
+
+    switch (tap->action) {
+
+    case NGX_LLMOPS_TAP_DROP:
+        return NGX_OK;
+
+    case NGX_LLMOPS_TAP_CUT:
+        if (ngx_llmops_filter_raw(r, ev->copied, p, tap->cut_start)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_llmops_filter_raw(r, ev->copied, p + tap->cut_end,
+                                     ev->raw.len - tap->cut_end);
+
+    default: /* NGX_LLMOPS_TAP_PASS */
+        return ngx_llmops_filter_raw(r, ev->copied, p, ev->raw.len);
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t copied, u_char *p,
+    size_t len)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    return (copied || ctx->call.inflate) ? ngx_llmops_stream_emit(r, p, len)
+                                         : ngx_llmops_emit_slice(r, p, len);
+}
+
+
+/* the provider's stream is over, properly or not: what is still in hand */
+
+ngx_int_t
+ngx_llmops_stream_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t       *call;
+    ngx_llmops_sse_event_t   ev;
+
+    call = &ctx->call;
+
+    if (!call->streaming) {
+
+        if (call->scan && ngx_llmops_json_scan_done(&call->scan->scan)
+                          == NGX_LLMOPS_JSON_OK)
+        {
+            ngx_llmops_step(ctx)->dialect->body(&ctx->meter,
+                                                ngx_llmops_step(ctx)->op,
+                                                call->scan->found);
+        }
+
+        return NGX_OK;
+    }
+
+    if (call->ended) {
+        return NGX_OK;
+    }
+
+    if (!ctx->meter.terminal
+        && ngx_llmops_sse_end(&call->sse, &ev) == NGX_OK
+        && ngx_llmops_filter_event(r, ctx, &ev) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (call->ended || !ngx_llmops_step(ctx)->translate
+        || !ngx_llmops_stream_complete(ctx))
+    {
+        return NGX_OK;
+    }
+
+    call->ended = 1;
+
+    return ngx_llmops_xlate_end(call->xlate, &ctx->meter.usage, &call->held);
+}
+
+
+ngx_uint_t
+ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_step_t  *step;
+
+    step = ngx_llmops_step(ctx);
+
+    if (ctx->meter.terminal) {
+        return 1;
+    }
+
+    if (ctx->call.broken || ctx->call.partial) {
+        return 0;
+    }
+
+    switch (step->op) {
+
+    case NGX_LLMOPS_OP_CHAT:
+    case NGX_LLMOPS_OP_COMPLETIONS:
+
+        /* some servers leave out [DONE], which a finish reason makes up for */
+
+        return ctx->meter.finish != NGX_LLMOPS_FINISH_NONE;
+
+    case NGX_LLMOPS_OP_MESSAGES:
+    case NGX_LLMOPS_OP_RESPONSES:
+        return 0;
+
+    default:
+        return ctx->call.complete;
+    }
+}
+
+
+void
+ngx_llmops_tap_body(ngx_llmops_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_llmops_step_t       *step;
+    ngx_llmops_body_scan_t   bs;
+
+    step = ngx_llmops_step(ctx);
+
+    if (ngx_llmops_error_body(body)) {
+        ctx->meter.error = 1;
+        return;
+    }
+
+    ngx_llmops_json_scan_init(&bs.scan, step->dialect->body_want, bs.found,
+                              step->dialect->nbody_want, bs.capture,
+                              NGX_LLMOPS_BODY_CAPTURE);
+
+    if (ngx_llmops_json_scan(&bs.scan, body->data, body->len)
+        == NGX_LLMOPS_JSON_OK
+        && ngx_llmops_json_scan_done(&bs.scan) == NGX_LLMOPS_JSON_OK)
+    {
+        step->dialect->body(&ctx->meter, step->op, bs.found);
+    }
+}
+
+
+static void
+ngx_llmops_first_token(ngx_llmops_ctx_t *ctx)
+{
+    if (ctx->first_token == (ngx_msec_t) -1) {
+        ctx->first_token = ngx_current_msec - ctx->start;
+    }
+}
+
+
+static void
+ngx_llmops_idle_timer(ngx_llmops_ctx_t *ctx)
+{
+    ngx_msec_t              timeout;
+    ngx_llmops_call_t      *call;
+    ngx_llmops_provider_t  *p;
+
+    call = &ctx->call;
+    p = ngx_llmops_step(ctx)->target->provider;
+
+    timeout = p->idle_timeout;
+
+    if (ctx->meter.terminal) {
+
+        /* all has been said: only the end of the framing is missing */
+
+        timeout = NGX_LLMOPS_GRACE;
+    }
+
+    if (call->timer.handler != ngx_llmops_idle_handler) {
+
+        if (call->timer.timer_set) {
+            ngx_del_timer(&call->timer);
+        }
+
+        call->timer.handler = ngx_llmops_idle_handler;
+        call->timer.data = ctx;
+        call->timer.log = ctx->request->connection->log;
+    }
+
+    if (timeout) {
+        ngx_add_timer(&call->timer, timeout);
+    }
+}
+
+
+static void
+ngx_llmops_idle_handler(ngx_event_t *ev)
+{
+    ngx_llmops_ctx_t *ctx = ev->data;
+
+    if (ctx->request->upstream->busy_bufs) {
+
+        /* a slow caller is not a slow provider */
+
+        ngx_llmops_idle_timer(ctx);
+        return;
+    }
+
+    ngx_llmops_stream_expire(ctx, NGX_LLMOPS_FAIL_IDLE);
+}
+
+
+void
+ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
+{
+    ngx_connection_t     *c;
+    ngx_http_request_t   *r;
+    ngx_http_upstream_t  *u;
+
+    r = ctx->request;
+    u = r->upstream;
+    c = r->connection;
+
+    ctx->call.fail = fail;
+    ctx->call.broken = 1;
+
+    u->keepalive = 0;
+    u->length = ctx->call.streaming ? -1 : 1;
+    u->peer.connection->read->eof = 1;
+
+    /* the upstream's own handler looks at eof only when the fd is ready */
+
+    r->write_event_handler(r);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* translated events, gathered in call->held, go out in recycled pieces */
+
+ngx_int_t
+ngx_llmops_stream_flush(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_out_t  *held;
+
+    held = &ctx->call.held;
+
+    if (held->failed) {
+        return NGX_ERROR;
+    }
+
+    if (held->len == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_stream_emit(r, held->data, held->len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_out_reset(held);
+
+    return NGX_OK;
+}
+
+
+static ngx_chain_t *
+ngx_llmops_emit_buf(ngx_http_request_t *r)
+{
+    ngx_buf_t            *b;
+    ngx_chain_t          *cl;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    cl = ngx_chain_get_free_buf(r->pool, &u->free_bufs);
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    b = cl->buf;
+
+    b->tag = u->output.tag;
+    b->memory = 0;
+    b->temporary = 1;
+    b->flush = 1;
+
+    if (u->out_bufs == NULL) {
+        ctx->call.last = &u->out_bufs;
+    }
+
+    *ctx->call.last = cl;
+    ctx->call.last = &cl->next;
+
+    return cl;
+}
+
+
+/* bytes that stay where they are until they have been sent */
+
+static ngx_int_t
+ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p, size_t len)
+{
+    ngx_chain_t  *cl;
+
+    if (len == 0) {
+        return NGX_OK;
+    }
+
+    cl = ngx_llmops_emit_buf(r);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* start and end stay those of the buf's own piece, if it has one */
+
+    cl->buf->pos = p;
+    cl->buf->last = p + len;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len)
+{
+    size_t        n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    while (len) {
+        cl = ngx_llmops_emit_buf(r);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        b = cl->buf;
+
+        if (b->start == NULL) {
+            b->start = ngx_palloc(r->pool, NGX_LLMOPS_PIECE);
+            if (b->start == NULL) {
+                return NGX_ERROR;
+            }
+
+            b->end = b->start + NGX_LLMOPS_PIECE;
+        }
+
+        n = ngx_min(len, NGX_LLMOPS_PIECE);
+
+        b->pos = b->start;
+        b->last = ngx_cpymem(b->start, p, n);
+
+        p += n;
+        len -= n;
+    }
+
+    return NGX_OK;
+}

@@ -1,0 +1,474 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_conf.h"
+#include "ngx_llmops_handler.h"
+#include "ngx_llmops_headers.h"
+#include "ngx_llmops_provider.h"
+#include "ngx_llmops_route.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_price.h"
+#include "ngx_llmops_metrics.h"
+
+
+/*
+ * nginx's defaults suit forms and uploads.  Prompts are larger, and one that
+ * is spooled to a file costs seven times as much as one in memory.
+ */
+
+#define NGX_LLMOPS_BODY_BUFFER     (2 * 1024 * 1024)
+#define NGX_LLMOPS_BODY_LIMIT      (64 * 1024 * 1024)
+#define NGX_LLMOPS_BUFFER_SIZE     8192
+
+
+static ngx_int_t ngx_llmops_init_zone(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_providers(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_dropped(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_outer(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static char *ngx_llmops_merge_pass(ngx_conf_t *cf,
+    ngx_llmops_loc_conf_t *conf);
+
+
+/*
+ * Request headers that do not cross to a provider: those of the connection
+ * (RFC 9110, 7.6.1), credentials, what browsers and proxies add, and those
+ * that we write ourselves.
+ */
+
+static ngx_str_t  ngx_llmops_dropped_headers[] = {
+    ngx_string("host"),
+    ngx_string("connection"),
+    ngx_string("keep-alive"),
+    ngx_string("proxy-connection"),
+    ngx_string("proxy-authorization"),
+    ngx_string("proxy-authenticate"),
+    ngx_string("te"),
+    ngx_string("trailer"),
+    ngx_string("transfer-encoding"),
+    ngx_string("upgrade"),
+    ngx_string("http2-settings"),
+    ngx_string("content-length"),
+    ngx_string("content-encoding"),
+    ngx_string("expect"),
+    ngx_string("accept-encoding"),
+    ngx_string("authorization"),
+    ngx_string("x-api-key"),
+    ngx_string("api-key"),
+    ngx_string("x-goog-api-key"),
+    ngx_string("cookie"),
+    ngx_string("origin"),
+    ngx_string("referer"),
+    ngx_string("forwarded"),
+    ngx_string("via"),
+    ngx_string("x-forwarded-for"),
+    ngx_string("x-forwarded-host"),
+    ngx_string("x-forwarded-port"),
+    ngx_string("x-forwarded-proto"),
+    ngx_string("x-real-ip"),
+    ngx_null_string
+};
+
+
+void *
+ngx_llmops_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_main_conf_t));
+    if (mcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&mcf->providers, cf->pool, 4,
+                       sizeof(ngx_llmops_provider_t *))
+        != NGX_OK
+        || ngx_array_init(&mcf->routes, cf->pool, 4,
+                          sizeof(ngx_llmops_route_t *))
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    mcf->started = ngx_time();
+
+    return mcf;
+}
+
+
+char *
+ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_llmops_main_conf_t *mcf = conf;
+
+    if (ngx_llmops_prices_init(cf, mcf) != NGX_OK
+        || ngx_llmops_init_providers(cf, mcf) != NGX_OK
+        || ngx_llmops_routes_init(cf, mcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (!mcf->used) {
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_llmops_init_zone(cf, mcf) != NGX_OK
+        || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
+        || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_zone(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_str_t  name = ngx_string("llm");
+
+    if (mcf->zone == NULL) {
+        mcf->zone = ngx_llmops_zone_add(cf, &name, NGX_LLMOPS_ZONE_DEFAULT,
+                                        &ngx_llmops_module);
+    }
+
+    return mcf->zone ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_providers(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_uint_t                       i;
+    ngx_llmops_provider_t           *p, **slot;
+    ngx_http_upstream_srv_conf_t   **uscf;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    uscf = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+
+        if (uscf[i]->srv_conf == NULL) {
+            continue;                           /* not from an upstream{} */
+        }
+
+        p = ngx_http_conf_upstream_srv_conf(uscf[i], ngx_llmops_module);
+
+        if (!p->used) {
+            continue;
+        }
+
+        p->name = uscf[i]->host;
+        p->uscf = uscf[i];
+
+        if (ngx_llmops_provider_init(cf, mcf, p) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        slot = ngx_array_push(&mcf->providers);
+        if (slot == NULL) {
+            return NGX_ERROR;
+        }
+
+        *slot = p;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_dropped(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_str_t        *name;
+    ngx_array_t       names;
+    ngx_hash_key_t   *key;
+    ngx_hash_init_t   hash;
+
+    if (ngx_array_init(&names, cf->temp_pool, 32, sizeof(ngx_hash_key_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    for (name = ngx_llmops_dropped_headers; name->len; name++) {
+        key = ngx_array_push(&names);
+        if (key == NULL) {
+            return NGX_ERROR;
+        }
+
+        key->key = *name;
+        key->key_hash = ngx_hash_key_lc(name->data, name->len);
+        key->value = (void *) 1;
+    }
+
+    hash.hash = &mcf->dropped;
+    hash.key = ngx_hash_key_lc;
+    hash.max_size = 512;
+    hash.bucket_size = ngx_align(64, ngx_cacheline_size);
+    hash.name = "llm_dropped_headers_hash";
+    hash.pool = cf->pool;
+    hash.temp_pool = NULL;
+
+    return ngx_hash_init(&hash, names.elts, names.nelts);
+}
+
+
+/* the balancer in front of all: registered nowhere, entered by our calls */
+
+static ngx_int_t
+ngx_llmops_init_outer(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_uint_t                     i;
+    ngx_http_upstream_conf_t      *conf;
+    ngx_http_upstream_srv_conf_t  *us;
+
+    us = ngx_pcalloc(cf->pool, sizeof(ngx_http_upstream_srv_conf_t));
+    conf = ngx_pcalloc(cf->pool, 2 * sizeof(ngx_http_upstream_conf_t));
+
+    if (us == NULL || conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_set(&us->host, "llm");
+    us->peer.init = ngx_llmops_outer_init;
+
+    for (i = 0; i < 2; i++) {
+        conf[i].upstream = us;
+        conf[i].ignore_client_abort = i;
+
+        /* for bodies that are sent from a file over TLS */
+
+        conf[i].bufs.num = 4;
+        conf[i].bufs.size = 32768;
+    }
+
+    mcf->outer = us;
+    mcf->outer_conf = conf;
+
+    return NGX_OK;
+}
+
+
+void *
+ngx_llmops_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_llmops_loc_conf_t  *conf;
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->ignore_client_abort = NGX_CONF_UNSET;
+    conf->buffer_size = NGX_CONF_UNSET_SIZE;
+
+    ngx_llmops_response_headers_create(conf);
+
+    return conf;
+}
+
+
+char *
+ngx_llmops_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_llmops_loc_conf_t *prev = parent;
+    ngx_llmops_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t  *clcf;
+
+    ngx_conf_merge_value(conf->ignore_client_abort,
+                         prev->ignore_client_abort, 0);
+    ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size,
+                              NGX_LLMOPS_BUFFER_SIZE);
+
+    ngx_llmops_response_headers_merge(conf, prev);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* an "if" and a limit_except inherit the handler, as proxy_pass has it */
+
+    if (clcf->noname && clcf->handler == NULL && prev->pass && !conf->pass) {
+        conf->pass = prev->pass;
+        conf->route = prev->route;
+        conf->fixed = prev->fixed;
+        clcf->handler = ngx_llmops_handler;
+    }
+
+    if (!conf->pass) {
+        return NGX_CONF_OK;
+    }
+
+    if (clcf->client_body_buffer_size == (size_t) 2 * ngx_pagesize) {
+        clcf->client_body_buffer_size = NGX_LLMOPS_BODY_BUFFER;
+    }
+
+    if (clcf->client_max_body_size == 1 * 1024 * 1024) {
+        clcf->client_max_body_size = NGX_LLMOPS_BODY_LIMIT;
+    }
+
+    if (conf->buffer_size < 1024) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"llm_buffer_size\" must be at least 1k, a "
+                           "provider's response header has to fit in");
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_llmops_merge_pass(cf, conf);
+}
+
+
+/* a constant name is resolved now: routes are known since init_main_conf */
+
+static char *
+ngx_llmops_merge_pass(ngx_conf_t *cf, ngx_llmops_loc_conf_t *conf)
+{
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);
+
+    if (mcf->routes.nelts == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"llm_pass\" in %V:%ui needs a route, write "
+                      "\"llm_route NAME { match ...; target ...; }\" in "
+                      "http{}", &conf->place.file, conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->route == NULL || conf->route->lengths) {
+        return NGX_CONF_OK;
+    }
+
+    conf->fixed = ngx_llmops_route_by_name(mcf, &conf->route->value);
+
+    if (conf->fixed == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "unknown route \"%V\" in \"llm_pass\" in %V:%ui, write "
+                      "\"llm_route %V { match ...; target ...; }\" in http{}",
+                      &conf->route->value, &conf->place.file,
+                      conf->place.line, &conf->route->value);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llmops_loc_conf_t *llcf = conf;
+
+    ngx_str_t                         *value;
+    ngx_llmops_main_conf_t            *mcf;
+    ngx_http_core_loc_conf_t          *clcf;
+    ngx_http_compile_complex_value_t   ccv;
+
+    if (llcf->pass) {
+        return "is duplicate";
+    }
+
+    llcf->pass = 1;
+    llcf->place.file = cf->conf_file->file.name;
+    llcf->place.line = cf->conf_file->line;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);
+    mcf->used = 1;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_llmops_handler;
+
+    if (cf->args->nelts == 1) {
+        return NGX_CONF_OK;
+    }
+
+    llcf->route = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (llcf->route == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = llcf->route;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_llmops_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llmops_main_conf_t    *mcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_llmops_metrics_handler;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);
+    mcf->used = 1;
+
+    return NGX_CONF_OK;
+}
+
+
+/* llm_zone NAME:SIZE */
+
+char *
+ngx_llmops_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llmops_main_conf_t *mcf = conf;
+
+    u_char     *colon;
+    ssize_t     size;
+    ngx_str_t  *value, name, s;
+
+    if (mcf->zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    name = value[1];
+
+    colon = ngx_strlchr(name.data, name.data + name.len, ':');
+
+    if (colon == NULL || colon == name.data) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid zone \"%V\", write \"llm_zone "
+                           "NAME:SIZE;\", for example llm:32m", &name);
+        return NGX_CONF_ERROR;
+    }
+
+    s.data = colon + 1;
+    s.len = name.data + name.len - s.data;
+    name.len = colon - name.data;
+
+    size = ngx_parse_size(&s);
+
+    if (size == NGX_ERROR || size < (ssize_t) (16 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid size of zone \"%V\", write at least %uzk",
+                           &value[1], 16 * ngx_pagesize / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    mcf->zone = ngx_llmops_zone_add(cf, &name, size, &ngx_llmops_module);
+
+    return mcf->zone ? NGX_CONF_OK : NGX_CONF_ERROR;
+}

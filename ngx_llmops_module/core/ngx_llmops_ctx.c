@@ -1,0 +1,206 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_metrics.h"
+
+#include <openssl/rand.h>
+
+
+static uint64_t ngx_llmops_id_next(void);
+
+
+ngx_llmops_ctx_t *
+ngx_llmops_ctx_create(ngx_http_request_t *r)
+{
+    ngx_llmops_ctx_t    *ctx;
+    ngx_http_cleanup_t  *cln;
+    ngx_pool_cleanup_t  *pcln;
+
+    ctx = ngx_pcalloc(r->pool, sizeof(ngx_llmops_ctx_t));
+    cln = ngx_http_cleanup_add(r, 0);
+    pcln = ngx_pool_cleanup_add(r->pool, 0);
+
+    if (ctx == NULL || cln == NULL || pcln == NULL
+        || ngx_llmops_id(r->pool, &ctx->id) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    cln->handler = ngx_llmops_cleanup;
+    cln->data = ctx;
+
+    pcln->handler = ngx_llmops_pool_cleanup;
+    pcln->data = ctx;
+
+    ctx->request = r;
+    ctx->start = ngx_current_msec;
+    ctx->first_token = (ngx_msec_t) -1;
+    ctx->cost = -1;
+
+    ngx_http_set_ctx(r, ctx, ngx_llmops_module);
+
+    ngx_llmops_ctx_entered(r, ctx);
+
+    return ctx;
+}
+
+
+/*
+ * An internal redirect (error_page, try_files) forgets the contexts of all
+ * modules, but the log line still wants our variables: the context is then
+ * found through the pool's cleanup handler, which runs after that line.
+ */
+
+ngx_llmops_ctx_t *
+ngx_llmops_ctx(ngx_http_request_t *r)
+{
+    ngx_llmops_ctx_t    *ctx;
+    ngx_pool_cleanup_t  *cln;
+
+    r = r->main;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    if (ctx || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_llmops_pool_cleanup) {
+            return cln->data;
+        }
+    }
+
+    return NULL;
+}
+
+
+void
+ngx_llmops_ctx_entered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_metrics_enter(ngx_http_get_module_main_conf(r,
+                                                         ngx_llmops_module));
+}
+
+
+void
+ngx_llmops_ctx_left(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_metrics_leave(ngx_http_get_module_main_conf(r,
+                                                         ngx_llmops_module));
+}
+
+
+ngx_int_t
+ngx_llmops_set_warnings(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *warnings)
+{
+    ctx->warnings.len = warnings->len;
+
+    if (warnings->len == 0) {
+        return NGX_OK;
+    }
+
+    ctx->warnings.data = ngx_pstrdup(r->pool, warnings);
+
+    return ctx->warnings.data ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_table_elt_t *
+ngx_llmops_header_in(ngx_http_request_t *r, const char *name, size_t len)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == len && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
+        {
+            return &h[i];
+        }
+    }
+}
+
+
+ngx_int_t
+ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id)
+{
+    u_char    *p;
+    uint64_t   n;
+    ngx_uint_t i;
+
+    static const u_char  hex[] = "0123456789abcdef";
+
+    p = ngx_pnalloc(pool, 32);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    id->data = p;
+    id->len = 32;
+
+    n = 0;
+
+    for (i = 0; i < 32; i++) {
+        if (i % 16 == 0) {
+            n = ngx_llmops_id_next();
+        }
+
+        *p++ = hex[n & 15];
+        n >>= 4;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * A worker's own sequence (the finalizer of splitmix64 over a counter from a
+ * random start): ids must not collide, they need not be secret.
+ */
+
+static uint64_t
+ngx_llmops_id_next(void)
+{
+    uint64_t  z;
+
+    static uint64_t    state;
+    static ngx_pid_t   pid;
+
+    if (pid != ngx_pid) {
+        pid = ngx_pid;
+
+        if (RAND_bytes((u_char *) &state, sizeof(state)) != 1) {
+            state = ((uint64_t) ngx_pid << 32) ^ (uint64_t) ngx_random()
+                    ^ ((uint64_t) ngx_time() << 16);
+        }
+    }
+
+    state += 0x9e3779b97f4a7c15ULL;
+
+    z = state;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+
+    return z ^ (z >> 31);
+}

@@ -1,0 +1,178 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_handler.h"
+#include "ngx_llmops_error.h"
+#include "ngx_llmops_route.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_models.h"
+
+
+static ngx_int_t ngx_llmops_handler_route(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t **route);
+static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_handler_no_target(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_handler_call(ngx_http_request_t *r);
+
+
+ngx_int_t
+ngx_llmops_handler(ngx_http_request_t *r)
+{
+    ngx_int_t            rc;
+    ngx_llmops_ctx_t    *ctx;
+    ngx_llmops_route_t  *route;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->env.op == NGX_LLMOPS_OP_MODELS) {
+        return ngx_llmops_models_handler(r, ctx);
+    }
+
+    rc = ngx_llmops_handler_route(r, ctx, &route);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_llmops_plan_make(r, ctx, route) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->plan.nsteps == 0) {
+        return ngx_llmops_handler_no_target(r, ctx);
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_llmops_handler_call);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+/* the body has been read long ago: nginx calls this at once */
+
+static void
+ngx_llmops_handler_call(ngx_http_request_t *r)
+{
+    ngx_llmops_call_start(r, ngx_http_get_module_ctx(r, ngx_llmops_module));
+}
+
+
+static ngx_int_t
+ngx_llmops_handler_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t **route)
+{
+    ngx_str_t                name;
+    ngx_llmops_loc_conf_t   *llcf;
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+    llcf = ngx_http_get_module_loc_conf(r, ngx_llmops_module);
+
+    *route = llcf->fixed;
+
+    if (*route) {
+        return NGX_OK;
+    }
+
+    if (llcf->route) {
+
+        if (ngx_http_complex_value(r, llcf->route, &name) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        *route = ngx_llmops_route_by_name(mcf, &name);
+
+        if (*route == NULL) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "there is no llm_route \"%V\"", &name);
+            return ngx_llmops_handler_no_route(r, ctx);
+        }
+
+        return NGX_OK;
+    }
+
+    *route = ngx_llmops_route_by_model(mcf, &ctx->env.model);
+
+    return *route ? NGX_OK : ngx_llmops_handler_no_route(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_error_t  err;
+
+    if (ctx->env.model.len == 0) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
+                                      "no route serves %V requests without a "
+                                      "model", &ctx->env.path);
+    }
+
+    ngx_memzero(&err, sizeof(ngx_llmops_error_t));
+
+    (void) ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                  "model_not_found",
+                                  "the model \"%V\" does not exist or you do "
+                                  "not have access to it", &ctx->env.model);
+
+    if (ctx->refusal) {
+        ngx_str_set(&ctx->refusal->param, "model");
+    }
+
+    return NGX_HTTP_NOT_FOUND;
+}
+
+
+static ngx_int_t
+ngx_llmops_handler_no_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t           seconds;
+    ngx_llmops_error_t   err;
+
+    if (ctx->plan.unsupported) {
+
+        if (ctx->env.op == NGX_LLMOPS_OP_COUNT_TOKENS) {
+
+            /* clients then fall back to an estimate of their own */
+
+            return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                          "", "tokens cannot be counted for "
+                                          "this model");
+        }
+
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                      "unsupported_operation",
+                                      "the model \"%V\" does not support %V",
+                                      &ctx->env.model, &ctx->env.path);
+    }
+
+    ngx_memzero(&err, sizeof(ngx_llmops_error_t));
+
+    if (ctx->plan.wait_status == 429) {
+        err.kind = NGX_LLMOPS_ERR_RATE_LIMIT;
+        ngx_str_set(&err.message, "the provider's rate limit is reached, "
+                                  "retry after the time in retry-after");
+
+    } else {
+        err.kind = NGX_LLMOPS_ERR_OVERLOADED;
+        ngx_str_set(&err.message, "no provider is available now, "
+                                  "retry after the time in retry-after");
+    }
+
+    seconds = (ctx->plan.wait + 999) / 1000;
+
+    return ngx_llmops_deny(r, ctx, &err, seconds ? seconds : 1);
+}

@@ -1,0 +1,568 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_llmops_openai_codec.h"
+
+
+/*
+ * Streams of chat completions, as they come from OpenAI and from the many
+ * servers that resemble it: reading tolerates what has been seen of them.
+ */
+
+
+static void ngx_llmops_openai_choice_in(ngx_llmops_xlate_t *x,
+    json_t *choices);
+static void ngx_llmops_openai_delta(ngx_llmops_xlate_t *x, json_t *delta);
+static void ngx_llmops_openai_thinking(ngx_llmops_xlate_t *x,
+    json_t *blocks);
+static void ngx_llmops_openai_content(ngx_llmops_xlate_t *x,
+    json_t *content);
+static void ngx_llmops_openai_tool(ngx_llmops_xlate_t *x, json_t *call);
+static ngx_llmops_slot_t *ngx_llmops_openai_slot(ngx_llmops_xlate_t *x,
+    json_t *call, const char *id, const char *name);
+static void ngx_llmops_openai_fragment(ngx_llmops_xlate_t *x,
+    ngx_llmops_slot_t *slot, json_t *args);
+
+static void ngx_llmops_openai_open(ngx_llmops_xlate_t *x);
+static void ngx_llmops_openai_close(ngx_llmops_xlate_t *x,
+    const char *finish);
+static void ngx_llmops_openai_quote(ngx_llmops_xlate_t *x, const char *s);
+static void ngx_llmops_openai_text_out(ngx_llmops_xlate_t *x,
+    const char *member, ngx_str_t *text);
+static void ngx_llmops_openai_tool_start(ngx_llmops_xlate_t *x,
+    ngx_llmops_slot_t *slot);
+static void ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x,
+    ngx_llmops_slot_t *slot, ngx_str_t *text);
+static void ngx_llmops_openai_signature(ngx_llmops_xlate_t *x,
+    ngx_str_t *text);
+static void ngx_llmops_openai_end(ngx_llmops_xlate_t *x);
+
+
+/* longer thinking is not kept for its signature */
+#define NGX_LLMOPS_OPENAI_THINKING  1048576
+
+
+void
+ngx_llmops_openai_event_in(ngx_llmops_xlate_t *x, ngx_str_t *name,
+    ngx_str_t *data)
+{
+    json_t  *chunk, *choices;
+
+    (void) name;
+
+    if (data->len == 6 && memcmp(data->data, "[DONE]", 6) == 0) {
+        ngx_llmops_emit_end(x);
+        return;
+    }
+
+    chunk = ngx_llmops_tree_parse(data->data, data->len);
+    choices = json_object_get(chunk, "choices");
+
+    /* usage and filter results come without choices */
+
+    if (json_array_size(choices) > 0) {
+        ngx_llmops_emit_start(x, ngx_llmops_tree_str(chunk, "id"));
+        ngx_llmops_openai_choice_in(x, choices);
+    }
+
+    json_decref(chunk);
+}
+
+
+/* index may be missing or start at 1: the first one seen is ours */
+
+static void
+ngx_llmops_openai_choice_in(ngx_llmops_xlate_t *x, json_t *choices)
+{
+    size_t                    i;
+    json_t                   *choice, *delta;
+    json_int_t                index;
+    const char               *reason;
+    ngx_llmops_openai_in_t   *in;
+
+    in = x->in;
+
+    json_array_foreach(choices, i, choice) {
+        index = json_integer_value(json_object_get(choice, "index"));
+
+        if (!in->chosen) {
+            in->chosen = 1;
+            in->choice = index;
+        }
+
+        if (index != in->choice) {
+            continue;
+        }
+
+        delta = json_object_get(choice, "delta");
+
+        if (!json_is_object(delta)) {
+            delta = json_object_get(choice, "message");
+        }
+
+        ngx_llmops_openai_delta(x, delta);
+
+        reason = ngx_llmops_tree_str(choice, "finish_reason");
+
+        if (reason != NULL && reason[0] != '\0') {
+            ngx_llmops_emit_finish(x, ngx_llmops_finish_parse(reason),
+                                   json_object_get(choice, "stop_reason"));
+        }
+    }
+}
+
+
+/* one delta may hold several things: reasoning comes before text */
+
+static void
+ngx_llmops_openai_delta(ngx_llmops_xlate_t *x, json_t *delta)
+{
+    size_t                    i;
+    json_t                   *v, *call;
+    ngx_llmops_slot_t        *slot;
+    ngx_llmops_openai_in_t   *in;
+
+    in = x->in;
+
+    v = json_object_get(delta, "reasoning_content");
+
+    if (!ngx_llmops_tree_has_text(v)) {
+        v = json_object_get(delta, "reasoning");
+    }
+
+    if (ngx_llmops_tree_has_text(v)) {
+        in->reasoning = 1;
+        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING, v);
+    }
+
+    ngx_llmops_openai_thinking(x, json_object_get(delta, "thinking_blocks"));
+    ngx_llmops_openai_content(x, json_object_get(delta, "content"));
+
+    ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REFUSAL,
+                           json_object_get(delta, "refusal"));
+
+    json_array_foreach(json_object_get(delta, "tool_calls"), i, call) {
+        ngx_llmops_openai_tool(x, call);
+    }
+
+    v = json_object_get(delta, "function_call");
+
+    if (json_is_object(v)) {
+        slot = ngx_llmops_slot(x, -1);
+
+        if (slot == NULL) {
+            slot = ngx_llmops_emit_tool(x, -1, NULL,
+                                        ngx_llmops_tree_str(v, "name"));
+        }
+
+        ngx_llmops_openai_fragment(x, slot, json_object_get(v, "arguments"));
+    }
+}
+
+
+/* an extension; its text may repeat what came as plain reasoning */
+
+static void
+ngx_llmops_openai_thinking(ngx_llmops_xlate_t *x, json_t *blocks)
+{
+    size_t                    i;
+    json_t                   *block;
+    ngx_llmops_openai_in_t   *in;
+
+    in = x->in;
+
+    json_array_foreach(blocks, i, block) {
+
+        if (!in->reasoning) {
+            ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING,
+                                   json_object_get(block, "thinking"));
+        }
+
+        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_SIGNATURE,
+                               json_object_get(block, "signature"));
+        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REDACTED,
+                               json_object_get(block, "data"));
+    }
+}
+
+
+static void
+ngx_llmops_openai_content(ngx_llmops_xlate_t *x, json_t *content)
+{
+    json_t  *text, *reasoning, *refusal;
+
+    if (!json_is_array(content)) {
+        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_TEXT, content);
+        return;
+    }
+
+    ngx_llmops_openai_parts(x, content, &text, &reasoning, &refusal);
+
+    ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING, reasoning);
+    ngx_llmops_emit_string(x, NGX_LLMOPS_EV_TEXT, text);
+    ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REFUSAL, refusal);
+
+    json_decref(text);
+    json_decref(reasoning);
+    json_decref(refusal);
+}
+
+
+static void
+ngx_llmops_openai_tool(ngx_llmops_xlate_t *x, json_t *call)
+{
+    json_t                   *function, *custom;
+    const char               *id, *name;
+    ngx_llmops_slot_t        *slot;
+    ngx_llmops_openai_in_t   *in;
+
+    in = x->in;
+
+    function = json_object_get(call, "function");
+    custom = json_object_get(call, "custom");
+
+    id = ngx_llmops_tree_str(call, "id");
+    name = ngx_llmops_tree_str(custom ? custom : function, "name");
+
+    slot = ngx_llmops_openai_slot(x, call, id ? id : "", name ? name : "");
+
+    if (slot == NULL) {
+
+        /* an id without a name: the name is still to come */
+
+        if (id != NULL && strlen(id) < sizeof(in->pending)) {
+            strcpy(in->pending, id);
+        }
+
+        return;
+    }
+
+    ngx_llmops_openai_fragment(x, slot,
+                               json_object_get(custom ? custom : function,
+                                               custom ? "input"
+                                                      : "arguments"));
+}
+
+
+/*
+ * The call that a delta belongs to, or a new one if it has a name.  Some
+ * servers leave the index out, some give all calls the same one: then the
+ * id decides.
+ */
+
+static ngx_llmops_slot_t *
+ngx_llmops_openai_slot(ngx_llmops_xlate_t *x, json_t *call, const char *id,
+    const char *name)
+{
+    int64_t                   key;
+    json_t                   *index;
+    ngx_llmops_slot_t        *slot;
+    ngx_llmops_openai_in_t   *in;
+
+    in = x->in;
+    index = json_object_get(call, "index");
+
+    if (json_is_integer(index) && json_integer_value(index) >= 0) {
+        key = json_integer_value(index);
+        slot = ngx_llmops_slot(x, key);
+
+    } else {
+        key = -2;
+        slot = (x->nslots > 0) ? x->slots[x->nslots - 1] : NULL;
+    }
+
+    if (slot != NULL && (name[0] == '\0' || strcmp(id, slot->native) == 0
+                         || (key >= 0 && id[0] == '\0')))
+    {
+        return slot;
+    }
+
+    if (name[0] == '\0') {
+        return NULL;
+    }
+
+    if (id[0] == '\0') {
+        id = in->pending;
+    }
+
+    slot = ngx_llmops_emit_tool(x, key, id, name);
+    in->pending[0] = '\0';
+
+    return slot;
+}
+
+
+static void
+ngx_llmops_openai_fragment(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot,
+    json_t *args)
+{
+    json_t  *text;
+
+    if (slot == NULL) {
+        return;
+    }
+
+    if (ngx_llmops_tree_has_text(args)) {
+        ngx_llmops_emit_args(x, slot, json_string_value(args),
+                             json_string_length(args));
+
+    } else if (json_is_object(args)) {
+        text = ngx_llmops_openai_arguments(x, args);
+        ngx_llmops_emit_args(x, slot, json_string_value(text),
+                             json_string_length(text));
+        json_decref(text);
+    }
+}
+
+
+void
+ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
+{
+    ngx_llmops_openai_out_t  *st;
+
+    st = x->enc;
+
+    switch (ev->type) {
+
+    case NGX_LLMOPS_EV_START:
+        ngx_llmops_out_free(&st->thinking);
+        ngx_llmops_out_init(&st->thinking, NGX_LLMOPS_OPENAI_THINKING);
+        ngx_llmops_openai_open(x);
+        ngx_llmops_out_lit(x->out, "{\"role\":\"assistant\",\"content\":\"\"}");
+        ngx_llmops_openai_close(x, NULL);
+        break;
+
+    case NGX_LLMOPS_EV_TEXT:
+        ngx_llmops_openai_text_out(x, "content", &ev->text);
+        break;
+
+    case NGX_LLMOPS_EV_REASONING:
+        ngx_llmops_out_str(&st->thinking, &ev->text);
+        ngx_llmops_openai_text_out(x, "reasoning_content", &ev->text);
+        break;
+
+    case NGX_LLMOPS_EV_REFUSAL:
+        ngx_llmops_openai_text_out(x, "refusal", &ev->text);
+        break;
+
+    case NGX_LLMOPS_EV_SIGNATURE:
+    case NGX_LLMOPS_EV_REDACTED:
+        ngx_llmops_openai_open(x);
+
+        if (ev->type == NGX_LLMOPS_EV_SIGNATURE) {
+            ngx_llmops_openai_signature(x, &ev->text);
+
+        } else {
+            ngx_llmops_out_lit(x->out, "{\"thinking_blocks\":[{\"type\":"
+                               "\"redacted_thinking\",\"data\":");
+            ngx_llmops_out_json(x->out, ev->text.data, ev->text.len);
+            ngx_llmops_out_lit(x->out, "}]}");
+        }
+
+        ngx_llmops_openai_close(x, NULL);
+        break;
+
+    case NGX_LLMOPS_EV_TOOL_START:
+        ngx_llmops_openai_tool_start(x, ev->slot);
+        break;
+
+    case NGX_LLMOPS_EV_TOOL_ARGS:
+        ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
+        break;
+
+    case NGX_LLMOPS_EV_FINISH:
+        ngx_llmops_openai_open(x);
+        ngx_llmops_out_lit(x->out, "{}");
+        ngx_llmops_openai_close(x, ngx_llmops_finish_text(ev->finish));
+        break;
+
+    case NGX_LLMOPS_EV_PING:
+        ngx_llmops_out_lit(x->out, ": ping\n\n");
+        break;
+
+    case NGX_LLMOPS_EV_END:
+        ngx_llmops_openai_end(x);
+        break;
+
+    default:
+        break;
+    }
+}
+
+
+void
+ngx_llmops_openai_out_free(void *state)
+{
+    ngx_llmops_openai_out_t  *st = state;
+
+    ngx_llmops_out_free(&st->thinking);
+}
+
+
+static void
+ngx_llmops_openai_quote(ngx_llmops_xlate_t *x, const char *s)
+{
+    ngx_llmops_out_json(x->out, (const u_char *) s, strlen(s));
+}
+
+
+static void
+ngx_llmops_openai_head(ngx_llmops_xlate_t *x)
+{
+    ngx_llmops_out_lit(x->out, "data: {\"id\":");
+    ngx_llmops_openai_quote(x, x->id);
+    ngx_llmops_out_lit(x->out,
+                       ",\"object\":\"chat.completion.chunk\",\"created\":");
+    ngx_llmops_out_int(x->out, x->created);
+    ngx_llmops_out_lit(x->out, ",\"model\":");
+    ngx_llmops_openai_quote(x, x->model);
+    ngx_llmops_out_lit(x->out, ",\"system_fingerprint\":null,\"choices\":[");
+}
+
+
+/* a chunk up to its delta, and from there on */
+
+static void
+ngx_llmops_openai_open(ngx_llmops_xlate_t *x)
+{
+    ngx_llmops_openai_head(x);
+    ngx_llmops_out_lit(x->out, "{\"index\":");
+    ngx_llmops_out_int(x->out, (int64_t) x->choice);
+    ngx_llmops_out_lit(x->out, ",\"delta\":");
+}
+
+
+static void
+ngx_llmops_openai_close(ngx_llmops_xlate_t *x, const char *finish)
+{
+    ngx_llmops_out_lit(x->out, ",\"logprobs\":null,\"finish_reason\":");
+
+    if (finish != NULL) {
+        ngx_llmops_openai_quote(x, finish);
+
+    } else {
+        ngx_llmops_out_lit(x->out, "null");
+    }
+
+    ngx_llmops_out_lit(x->out, "}]");
+
+    /* as OpenAI does when the caller has asked for usage */
+
+    if (x->want_usage) {
+        ngx_llmops_out_lit(x->out, ",\"usage\":null");
+    }
+
+    ngx_llmops_out_lit(x->out, "}\n\n");
+}
+
+
+static void
+ngx_llmops_openai_text_out(ngx_llmops_xlate_t *x, const char *member,
+    ngx_str_t *text)
+{
+    ngx_llmops_openai_open(x);
+    ngx_llmops_out_lit(x->out, "{\"");
+    ngx_llmops_out_write(x->out, member, strlen(member));
+    ngx_llmops_out_lit(x->out, "\":");
+    ngx_llmops_out_json(x->out, text->data, text->len);
+    ngx_llmops_out_lit(x->out, "}");
+    ngx_llmops_openai_close(x, NULL);
+}
+
+
+static void
+ngx_llmops_openai_tool_start(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot)
+{
+    ngx_uint_t  custom;
+
+    custom = (slot->kind == NGX_LLMOPS_SLOT_CUSTOM);
+
+    ngx_llmops_openai_open(x);
+    ngx_llmops_out_lit(x->out, "{\"tool_calls\":[{\"index\":");
+    ngx_llmops_out_int(x->out, (int64_t) slot->index);
+    ngx_llmops_out_lit(x->out, ",\"id\":");
+    ngx_llmops_openai_quote(x, slot->id);
+
+    if (custom) {
+        ngx_llmops_out_lit(x->out,
+                           ",\"type\":\"custom\",\"custom\":{\"name\":");
+        ngx_llmops_openai_quote(x, slot->name);
+        ngx_llmops_out_lit(x->out, ",\"input\":\"\"}}]}");
+
+    } else {
+        ngx_llmops_out_lit(x->out,
+                           ",\"type\":\"function\",\"function\":{\"name\":");
+        ngx_llmops_openai_quote(x, slot->name);
+        ngx_llmops_out_lit(x->out, ",\"arguments\":\"\"}}]}");
+    }
+
+    ngx_llmops_openai_close(x, NULL);
+}
+
+
+static void
+ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot,
+    ngx_str_t *text)
+{
+    ngx_llmops_openai_open(x);
+    ngx_llmops_out_lit(x->out, "{\"tool_calls\":[{\"index\":");
+    ngx_llmops_out_int(x->out, (int64_t) slot->index);
+
+    if (slot->kind == NGX_LLMOPS_SLOT_CUSTOM) {
+        ngx_llmops_out_lit(x->out, ",\"custom\":{\"input\":");
+
+    } else {
+        ngx_llmops_out_lit(x->out, ",\"function\":{\"arguments\":");
+    }
+
+    ngx_llmops_out_json(x->out, text->data, text->len);
+    ngx_llmops_out_lit(x->out, "}}]}");
+    ngx_llmops_openai_close(x, NULL);
+}
+
+
+/*
+ * A signature is of use only with all of its text: callers that send
+ * thinking_blocks back need not gather it.
+ */
+
+static void
+ngx_llmops_openai_signature(ngx_llmops_xlate_t *x, ngx_str_t *text)
+{
+    ngx_llmops_openai_out_t  *st;
+
+    st = x->enc;
+
+    if (st->thinking.failed) {
+        ngx_llmops_out_lit(x->out, "{}");
+
+    } else {
+        ngx_llmops_out_lit(x->out, "{\"thinking_blocks\":[{\"type\":"
+                           "\"thinking\",\"thinking\":");
+        ngx_llmops_out_json(x->out, st->thinking.data, st->thinking.len);
+        ngx_llmops_out_lit(x->out, ",\"signature\":");
+        ngx_llmops_out_json(x->out, text->data, text->len);
+        ngx_llmops_out_lit(x->out, "}]}");
+    }
+
+    ngx_llmops_out_reset(&st->thinking);
+}
+
+
+static void
+ngx_llmops_openai_end(ngx_llmops_xlate_t *x)
+{
+    if (x->want_usage) {
+        ngx_llmops_openai_head(x);
+        ngx_llmops_out_lit(x->out, "],\"usage\":");
+        ngx_llmops_openai_usage_write(x->out, &x->usage);
+        ngx_llmops_out_lit(x->out, "}\n\n");
+    }
+
+    ngx_llmops_out_lit(x->out, "data: [DONE]\n\n");
+}

@@ -1,0 +1,587 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_endpoint.h"
+
+#include <sys/mman.h>
+
+
+/*
+ * A provider's key.  It lives in pages of its own, which no core dump has, and
+ * is wiped when its configuration goes.  It is never logged, not even in part.
+ *
+ * env:NAME is read from the environment of the process that reads the
+ * configuration: that is the master, which keeps the environment it was
+ * started with, so that no "env" directive is needed.  A worker has a copy of
+ * that environment in its memory and wipes the key out of it, unless an "env"
+ * directive says that others want it.
+ *
+ * file:PATH is read with the configuration, by root as a rule, and again by
+ * every worker when the file changes.  A worker that may not read it keeps
+ * the key that it has.
+ */
+
+#define NGX_LLMOPS_KEY_MAX          8192
+#define NGX_LLMOPS_KEY_TICK         2000   /* ms between looks at a file */
+
+
+struct ngx_llmops_key_source_s {
+    ngx_llmops_provider_t     *provider;
+    u_char                    *memory;     /* the key, and as much again to
+                                              read the next one into */
+
+    ngx_str_t                  env;        /* env: the variable's name */
+    u_char                    *env_value;  /* in the process's environment */
+
+    ngx_str_t                  file;       /* file: NUL-terminated */
+    ngx_event_t                timer;
+    time_t                     mtime;
+    off_t                      size;
+    ngx_file_uniq_t            uniq;
+    time_t                     looked;
+    unsigned                   failing:1;  /* has been logged */
+};
+
+
+static ngx_int_t ngx_llmops_key_env(ngx_conf_t *cf, ngx_llmops_provider_t *p,
+    ngx_str_t *name);
+static ngx_int_t ngx_llmops_key_file(ngx_conf_t *cf, ngx_llmops_provider_t *p,
+    ngx_str_t *path);
+static ngx_int_t ngx_llmops_key_variable(ngx_conf_t *cf,
+    ngx_llmops_provider_t *p, ngx_str_t *value);
+static ngx_int_t ngx_llmops_key_literal(ngx_conf_t *cf,
+    ngx_llmops_provider_t *p, ngx_str_t *value);
+static ngx_llmops_key_source_t *ngx_llmops_key_alloc(ngx_conf_t *cf,
+    ngx_llmops_provider_t *p);
+static void ngx_llmops_key_cleanup(void *data);
+static char *ngx_llmops_key_set(ngx_llmops_key_source_t *ks, u_char *text,
+    size_t len);
+static ngx_uint_t ngx_llmops_key_valid(u_char *p, size_t len);
+static char *ngx_llmops_key_read(ngx_llmops_key_source_t *ks,
+    ngx_file_info_t *fi, ngx_err_t *err);
+static char *ngx_llmops_key_read_fd(ngx_llmops_key_source_t *ks, ngx_fd_t fd,
+    ngx_file_info_t *fi, ngx_err_t *err);
+static void ngx_llmops_key_wipe_env(ngx_llmops_key_source_t *ks);
+static void ngx_llmops_key_timer(ngx_event_t *ev);
+static void ngx_llmops_key_look(ngx_llmops_key_source_t *ks, ngx_log_t *log);
+static void ngx_llmops_key_note(ngx_llmops_key_source_t *ks,
+    ngx_file_info_t *fi);
+
+
+/* llm_api_key env:NAME | file:PATH | $variable | text */
+
+char *
+ngx_llmops_api_key_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llmops_provider_t *p = conf;
+
+    ngx_int_t   rc;
+    ngx_str_t  *value, name;
+
+    ngx_llmops_provider_mark(cf, p);
+
+    if (p->key || p->key_source) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    name = value[1];
+
+    if (name.len > 4 && ngx_strncmp(name.data, "env:", 4) == 0) {
+        name.data += 4;
+        name.len -= 4;
+        rc = ngx_llmops_key_env(cf, p, &name);
+
+    } else if (name.len > 5 && ngx_strncmp(name.data, "file:", 5) == 0) {
+        name.data += 5;
+        name.len -= 5;
+        rc = ngx_llmops_key_file(cf, p, &name);
+
+    } else if (ngx_http_script_variables_count(&name)) {
+        rc = ngx_llmops_key_variable(cf, p, &name);
+
+    } else {
+        rc = ngx_llmops_key_literal(cf, p, &name);
+    }
+
+    return (rc == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_key_env(ngx_conf_t *cf, ngx_llmops_provider_t *p, ngx_str_t *name)
+{
+    char                     *text, *err;
+    ngx_llmops_key_source_t  *ks;
+
+    text = getenv((char *) name->data);
+
+    if (text == NULL || *text == '\0') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "environment variable \"%V\" is %s: set it for the "
+                           "process that reads the configuration (in a shell "
+                           "\"export %V=...\", with systemd EnvironmentFile=), "
+                           "or write \"llm_api_key file:PATH;\"",
+                           name, text ? "empty" : "not set", name);
+        return NGX_ERROR;
+    }
+
+    ks = ngx_llmops_key_alloc(cf, p);
+    if (ks == NULL) {
+        return NGX_ERROR;
+    }
+
+    ks->env = *name;
+    ks->env_value = (u_char *) text;
+
+    err = ngx_llmops_key_set(ks, ks->env_value, ngx_strlen(text));
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the key in environment variable \"%V\" %s",
+                           name, err);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_key_file(ngx_conf_t *cf, ngx_llmops_provider_t *p, ngx_str_t *path)
+{
+    char                     *err;
+    ngx_err_t                 code;
+    ngx_file_info_t           fi;
+    ngx_llmops_key_source_t  *ks;
+
+    ks = ngx_llmops_key_alloc(cf, p);
+    if (ks == NULL) {
+        return NGX_ERROR;
+    }
+
+    ks->file = *path;
+
+    if (ngx_conf_full_name(cf->cycle, &ks->file, 1) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    err = ngx_llmops_key_read(ks, &fi, &code);
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, code,
+                           "the key file \"%V\" %s", &ks->file, err);
+        return NGX_ERROR;
+    }
+
+    /* the group may be the workers', so that they can read a new key */
+
+    if (fi.st_mode & (S_IROTH|S_IWOTH|S_IWGRP)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "the key file \"%V\" can be read or changed by "
+                           "others, write \"chmod 640 %V\"",
+                           &ks->file, &ks->file);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_key_variable(ngx_conf_t *cf, ngx_llmops_provider_t *p,
+    ngx_str_t *value)
+{
+    ngx_http_compile_complex_value_t  ccv;
+
+    p->key = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (p->key == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = value;
+    ccv.complex_value = p->key;
+
+    return ngx_http_compile_complex_value(&ccv);
+}
+
+
+static ngx_int_t
+ngx_llmops_key_literal(ngx_conf_t *cf, ngx_llmops_provider_t *p,
+    ngx_str_t *value)
+{
+    char                     *err;
+    ngx_llmops_key_source_t  *ks;
+
+    ks = ngx_llmops_key_alloc(cf, p);
+    if (ks == NULL) {
+        return NGX_ERROR;
+    }
+
+    err = ngx_llmops_key_set(ks, value->data, value->len);
+
+    if (err) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "the key %s", err);
+        return NGX_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                       "a key in the configuration can be read by all who can "
+                       "read that, write \"llm_api_key env:NAME;\" or "
+                       "\"llm_api_key file:PATH;\"");
+
+    return NGX_OK;
+}
+
+
+static ngx_llmops_key_source_t *
+ngx_llmops_key_alloc(ngx_conf_t *cf, ngx_llmops_provider_t *p)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_llmops_key_source_t  *ks;
+
+    ks = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_key_source_t));
+    if (ks == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ks->memory = mmap(NULL, 2 * NGX_LLMOPS_KEY_MAX, PROT_READ|PROT_WRITE,
+                      MAP_PRIVATE|MAP_ANONYMOUS, -1, 0);
+
+    if (ks->memory == MAP_FAILED) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "mmap() for a key failed");
+        return NULL;
+    }
+
+    cln->handler = ngx_llmops_key_cleanup;
+    cln->data = ks;
+
+#ifdef MADV_DONTDUMP
+
+    if (madvise(ks->memory, 2 * NGX_LLMOPS_KEY_MAX, MADV_DONTDUMP) == -1) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, ngx_errno,
+                           "madvise(MADV_DONTDUMP) failed, a core dump would "
+                           "have the keys");
+    }
+
+#endif
+
+    ks->provider = p;
+    p->key_source = ks;
+
+    return ks;
+}
+
+
+static void
+ngx_llmops_key_cleanup(void *data)
+{
+    ngx_llmops_key_source_t *ks = data;
+
+    ngx_explicit_memzero(ks->memory, 2 * NGX_LLMOPS_KEY_MAX);
+
+    (void) munmap(ks->memory, 2 * NGX_LLMOPS_KEY_MAX);
+}
+
+
+/* text may be the second half of ks->memory.  NULL, or what is wrong */
+
+static char *
+ngx_llmops_key_set(ngx_llmops_key_source_t *ks, u_char *text, size_t len)
+{
+    while (len && (text[len - 1] == LF || text[len - 1] == CR
+                   || text[len - 1] == ' '))
+    {
+        len--;
+    }
+
+    if (len == 0) {
+        return "is empty";
+    }
+
+    if (len > NGX_LLMOPS_KEY_MAX) {
+        return "is longer than 8k";
+    }
+
+    if (len > 7 && ngx_strncasecmp(text, (u_char *) "Bearer ", 7) == 0) {
+        return "begins with \"Bearer \", write only what follows it";
+    }
+
+    if (!ngx_llmops_key_valid(text, len)) {
+        return "has spaces or characters that a header cannot have";
+    }
+
+    ngx_memcpy(ks->memory, text, len);
+
+    ks->provider->key_value.data = ks->memory;
+    ks->provider->key_value.len = len;
+
+    return NULL;
+}
+
+
+static ngx_uint_t
+ngx_llmops_key_valid(u_char *p, size_t len)
+{
+    u_char  *last;
+
+    for (last = p + len; p < last; p++) {
+        if (*p <= 0x20 || *p >= 0x7f) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* NULL, or what is wrong, with err; fi is set when the file has been opened */
+
+static char *
+ngx_llmops_key_read(ngx_llmops_key_source_t *ks, ngx_file_info_t *fi,
+    ngx_err_t *err)
+{
+    char      *text;
+    u_char    *scratch;
+    ngx_fd_t   fd;
+
+    *err = 0;
+
+    /* without waiting, if it is a pipe */
+
+    fd = ngx_open_file(ks->file.data, NGX_FILE_RDONLY|O_NONBLOCK,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        *err = ngx_errno;
+        return "could not be opened";
+    }
+
+    text = ngx_llmops_key_read_fd(ks, fd, fi, err);
+
+    scratch = ks->memory + NGX_LLMOPS_KEY_MAX;
+    ngx_explicit_memzero(scratch, NGX_LLMOPS_KEY_MAX);
+
+    (void) ngx_close_file(fd);
+
+    return text;
+}
+
+
+static char *
+ngx_llmops_key_read_fd(ngx_llmops_key_source_t *ks, ngx_fd_t fd,
+    ngx_file_info_t *fi, ngx_err_t *err)
+{
+    u_char   *scratch;
+    ssize_t   n;
+
+    if (ngx_fd_info(fd, fi) == NGX_FILE_ERROR) {
+        *err = ngx_errno;
+        return "could not be examined";
+    }
+
+    if (!ngx_is_file(fi)) {
+        return "is not a regular file";
+    }
+
+    if (ngx_file_size(fi) > NGX_LLMOPS_KEY_MAX) {
+        return "is longer than 8k";
+    }
+
+    scratch = ks->memory + NGX_LLMOPS_KEY_MAX;
+
+    n = ngx_read_fd(fd, scratch, NGX_LLMOPS_KEY_MAX);
+
+    if (n == -1) {
+        *err = ngx_errno;
+        return "could not be read";
+    }
+
+    ngx_llmops_key_note(ks, fi);
+
+    return ngx_llmops_key_set(ks, scratch, n);
+}
+
+
+static void
+ngx_llmops_key_note(ngx_llmops_key_source_t *ks, ngx_file_info_t *fi)
+{
+    ks->mtime = ngx_file_mtime(fi);
+    ks->size = ngx_file_size(fi);
+    ks->uniq = ngx_file_uniq(fi);
+    ks->looked = ngx_time();
+}
+
+
+void
+ngx_llmops_key_start(ngx_cycle_t *cycle, ngx_llmops_provider_t *p)
+{
+    ngx_llmops_key_source_t  *ks;
+
+    ks = p->key_source;
+
+    if (ks == NULL) {
+        return;
+    }
+
+    if (ks->env.len) {
+        ngx_llmops_key_wipe_env(ks);
+    }
+
+    if (ks->file.len == 0) {
+        return;
+    }
+
+    ks->timer.handler = ngx_llmops_key_timer;
+    ks->timer.data = ks;
+    ks->timer.log = cycle->log;
+    ks->timer.cancelable = 1;
+
+    ngx_add_timer(&ks->timer, NGX_LLMOPS_KEY_TICK);
+}
+
+
+void
+ngx_llmops_key_stop(ngx_llmops_provider_t *p)
+{
+    ngx_llmops_key_source_t  *ks;
+
+    ks = p->key_source;
+
+    if (ks && ks->timer.timer_set) {
+        ngx_del_timer(&ks->timer);
+    }
+}
+
+
+/*
+ * By now nginx has given the worker an environment of the variables that are
+ * listed in "env" directives.  What is not listed nobody can ask for any more,
+ * but the text is still in memory, at the address where the master found it.
+ */
+
+static void
+ngx_llmops_key_wipe_env(ngx_llmops_key_source_t *ks)
+{
+    if (ngx_process != NGX_PROCESS_WORKER
+        || ks->env_value == NULL
+        || getenv((char *) ks->env.data) != NULL)
+    {
+        return;
+    }
+
+    ngx_explicit_memzero(ks->env_value, ngx_strlen(ks->env_value));
+    ks->env_value = NULL;
+}
+
+
+static void
+ngx_llmops_key_timer(ngx_event_t *ev)
+{
+    if (ngx_exiting || ngx_terminate) {
+        return;
+    }
+
+    ngx_add_timer(ev, NGX_LLMOPS_KEY_TICK);
+
+    ngx_llmops_key_look(ev->data, ev->log);
+}
+
+
+static void
+ngx_llmops_key_look(ngx_llmops_key_source_t *ks, ngx_log_t *log)
+{
+    char             *text;
+    ngx_err_t         err;
+    ngx_file_info_t   fi;
+
+    if (ngx_file_info(ks->file.data, &fi) == NGX_FILE_ERROR) {
+        err = ngx_errno;
+        text = "is not there";
+        goto failed;
+    }
+
+    /*
+     * The time has whole seconds: a file that was young when it was read last
+     * may have changed since without a sign.
+     */
+
+    if (ngx_file_mtime(&fi) == ks->mtime
+        && ngx_file_size(&fi) == ks->size
+        && ngx_file_uniq(&fi) == ks->uniq
+        && ks->looked - ks->mtime > 1)
+    {
+        ks->failing = 0;
+        return;
+    }
+
+    text = ngx_llmops_key_read(ks, &fi, &err);
+
+    if (text == NULL) {
+        ks->failing = 0;
+        return;
+    }
+
+failed:
+
+    if (ks->failing) {
+        return;
+    }
+
+    ks->failing = 1;
+
+    ngx_log_error(NGX_LOG_ERR, log, err,
+                  "the key file \"%V\" of upstream \"%V\" %s, the key read "
+                  "before stays in use%s", &ks->file, &ks->provider->name, text,
+                  (err == NGX_EACCES) ? "; let the group of the workers read "
+                                        "it (chgrp, chmod 640), or reload nginx"
+                                      : "");
+}
+
+
+ngx_int_t
+ngx_llmops_provider_key(ngx_http_request_t *r, ngx_llmops_provider_t *p,
+    ngx_str_t *key)
+{
+    if (p->key == NULL) {
+        *key = p->key_value;
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, p->key, key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (key->len >= 7
+        && ngx_strncasecmp(key->data, (u_char *) "Bearer ", 7) == 0)
+    {
+        key->data += 7;
+        key->len -= 7;
+    }
+
+    while (key->len && *key->data == ' ') {
+        key->data++;
+        key->len--;
+    }
+
+    if (!ngx_llmops_key_valid(key->data, key->len)) {
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "invalid key in the variable of upstream \"%V\", none "
+                      "is sent", &p->name);
+        key->len = 0;
+    }
+
+    return NGX_OK;
+}

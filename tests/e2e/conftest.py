@@ -1,0 +1,45 @@
+"""What most tests start with: one route before one or several providers."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Sequence
+
+import pytest
+
+from harness import Gateway, Provider, route
+
+
+@pytest.fixture
+def serve(gateway: Callable[..., Gateway],
+          provider: Callable[..., Provider]) -> Callable[..., Any]:
+    """A gateway before one provider; route takes more lines of the route.
+
+    Callers ask for any model; with model="x" the provider is asked for x.
+    """
+    def make(script: Any = None, *, dialect: str = "openai", model: str = "",
+             upstream: Sequence[str] = (), lines: Sequence[str] = (),
+             http: str = "", options: dict[str, Any] | None = None,
+             **parts: Any) -> tuple[Gateway, Provider]:
+        up = provider(script, dialect=dialect, **(options or {}))
+        target = f"target up/{model};" if model else "target up;"
+        text = up.upstream("up", *upstream) + route(target, *lines) + http
+        return gateway(http=text, **parts), up
+    return make
+
+
+@pytest.fixture
+def chain(gateway: Callable[..., Gateway],
+          provider: Callable[..., Provider]) -> Callable[..., Any]:
+    """A gateway before a target and its fallbacks, tried in that order."""
+    def make(*scripts: Any, dialects: Sequence[str] = (),
+             upstream: Sequence[str] = (), retry: str = "attempts=9",
+             **parts: Any) -> tuple[Gateway, list[Provider]]:
+        ups = [provider(script, dialect=dialects[i] if dialects else "openai")
+               for i, script in enumerate(scripts)]
+        blocks = "".join(up.upstream(f"up{i}", *upstream)
+                         for i, up in enumerate(ups))
+        lines = ["target up0;"]
+        lines += [f"fallback up{i};" for i in range(1, len(ups))]
+        lines.append(f"retry {retry};")
+        return gateway(http=blocks + route(*lines), **parts), ups
+    return make

@@ -1,0 +1,55 @@
+"""Waiting, and ports that stay reserved."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from typing import Callable, TypeVar
+
+T = TypeVar("T")
+
+#: how much longer things may take: set with sanitizers, on slow machines
+SLOW = float(os.environ.get("LLMOPS_SLOW", "1"))
+
+
+def wait_for(condition: Callable[[], T], timeout: float = 5.0, what: str = "",
+             interval: float = 0.005) -> T:
+    """The first true value of condition(); fails after timeout seconds."""
+    deadline = time.monotonic() + timeout * SLOW
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"waited {timeout * SLOW} s in vain: "
+                                 f"{what or condition}")
+        time.sleep(interval)
+
+
+class Reserved:
+    """A TCP port held by a bound socket that does not listen.
+
+    Nobody else is given the port; a server that sets SO_REUSEADDR, as nginx
+    does, may still listen on it; until then a connection is refused.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.sock.bind((host, port))
+        self.host, self.port = self.sock.getsockname()
+
+    def close(self) -> None:
+        self.sock.close()
+
+
+def unsent(local_port: int, peer_port: int) -> int:
+    """Bytes in the send queue of a local connection, whoever owns it."""
+    ends = f":{local_port:04X}", f":{peer_port:04X}"
+    with open("/proc/net/tcp") as table:
+        for line in table:
+            _, local, peer, state, queues, *_ = line.split()
+            if local.endswith(ends[0]) and peer.endswith(ends[1]):
+                return int(queues.split(":")[0], 16)
+    return 0
