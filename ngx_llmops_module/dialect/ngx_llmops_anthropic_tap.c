@@ -185,7 +185,7 @@ ngx_llmops_anthropic_start(ngx_llmops_meter_t *m,
 {
     ngx_str_t  value;
 
-    if (m->started) {
+    if (m->model_len) {
         tap->action = NGX_LLMOPS_TAP_DROP;
     }
 

@@ -30,7 +30,7 @@ static ngx_llmops_json_want_t  ngx_llmops_mock_want[NGX_LLMOPS_MOCK_NWANT] = {
     { ngx_string("usage"), 1024 },
     { ngx_string("model"), 128 },
     { ngx_string("error"), 8 },
-    { ngx_string("x_groq"), 0 },
+    { ngx_string("x_groq"), 512 },
     { ngx_string("status"), 32 },
     { ngx_string("incomplete_details"), 128 },
     { ngx_string("choices"), 0 },
