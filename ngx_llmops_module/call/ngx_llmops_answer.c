@@ -958,38 +958,30 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 static void
 ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    u_char                      *p, *last;
-    ngx_buf_t                    b;
-    ngx_llmops_call_t           *call, save;
-    ngx_llmops_body_scan_t       bs;
-    const ngx_llmops_dialect_t  *d;
+    u_char                  *p, *last;
+    ngx_buf_t                b;
+    ngx_llmops_call_t       *call, save;
+    ngx_llmops_body_scan_t   bs;
 
     call = &ctx->call;
-    d = ngx_llmops_step(ctx)->dialect;
 
-    if (d->body_want == NULL) {
+    if (ngx_llmops_step(ctx)->dialect->body_want == NULL) {
         return;
     }
 
     save = *call;
     b = r->upstream->buffer;
 
-    ngx_llmops_json_scan_init(&bs.scan, d->body_want, bs.found, d->nbody_want,
-                              bs.capture, NGX_LLMOPS_BODY_CAPTURE);
+    ngx_llmops_whole_start(ctx, &bs);
 
     while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
-        if (ngx_llmops_json_scan(&bs.scan, p, last - p)
-            != NGX_LLMOPS_JSON_OK)
-        {
-            break;
-        }
+        ngx_llmops_whole_feed(&bs, p, last - p);
     }
 
     *call = save;
     call->metered = 1;
 
-    if (ngx_llmops_json_scan_done(&bs.scan) == NGX_LLMOPS_JSON_OK) {
-        d->body(&ctx->meter, ngx_llmops_step(ctx)->op, bs.found);
+    if (ngx_llmops_whole_end(ctx, &bs) == NGX_OK) {
         ngx_llmops_call_cost(r, ctx);
     }
 }
@@ -1050,12 +1042,13 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t             rc;
-    ngx_str_t             body;
-    ngx_llmops_out_t      out;
-    ngx_llmops_call_t    *call;
-    ngx_llmops_step_t    *step;
-    ngx_http_upstream_t  *u;
+    ngx_int_t                rc;
+    ngx_str_t                body;
+    ngx_llmops_out_t         out;
+    ngx_llmops_call_t       *call;
+    ngx_llmops_step_t       *step;
+    ngx_http_upstream_t     *u;
+    ngx_llmops_body_scan_t   bs;
 
     u = r->upstream;
     call = &ctx->call;
@@ -1064,8 +1057,15 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     body.data = call->held.data;
     body.len = call->held.len;
 
-    ngx_llmops_tap_body(ctx, &body);
-    ngx_llmops_call_cost(r, ctx);
+    if (ngx_llmops_error_body(&body)) {
+        ctx->meter.error = 1;
+
+    } else {
+        ngx_llmops_whole_start(ctx, &bs);
+        ngx_llmops_whole_feed(&bs, body.data, body.len);
+        (void) ngx_llmops_whole_end(ctx, &bs);
+        ngx_llmops_call_cost(r, ctx);
+    }
 
     if (ctx->meter.error
         && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT))

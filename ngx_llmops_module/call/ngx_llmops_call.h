@@ -22,6 +22,7 @@
  *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
  *   ngx_llmops_answer.c    the header stage: status, peek, hold
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
+ *   ngx_llmops_whole.c     what a whole answer says of itself
  *   ngx_llmops_finish.c    every end of a call, in one place
  */
 
@@ -127,12 +128,23 @@ ngx_int_t ngx_llmops_stream_end(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
-/* Meters a whole answer that lies in one piece. */
-void ngx_llmops_tap_body(ngx_llmops_ctx_t *ctx, ngx_str_t *body);
-
 /* A timer has ended a stream whose bytes go to the caller: the end goes
    through the finalize hook.  The request may be gone afterwards. */
 void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
+
+
+/* whole.c */
+
+/*
+ * Reads a whole answer piece by piece, for its meter: start, any number of
+ * feeds, end.  _end() returns NGX_DECLINED if it was not one JSON object.
+ */
+void ngx_llmops_whole_start(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_body_scan_t *bs);
+void ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p,
+    size_t len);
+ngx_int_t ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_body_scan_t *bs);
 
 
 /* since 1.27.2 the parser is told whether to keep trailers */

@@ -137,9 +137,7 @@ ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ngx_llmops_json_scan_init(&call->scan->scan, d->body_want,
-                              call->scan->found, d->nbody_want,
-                              call->scan->capture, NGX_LLMOPS_BODY_CAPTURE);
+    ngx_llmops_whole_start(ctx, call->scan);
 
     return NGX_OK;
 }
@@ -296,7 +294,7 @@ ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_first_token(ctx);
 
     if (ctx->call.scan) {
-        (void) ngx_llmops_json_scan(&ctx->call.scan->scan, p, last - p);
+        ngx_llmops_whole_feed(ctx->call.scan, p, last - p);
     }
 
     return ngx_llmops_filter_raw(r, 0, p, last - p);
@@ -444,12 +442,8 @@ ngx_llmops_stream_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (!call->streaming) {
 
-        if (call->scan && ngx_llmops_json_scan_done(&call->scan->scan)
-                          == NGX_LLMOPS_JSON_OK)
-        {
-            ngx_llmops_step(ctx)->dialect->body(&ctx->meter,
-                                                ngx_llmops_step(ctx)->op,
-                                                call->scan->found);
+        if (call->scan) {
+            (void) ngx_llmops_whole_end(ctx, call->scan);
         }
 
         return NGX_OK;
@@ -510,32 +504,6 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
 
     default:
         return ctx->call.complete;
-    }
-}
-
-
-void
-ngx_llmops_tap_body(ngx_llmops_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_llmops_step_t       *step;
-    ngx_llmops_body_scan_t   bs;
-
-    step = ngx_llmops_step(ctx);
-
-    if (ngx_llmops_error_body(body)) {
-        ctx->meter.error = 1;
-        return;
-    }
-
-    ngx_llmops_json_scan_init(&bs.scan, step->dialect->body_want, bs.found,
-                              step->dialect->nbody_want, bs.capture,
-                              NGX_LLMOPS_BODY_CAPTURE);
-
-    if (ngx_llmops_json_scan(&bs.scan, body->data, body->len)
-        == NGX_LLMOPS_JSON_OK
-        && ngx_llmops_json_scan_done(&bs.scan) == NGX_LLMOPS_JSON_OK)
-    {
-        step->dialect->body(&ctx->meter, step->op, bs.found);
     }
 }
 

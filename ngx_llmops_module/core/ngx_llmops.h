@@ -246,11 +246,14 @@ typedef enum {
 /* looks for usage in a whole answer that passes */
 
 #define NGX_LLMOPS_BODY_CAPTURE  2048
+#define NGX_LLMOPS_BODY_TAIL     768
 
 typedef struct {
     ngx_llmops_json_scan_t     scan;
     ngx_llmops_json_member_t   found[NGX_LLMOPS_JSON_MAX_WANT];
+    size_t                     tail_len;
     u_char                     capture[NGX_LLMOPS_BODY_CAPTURE];
+    u_char                     tail[NGX_LLMOPS_BODY_TAIL];
 } ngx_llmops_body_scan_t;
 
 
