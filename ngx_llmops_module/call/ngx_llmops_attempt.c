@@ -91,6 +91,10 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter = ngx_llmops_filter;
     u->input_filter_ctx = r;
 
+    if (llcf->ignore_client_abort) {
+        ngx_llmops_drain_start(r, ctx);
+    }
+
     ngx_http_upstream_init(r);
 }
 

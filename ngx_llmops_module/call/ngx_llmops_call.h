@@ -23,6 +23,8 @@
  *   ngx_llmops_answer.c    the header stage: status, peek, hold
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
  *   ngx_llmops_whole.c     what a whole answer says of itself
+ *   ngx_llmops_inflate.c   answers that were compressed unasked
+ *   ngx_llmops_drain.c     answers whose caller has left
  *   ngx_llmops_finish.c    every end of a call, in one place
  */
 
@@ -145,6 +147,17 @@ void ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p,
     size_t len);
 ngx_int_t ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx,
     ngx_llmops_body_scan_t *bs);
+
+
+/* drain.c */
+
+/*
+ * For llm_ignore_client_abort: from start to stop the caller's leaving is
+ * noted in ctx->client_gone, and what is written to it afterwards is lost.
+ * stop() may be called without a start().
+ */
+void ngx_llmops_drain_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+void ngx_llmops_drain_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 
 /* since 1.27.2 the parser is told whether to keep trailers */

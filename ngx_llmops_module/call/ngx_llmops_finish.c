@@ -64,8 +64,9 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ngx_llmops_call_timers_off(ctx);
 
-    ctx->client_gone = (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
-                        || r->connection->error);
+    if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error) {
+        ctx->client_gone = 1;
+    }
 
     if (call->committed && call->streaming && !call->hold
         && !ctx->client_gone)
@@ -92,6 +93,8 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         ngx_llmops_finish_usage(r, ctx);
         ngx_llmops_finish_target(r, ctx);
     }
+
+    ngx_llmops_drain_stop(r, ctx);
 }
 
 

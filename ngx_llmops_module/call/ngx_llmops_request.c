@@ -62,6 +62,7 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_int_t              rc;
     ngx_buf_t             *b;
     ngx_chain_t           *cl, **last;
+    ngx_table_elt_t       *connection;
     ngx_llmops_building_t  bd;
 
     ngx_memzero(&bd, sizeof(ngx_llmops_building_t));
@@ -94,10 +95,11 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_request_args(&bd);
 
-    if (r->headers_in.connection
-        && r->headers_in.connection->value.len > sizeof("keep-alive") - 1)
-    {
-        bd.hop = &r->headers_in.connection->value;
+    connection = ngx_llmops_header_in(r, "connection",
+                                      sizeof("connection") - 1);
+
+    if (connection && connection->value.len > sizeof("keep-alive") - 1) {
+        bd.hop = &connection->value;
     }
 
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {

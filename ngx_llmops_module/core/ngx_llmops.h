@@ -293,6 +293,7 @@ typedef struct {
     ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
 
     ngx_chain_t              **last;       /* end of u->out_bufs, if any */
+    ngx_send_chain_pt          send_chain; /* the caller's own, or NULL */
 
     size_t                     peeked;     /* bytes of u->buffer looked at */
 
