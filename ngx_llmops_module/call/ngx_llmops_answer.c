@@ -875,6 +875,7 @@ answer:
 static ngx_int_t
 ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 {
+    size_t                n;
     u_char               *p, *last;
     ngx_int_t             rc;
     ngx_str_t             head;
@@ -899,13 +900,15 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
             break;
         }
 
-        while (p < last && head.len < sizeof(buf)) {
-            if (head.len || (*p != ' ' && *p != LF && *p != CR && *p != '\t')) {
-                buf[head.len++] = *p;
-            }
-
+        while (head.len == 0 && p < last
+               && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
+        {
             p++;
         }
+
+        n = ngx_min((size_t) (last - p), sizeof(buf) - head.len);
+        ngx_memcpy(buf + head.len, p, n);
+        head.len += n;
     }
 
     while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {

@@ -321,7 +321,6 @@ struct ngx_llmops_ctx_s {
     ngx_int_t                  read_rc;    /* verdict of the read stage */
     ngx_str_t                  id;         /* x-llm-request-id */
 
-    ngx_llmops_envelope_t      env;        /* read */
     ngx_str_t                  memory;     /* body in one piece, or NULL */
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
@@ -344,6 +343,9 @@ struct ngx_llmops_ctx_s {
     unsigned                   keepalive:1;    /* r's, before it was refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
+
+    ngx_llmops_envelope_t      env;        /* read; last, as what it ends with
+                                              is not zeroed */
 };
 
 
