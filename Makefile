@@ -123,7 +123,7 @@ FUZZ_CC  := $(firstword $(foreach cc,clang-14 clang,\
 -include tests/unit/unit.mk
 -include tests/fuzz/fuzz.mk
 
-$(UNIT_OBJS) $(UNIT_TESTS) unit fuzz: | $(OBJS)/Makefile
+$(UNIT_OBJS) $(UNIT_TESTS) $(FUZZ_BINARIES) unit fuzz: | $(OBJS)/Makefile
 
 # ".../check.sh STEP..." prints what ran and how many passed
 test: deps-test

@@ -91,16 +91,31 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
 static void
 ngx_llmops_finish_stream(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    ngx_llmops_call_t    *call;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
+    call = &ctx->call;
 
-    if (!ctx->call.is_chunked && ctx->call.length == -1
-        && !ctx->call.broken)
-    {
+    if (!call->is_chunked && call->length == -1 && !call->broken) {
+
         /* a stream without framing ends with its connection */
 
         if (ngx_llmops_stream_end(r, ctx) != NGX_OK
+            || ngx_llmops_stream_flush(r, ctx) != NGX_OK)
+        {
+            return;
+        }
+
+    } else if (ngx_llmops_step(ctx)->translate && !call->ended
+               && ngx_llmops_stream_complete(ctx))
+    {
+        /* cut off behind the finish reason: the caller's end is still due */
+
+        call->ended = 1;
+
+        if (ngx_llmops_xlate_end(call->xlate, &ctx->meter.usage, &call->held)
+            != NGX_OK
             || ngx_llmops_stream_flush(r, ctx) != NGX_OK)
         {
             return;

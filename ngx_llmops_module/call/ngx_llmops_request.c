@@ -122,6 +122,7 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd, ngx_chain_t ***last)
 
     ngx_llmops_out_reset(out);
 
+    (void) ngx_llmops_out_str(out, &provider->base);
     bd->step->dialect->path(bd->step->op, &provider->base,
                             &bd->ctx->env.path, out);
     bd->path.len = out->len;

@@ -108,8 +108,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_llmops_main_conf_t *mcf = conf;
 
-    if (ngx_llmops_prices_init(cf, mcf) != NGX_OK
-        || ngx_llmops_init_providers(cf, mcf) != NGX_OK
+    if (ngx_llmops_init_providers(cf, mcf) != NGX_OK
         || ngx_llmops_routes_init(cf, mcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;

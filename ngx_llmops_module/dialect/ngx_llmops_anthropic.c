@@ -107,8 +107,6 @@ ngx_llmops_anthropic_write_error(ngx_llmops_out_t *out, ngx_llmops_op_e op,
 {
     const ngx_str_t  *type;
 
-    (void) op;
-
     type = &ngx_llmops_anthropic_errors[err->kind];
 
     if (in_stream) {

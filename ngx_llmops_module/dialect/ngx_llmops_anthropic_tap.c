@@ -283,9 +283,6 @@ ngx_llmops_anthropic_event(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     ngx_str_t                   error;
     ngx_llmops_message_event_t  e;
 
-    (void) op;
-    (void) want_usage;
-
     ngx_memzero(tap, sizeof(ngx_llmops_tap_t));
 
     if (!ev->has_data) {
@@ -319,8 +316,6 @@ ngx_llmops_anthropic_body(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     ngx_llmops_json_member_t *found)
 {
     ngx_llmops_finish_e  finish;
-
-    (void) op;
 
     m->terminal = 1;
 

@@ -80,8 +80,6 @@ ngx_llmops_openai_path(ngx_llmops_op_e op, ngx_str_t *base, ngx_str_t *path,
 {
     const ngx_str_t  *p;
 
-    (void) base;
-
     p = &ngx_llmops_openai_paths[op];
 
     if (p->len == 0) {

@@ -206,7 +206,9 @@ ngx_llmops_prices_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     /* relative to nginx.conf, as ssl_certificate and its like */
 
-    if (ngx_conf_full_name(cf->cycle, &mcf->prices_file, 1) != NGX_OK) {
+    if (ngx_conf_full_name(cf->cycle, &mcf->prices_file, 1) != NGX_OK
+        || ngx_llmops_prices_load(cf, mcf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

@@ -75,6 +75,8 @@ ngx_llmops_endpoint_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ep->provider = p;
+    ep->place.file = cf->conf_file->file.name;
+    ep->place.line = cf->conf_file->line;
 
     url.cf = cf;
     url.text = &value[1];

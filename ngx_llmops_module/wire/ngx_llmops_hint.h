@@ -33,9 +33,10 @@ typedef enum {
  * milliseconds since the epoch.  Knows retry-after (seconds, also with
  * decimals, or an HTTP-date of RFC 9110, 5.6.7), retry-after-ms,
  * x-ms-retry-after-ms; x-ratelimit-reset (below 30 days relative seconds,
- * else epoch seconds), x-ratelimit-reset-requests and -tokens ("6m0s",
- * "120ms", "1.5s", plain seconds), anthropic-ratelimit-*-reset (RFC 3339),
- * anthropic-ratelimit-unified-reset (epoch seconds).
+ * else epoch seconds, from 10^11 on epoch milliseconds),
+ * x-ratelimit-reset-requests and -tokens ("6m0s", "120ms", "1.5s", plain
+ * seconds), anthropic-ratelimit-*-reset (RFC 3339), and -unified-reset
+ * (epoch seconds).
  *
  * Returns the kind and sets *wait (ms, 0 ... HINT_MAX); NONE if the header
  * is another one or does not parse.

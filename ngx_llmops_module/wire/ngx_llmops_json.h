@@ -70,7 +70,8 @@ typedef struct {
  * repeated member the last one is described, and count says how many there
  * were; a key spelled with escapes counts as the name it decodes to.
  * Removing [cut_start, cut_end) takes the member out with one comma, so that
- * the document stays valid.
+ * the document stays valid.  The cuts of two neighbours may share that comma:
+ * to take out more than one member, scan again after each.
  */
 
 typedef struct {
@@ -122,7 +123,7 @@ typedef struct {
     ngx_uint_t                 prefix;       /* of "data:" seen */
     ngx_uint_t                 key_len;
     ngx_int_t                  current;      /* index into want or -1 */
-    ngx_int_t                  first;        /* its cut needs the comma, or -1 */
+    ngx_int_t                  first;        /* whose cut takes the comma */
     ngx_llmops_json_type_e     type;
     uint16_t                   bucket[NGX_LLMOPS_JSON_BUCKETS];
     unsigned                   capturing:1;

@@ -308,6 +308,10 @@ ngx_llmops_json_escaped_len(const u_char *src, size_t len)
     u_char         buf[6];
     const u_char  *p, *next, *last, *text;
 
+    if (len == 0) {
+        return 0;
+    }
+
     n = 0;
     last = src + len;
 
@@ -332,6 +336,10 @@ ngx_llmops_json_escape(u_char *dst, const u_char *src, size_t len)
     size_t         n, used;
     u_char         buf[6];
     const u_char  *p, *next, *last, *text;
+
+    if (len == 0) {
+        return dst;
+    }
 
     last = src + len;
 

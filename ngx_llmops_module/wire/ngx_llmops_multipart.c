@@ -378,7 +378,7 @@ ngx_llmops_multipart_take(ngx_llmops_multipart_t *m, const u_char *p,
 }
 
 
-/* Returns where the delimiter has ended, last if it has not, NULL if bad. */
+/* returns where the delimiter has ended, or last */
 
 static const u_char *
 ngx_llmops_multipart_data(ngx_llmops_multipart_t *m, const u_char *p,
@@ -395,7 +395,8 @@ ngx_llmops_multipart_data(ngx_llmops_multipart_t *m, const u_char *p,
             if (ngx_llmops_multipart_take(m, p, (cr ? cr : last) - p)
                 != NGX_OK)
             {
-                return NULL;
+                m->state = NGX_LLMOPS_MULTIPART_BAD;
+                return last;
             }
 
             if (cr == NULL) {
@@ -411,7 +412,8 @@ ngx_llmops_multipart_data(ngx_llmops_multipart_t *m, const u_char *p,
             if (++m->match == m->delimiter_len) {
 
                 if (m->fresh) {
-                    return NULL;
+                    m->state = NGX_LLMOPS_MULTIPART_BAD;
+                return last;
                 }
 
                 m->match = 0;
@@ -427,7 +429,8 @@ ngx_llmops_multipart_data(ngx_llmops_multipart_t *m, const u_char *p,
                                           m->match - skip)
                 != NGX_OK)
             {
-                return NULL;
+                m->state = NGX_LLMOPS_MULTIPART_BAD;
+                return last;
             }
 
             m->match = 0;
@@ -523,16 +526,16 @@ ngx_llmops_multipart_feed(ngx_llmops_multipart_t *m, const u_char *p,
     const u_char  *start, *last;
 
     start = p;
-    last = p + len;
+    last = len ? p + len : p;
 
-    while (p && p < last && m->state < NGX_LLMOPS_MULTIPART_END) {
+    while (p < last && m->state < NGX_LLMOPS_MULTIPART_END) {
 
         switch (m->state) {
 
         case NGX_LLMOPS_MULTIPART_DATA:
             p = ngx_llmops_multipart_data(m, p, last);
 
-            if (p && m->state == NGX_LLMOPS_MULTIPART_DELIMITER) {
+            if (m->state == NGX_LLMOPS_MULTIPART_DELIMITER) {
                 ngx_llmops_multipart_part_end(m, m->offset + (p - start));
             }
 
@@ -545,10 +548,6 @@ ngx_llmops_multipart_feed(ngx_llmops_multipart_t *m, const u_char *p,
         default:
             m->state = ngx_llmops_multipart_delimiter(m, *p++);
         }
-    }
-
-    if (p == NULL) {
-        m->state = NGX_LLMOPS_MULTIPART_BAD;
     }
 
     m->offset += len;

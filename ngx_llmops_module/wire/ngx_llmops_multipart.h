@@ -37,7 +37,7 @@ typedef struct {
     ngx_llmops_multipart_field_t   model;
     ngx_llmops_multipart_field_t   stream;
     unsigned                   complete:1; /* the closing boundary was seen */
-    unsigned                   fresh:1;    /* private: directly behind a header */
+    unsigned                   fresh:1;    /* private: behind a header */
 
     /* private */
     size_t                     offset;     /* of the piece */

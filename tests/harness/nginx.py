@@ -219,6 +219,7 @@ events {{
 http {{
     log_format ledger escape=json '{{{ledger}}}';
     access_log {self.access} ledger;
+    keepalive_requests 1000000;
     client_body_temp_path {self.prefix}/temp/body;
     proxy_temp_path {self.prefix}/temp/proxy;
     fastcgi_temp_path {self.prefix}/temp/fastcgi;
@@ -384,7 +385,7 @@ http {{
         def lines() -> list[dict[str, str]]:
             text = self.access.read_text() if self.access.exists() else ""
             whole = text[:text.rfind("\n") + 1]
-            return [jsonlib.loads(line) for line in whole.splitlines()]
+            return [jsonlib.loads(line) for line in whole.split("\n")[:-1]]
         wait_for(lambda: len(lines()) >= count, timeout,
                  f"{count} lines in the access log")
         return lines()

@@ -19,6 +19,97 @@
 #define MAR26  1772366400LL
 
 
+static const struct {
+    const char         *name;
+    const char         *value;
+    int64_t             now;           /* seconds */
+    ngx_llmops_hint_e   kind;
+    int64_t             wait;
+}  headers[] = {
+    { "retry-after", "2", MAR26, RETRY, 2000 },
+    { "retry-after", " 2 ", MAR26, RETRY, 2000 },
+    { "retry-after", "0", MAR26, RETRY, 0 },
+    { "retry-after", "0.2", MAR26, RETRY, 200 },
+    { "retry-after", "0.0001", MAR26, RETRY, 1 },
+    { "retry-after", "1.2345", MAR26, RETRY, 1235 },
+    { "retry-after", "100000", MAR26, RETRY, NGX_LLMOPS_HINT_MAX },
+    { "retry-after", "99999999999999999999999", MAR26, RETRY,
+      NGX_LLMOPS_HINT_MAX },
+    { "retry-after", "34s", MAR26, RETRY, 34000 },
+    { "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", NOV94 - 5, RETRY,
+      5000 },
+    { "retry-after", "Sunday, 06-Nov-94 08:49:37 GMT", NOV94 - 5, RETRY,
+      5000 },
+    { "retry-after", "Sun Nov  6 08:49:37 1994", NOV94 - 5, RETRY, 5000 },
+    { "retry-after", "Thu Nov 17 08:49:37 1994", NOV94 + 11 * 86400 - 1,
+      RETRY, 1000 },
+    { "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", NOV94 + 5, RETRY,
+      0 },
+    { "retry-after", "Sun, 01 Mar 2026 12:00:30 GMT", MAR26, RETRY,
+      30000 },
+    { "retry-after", "Sun, 01 Mar 2026 12:00:30 UTC", MAR26, NONE, -1 },
+    { "retry-after", "Sun, 32 Mar 2026 12:00:30 GMT", MAR26, NONE, -1 },
+    { "retry-after", "Sun, 01 Mor 2026 12:00:30 GMT", MAR26, NONE, -1 },
+    { "retry-after", "Sun, 01 Mar 2026 24:00:30 GMT", MAR26, NONE, -1 },
+    { "retry-after", "Sun, 01 Mar 2026 12:00:30", MAR26, NONE, -1 },
+    { "retry-after", "Sun, 01 Mar", MAR26, NONE, -1 },
+    { "retry-after", "Sun,", MAR26, NONE, -1 },
+    { "retry-after", "Sun", MAR26, NONE, -1 },
+    { "retry-after", "", MAR26, NONE, -1 },
+    { "retry-after", "-1", MAR26, NONE, -1 },
+    { "retry-after", "soon", MAR26, NONE, -1 },
+    { "retry-after", ".", MAR26, NONE, -1 },
+    { "retry-after", "1,5", MAR26, NONE, -1 },
+
+    { "retry-after-ms", "1500", MAR26, RETRY, 1500 },
+    { "retry-after-ms", "1500.5", MAR26, RETRY, 1501 },
+    { "retry-after-ms", "99999999999999999", MAR26, RETRY,
+      NGX_LLMOPS_HINT_MAX },
+    { "retry-after-ms", "1s", MAR26, NONE, -1 },
+    { "x-ms-retry-after-ms", "250", MAR26, RETRY, 250 },
+
+    { "x-ratelimit-reset", "30", MAR26, RESET, 30000 },
+    { "x-ratelimit-reset", "1772366460", MAR26, RESET, 60000 },
+    { "x-ratelimit-reset", "1772366460.5", MAR26, RESET, 60500 },
+    { "x-ratelimit-reset", "1772366460000", MAR26, RESET, 60000 },
+    { "x-ratelimit-reset", "1772366399", MAR26, RESET, 0 },
+    { "x-ratelimit-reset", "2591999", MAR26, RESET, NGX_LLMOPS_HINT_MAX },
+    { "x-ratelimit-reset", "2592000", MAR26, RESET, 0 },
+    { "x-ratelimit-reset-requests", "120ms", MAR26, RESET, 120 },
+    { "x-ratelimit-reset-tokens", "6m0s", MAR26, RESET, 360000 },
+    { "x-ratelimit-reset-tokens", "1.5s", MAR26, RESET, 1500 },
+    { "x-ratelimit-reset-tokens", "60", MAR26, RESET, 60000 },
+    { "x-ratelimit-reset-tokens", "x", MAR26, NONE, -1 },
+    { "x-ratelimit-remaining", "5", MAR26, NONE, -1 },
+
+    { "anthropic-ratelimit-requests-reset", "2026-03-01T12:00:10Z",
+      MAR26, RESET, 10000 },
+    { "anthropic-ratelimit-tokens-reset", "2026-03-01t12:00:10.25z",
+      MAR26, RESET, 10250 },
+    { "anthropic-ratelimit-input-tokens-reset",
+      "2026-03-01T14:00:10+02:00", MAR26, RESET, 10000 },
+    { "anthropic-ratelimit-output-tokens-reset",
+      "2026-03-01 06:30:10-05:30", MAR26, RESET, 10000 },
+    { "anthropic-ratelimit-tokens-reset", "2026-03-01T11:59:00Z", MAR26,
+      RESET, 0 },
+    { "anthropic-ratelimit-tokens-reset", "2026-03-01T12:00:10", MAR26,
+      NONE, -1 },
+    { "anthropic-ratelimit-tokens-reset", "2026-13-01T12:00:10Z", MAR26,
+      NONE, -1 },
+    { "anthropic-ratelimit-tokens-reset", "2026-03-01", MAR26, NONE, -1 },
+    { "anthropic-ratelimit-tokens-reset", "2026-03-01T12:00:10.Z", MAR26,
+      NONE, -1 },
+    { "anthropic-ratelimit-unified-reset", "1772366410", MAR26, RESET,
+      10000 },
+    { "anthropic-ratelimit-unified-5h-reset", "1772366410", MAR26, RESET,
+      10000 },
+    { "anthropic-ratelimit-reset", "1", MAR26, NONE, -1 },
+    { "anthropic-ratelimit-tokens-limit", "1000", MAR26, NONE, -1 },
+    { "content-type", "1", MAR26, NONE, -1 },
+    { "", "1", MAR26, NONE, -1 },
+};
+
+
 static void
 test_header(void **state)
 {
@@ -26,107 +117,17 @@ test_header(void **state)
     int64_t            wait;
     ngx_llmops_hint_e  kind;
 
-    static const struct {
-        const char         *name;
-        const char         *value;
-        int64_t             now;           /* seconds */
-        ngx_llmops_hint_e   kind;
-        int64_t             wait;
-    } cases[] = {
-        { "retry-after", "2", MAR26, RETRY, 2000 },
-        { "retry-after", " 2 ", MAR26, RETRY, 2000 },
-        { "retry-after", "0", MAR26, RETRY, 0 },
-        { "retry-after", "0.2", MAR26, RETRY, 200 },
-        { "retry-after", "0.0001", MAR26, RETRY, 1 },
-        { "retry-after", "1.2345", MAR26, RETRY, 1235 },
-        { "retry-after", "100000", MAR26, RETRY, NGX_LLMOPS_HINT_MAX },
-        { "retry-after", "99999999999999999999999", MAR26, RETRY,
-          NGX_LLMOPS_HINT_MAX },
-        { "retry-after", "34s", MAR26, RETRY, 34000 },
-        { "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", NOV94 - 5, RETRY,
-          5000 },
-        { "retry-after", "Sunday, 06-Nov-94 08:49:37 GMT", NOV94 - 5, RETRY,
-          5000 },
-        { "retry-after", "Sun Nov  6 08:49:37 1994", NOV94 - 5, RETRY, 5000 },
-        { "retry-after", "Thu Nov 17 08:49:37 1994", NOV94 + 11 * 86400 - 1,
-          RETRY, 1000 },
-        { "retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", NOV94 + 5, RETRY,
-          0 },
-        { "retry-after", "Sun, 01 Mar 2026 12:00:30 GMT", MAR26, RETRY,
-          30000 },
-        { "retry-after", "Sun, 01 Mar 2026 12:00:30 UTC", MAR26, NONE, -1 },
-        { "retry-after", "Sun, 32 Mar 2026 12:00:30 GMT", MAR26, NONE, -1 },
-        { "retry-after", "Sun, 01 Mor 2026 12:00:30 GMT", MAR26, NONE, -1 },
-        { "retry-after", "Sun, 01 Mar 2026 24:00:30 GMT", MAR26, NONE, -1 },
-        { "retry-after", "Sun, 01 Mar 2026 12:00:30", MAR26, NONE, -1 },
-        { "retry-after", "Sun, 01 Mar", MAR26, NONE, -1 },
-        { "retry-after", "Sun,", MAR26, NONE, -1 },
-        { "retry-after", "Sun", MAR26, NONE, -1 },
-        { "retry-after", "", MAR26, NONE, -1 },
-        { "retry-after", "-1", MAR26, NONE, -1 },
-        { "retry-after", "soon", MAR26, NONE, -1 },
-        { "retry-after", ".", MAR26, NONE, -1 },
-        { "retry-after", "1,5", MAR26, NONE, -1 },
-
-        { "retry-after-ms", "1500", MAR26, RETRY, 1500 },
-        { "retry-after-ms", "1500.5", MAR26, RETRY, 1501 },
-        { "retry-after-ms", "99999999999999999", MAR26, RETRY,
-          NGX_LLMOPS_HINT_MAX },
-        { "retry-after-ms", "1s", MAR26, NONE, -1 },
-        { "x-ms-retry-after-ms", "250", MAR26, RETRY, 250 },
-
-        { "x-ratelimit-reset", "30", MAR26, RESET, 30000 },
-        { "x-ratelimit-reset", "1772366460", MAR26, RESET, 60000 },
-        { "x-ratelimit-reset", "1772366460.5", MAR26, RESET, 60500 },
-        { "x-ratelimit-reset", "1772366460000", MAR26, RESET, 60000 },
-        { "x-ratelimit-reset", "1772366399", MAR26, RESET, 0 },
-        { "x-ratelimit-reset", "2591999", MAR26, RESET, NGX_LLMOPS_HINT_MAX },
-        { "x-ratelimit-reset", "2592000", MAR26, RESET, 0 },
-        { "x-ratelimit-reset-requests", "120ms", MAR26, RESET, 120 },
-        { "x-ratelimit-reset-tokens", "6m0s", MAR26, RESET, 360000 },
-        { "x-ratelimit-reset-tokens", "1.5s", MAR26, RESET, 1500 },
-        { "x-ratelimit-reset-tokens", "60", MAR26, RESET, 60000 },
-        { "x-ratelimit-reset-tokens", "x", MAR26, NONE, -1 },
-        { "x-ratelimit-remaining", "5", MAR26, NONE, -1 },
-
-        { "anthropic-ratelimit-requests-reset", "2026-03-01T12:00:10Z",
-          MAR26, RESET, 10000 },
-        { "anthropic-ratelimit-tokens-reset", "2026-03-01t12:00:10.25z",
-          MAR26, RESET, 10250 },
-        { "anthropic-ratelimit-input-tokens-reset",
-          "2026-03-01T14:00:10+02:00", MAR26, RESET, 10000 },
-        { "anthropic-ratelimit-output-tokens-reset",
-          "2026-03-01 06:30:10-05:30", MAR26, RESET, 10000 },
-        { "anthropic-ratelimit-tokens-reset", "2026-03-01T11:59:00Z", MAR26,
-          RESET, 0 },
-        { "anthropic-ratelimit-tokens-reset", "2026-03-01T12:00:10", MAR26,
-          NONE, -1 },
-        { "anthropic-ratelimit-tokens-reset", "2026-13-01T12:00:10Z", MAR26,
-          NONE, -1 },
-        { "anthropic-ratelimit-tokens-reset", "2026-03-01", MAR26, NONE, -1 },
-        { "anthropic-ratelimit-tokens-reset", "2026-03-01T12:00:10.Z", MAR26,
-          NONE, -1 },
-        { "anthropic-ratelimit-unified-reset", "1772366410", MAR26, RESET,
-          10000 },
-        { "anthropic-ratelimit-unified-5h-reset", "1772366410", MAR26, RESET,
-          10000 },
-        { "anthropic-ratelimit-reset", "1", MAR26, NONE, -1 },
-        { "anthropic-ratelimit-tokens-limit", "1000", MAR26, NONE, -1 },
-        { "content-type", "1", MAR26, NONE, -1 },
-        { "", "1", MAR26, NONE, -1 },
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
         wait = -1;
 
-        kind = ngx_llmops_hint_header(unit_str(cases[i].name),
-                                      unit_str(cases[i].value),
-                                      cases[i].now * 1000, &wait);
+        kind = ngx_llmops_hint_header(unit_str(headers[i].name),
+                                      unit_str(headers[i].value),
+                                      headers[i].now * 1000, &wait);
 
-        if (kind != cases[i].kind || wait != cases[i].wait) {
-            fail_msg("%s: %s is %d, %lld ms", cases[i].name, cases[i].value,
+        if (kind != headers[i].kind || wait != headers[i].wait) {
+            fail_msg("%s: %s is %d, %lld ms", headers[i].name, headers[i].value,
                      kind, (long long) wait);
         }
     }

@@ -17,7 +17,8 @@ static const char  *documents[] = {
     "{\"model\":\"gpt-4o\",\"stream\":true}",
     "{\"stream\":true,\"model\":\"gpt-4o\"}",
     "{\"x\":1,\"model\":\"gpt-4o\",\"y\":[1,{\"model\":\"no\"}]}",
-    "{ \"x\" : 1 , \"model\" : \"gpt-4o\" , \"stream\" : false , \"n\" : null }",
+    "{ \"x\" : 1 , \"model\" : \"gpt-4o\" , \"stream\" : false ,"
+    " \"n\" : null }",
     "{\"model\":\"a\",\"model\":\"b\",\"model\":\"c\"}",
     "{\"mod\\u0065l\":\"a\"}",
     "{\"model\":\"a\",\"\\u006d\\u006f\\u0064\\u0065\\u006c\":\"b\"}",
@@ -662,7 +663,8 @@ test_count(void **state)
         const char  *value;
         int64_t      n;                    /* -1: none */
     } cases[] = {
-        { "0", 0 }, { "12", 12 }, { "12.0", 12 }, { "12.000000000000000000", 12 },
+        { "0", 0 }, { "12", 12 }, { "12.0", 12 },
+        { "12.000000000000000000", 12 },
         { "1e3", 1000 }, { "1E+3", 1000 }, { "1.5e1", 15 }, { "1200e-2", 12 },
         { "0e99999999999999999", -1 }, { "0e5", 0 }, { "0.0", 0 },
         { "\"12\"", 12 }, { "\"0\"", 0 }, { "9007199254740992", 1LL << 53 },
@@ -753,7 +755,8 @@ test_escape(void **state)
         const char  *escaped;
     } cases[] = {
         { "", "" }, { "abc", "abc" }, { "\"\\/", "\\\"\\\\/" },
-        { "\b\t\n\v\f\r\x01\x1f\x7f", "\\b\\t\\n\\u000b\\f\\r\\u0001\\u001f\x7f" },
+        { "\b\t\n\v\f\r\x01\x1f\x7f",
+          "\\b\\t\\n\\u000b\\f\\r\\u0001\\u001f\x7f" },
         { "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
           "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
         { "\xff", "\xef\xbf\xbd" }, { "a\xc3", "a\xef\xbf\xbd" },
@@ -766,6 +769,9 @@ test_escape(void **state)
     };
 
     (void) state;
+
+    assert_int_equal(ngx_llmops_json_escaped_len(NULL, 0), 0);
+    assert_ptr_equal(ngx_llmops_json_escape(buf, NULL, 0), buf);
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         len = strlen(cases[i].text);

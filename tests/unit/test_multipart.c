@@ -16,6 +16,8 @@
 
 #define HEAD(header)  "--xyz\r\n" header "\r\n\r\nv\r\n--xyz--\r\n"
 
+#define DIGITS  "01234567890123456789012345678901234"
+
 #define END  "--xyz--\r\n"
 
 
@@ -191,6 +193,8 @@ test_complete(void **state)
     (void) state;
 
     start(&r);
+    assert_int_equal(ngx_llmops_multipart_feed(&r.m, NULL, 0), NGX_OK);
+
     multipart_run_feed(&r, (u_char *) PART("model", "m"),
                        sizeof(PART("model", "m")) - 1);
     assert_false(r.m.complete);
@@ -263,12 +267,8 @@ test_boundary(void **state)
         { "multipart/form-data; boundary=\"a\\b'()+_,-./:=?\"",
           "ab'()+_,-./:=?" },
         { "multipart/form-data; boundary=a;", "a" },
-        { "multipart/form-data; boundary="
-          "0123456789012345678901234567890123456789012345678901234567890123456789",
-          "0123456789012345678901234567890123456789012345678901234567890123456789" },
-        { "multipart/form-data; boundary="
-          "01234567890123456789012345678901234567890123456789012345678901234567890",
-          NULL },
+        { "multipart/form-data; boundary=" DIGITS DIGITS, DIGITS DIGITS },
+        { "multipart/form-data; boundary=" DIGITS DIGITS "0", NULL },
         { "", NULL }, { "multipart/form-data", NULL },
         { "multipart/form-data; boundary", NULL },
         { "multipart/form-data; boundary=", NULL },

