@@ -82,6 +82,9 @@ ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
 void ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t back);
 
+/* Arms the timer that gives the present attempt up after so many ms. */
+void ngx_llmops_call_timer(ngx_llmops_ctx_t *ctx, ngx_msec_t ms);
+
 /* Deletes all timers of the call. */
 void ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx);
 
@@ -143,6 +146,9 @@ void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
 
 
 /* finish.c */
+
+/* Sets ctx->cost from what the meter has. */
+void ngx_llmops_call_cost(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 /* Keeps the message of a provider's error event, a raw error object, for the
    end of the stream in the caller's dialect. */

@@ -71,6 +71,13 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         && !ctx->client_gone)
     {
         ngx_llmops_finish_stream(r, ctx);
+
+    } else if (call->committed && !call->streaming && !call->is_chunked
+               && call->length == -1)
+    {
+        /* a whole answer that ended with its connection */
+
+        (void) ngx_llmops_stream_end(r, ctx);
     }
 
     if (!call->committed) {
@@ -308,26 +315,28 @@ ngx_llmops_finish_status_kind(ngx_uint_t status)
 static void
 ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_str_t               *model;
-    ngx_llmops_price_t      *price;
-    ngx_llmops_target_t     *t;
-    ngx_llmops_main_conf_t  *mcf;
-
     if (ctx->call.provider_error || ctx->env.op == NGX_LLMOPS_OP_OTHER
         || ctx->env.op == NGX_LLMOPS_OP_COUNT_TOKENS)
     {
         return;
     }
 
-    if (ctx->meter.usage.source != NGX_LLMOPS_USAGE_REPORTED
-        && (ctx->env.op == NGX_LLMOPS_OP_CHAT
-            || ctx->env.op == NGX_LLMOPS_OP_MESSAGES
-            || ctx->env.op == NGX_LLMOPS_OP_COMPLETIONS
-            || ctx->env.op == NGX_LLMOPS_OP_EMBEDDINGS
-            || ctx->env.op == NGX_LLMOPS_OP_RESPONSES))
+    if (ctx->call.streaming
+        || ctx->meter.usage.source != NGX_LLMOPS_USAGE_REPORTED)
     {
         ngx_llmops_meter_estimate(&ctx->meter, &ctx->env);
     }
+
+    ngx_llmops_call_cost(r, ctx);
+}
+
+
+void
+ngx_llmops_call_cost(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_price_t      *price;
+    ngx_llmops_target_t     *t;
+    ngx_llmops_main_conf_t  *mcf;
 
     if (ctx->meter.usage.source == NGX_LLMOPS_USAGE_NONE) {
         return;
@@ -338,8 +347,7 @@ ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (price == NULL && t->model.len == 0) {
         mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
-        model = &ctx->env.model;
-        price = ngx_llmops_price_find(mcf, t->provider, model);
+        price = ngx_llmops_price_find(mcf, t->provider, &ctx->env.model);
     }
 
     if (price) {

@@ -31,6 +31,7 @@ typedef struct {
     ngx_str_t                key;
     ngx_str_t                extra;        /* lines of the translation */
     ngx_str_t                body;         /* translated, or NULL */
+    ngx_str_t               *hop;          /* names in Connection, or NULL */
     off_t                    length;
     unsigned                 type:1;       /* a content-type has been copied */
 } ngx_llmops_building_t;
@@ -93,9 +94,21 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_request_args(&bd);
 
+    if (r->headers_in.connection
+        && r->headers_in.connection->value.len > sizeof("keep-alive") - 1)
+    {
+        bd.hop = &r->headers_in.connection->value;
+    }
+
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    for (last = &cl; (*last)->next; last = &(*last)->next) { /* void */ }
+
+    /* nginx's TLS buffer would keep the end of the request */
+
+    (*last)->buf->flush = 1;
 
     r->upstream->request_bufs = cl;
 
@@ -146,7 +159,16 @@ ngx_llmops_request_splice(ngx_llmops_building_t *bd, ngx_chain_t ***last)
     ctx = bd->ctx;
     n = 0;
 
-    if (ctx->env.json || ctx->env.multipart) {
+    if (ctx->env.multipart && bd->step->target->model.len) {
+
+        /* a form has the name as it is */
+
+        edits[0].start = ctx->env.model_start;
+        edits[0].end = ctx->env.model_end;
+        edits[0].text = bd->step->target->model;
+        n = 1;
+
+    } else if (ctx->env.json) {
         n = bd->step->dialect->edits(&ctx->env, &bd->step->target->model,
                                      &ctx->call.body, edits);
         if (n == NGX_ERROR) {
@@ -275,6 +297,12 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
 
     name = h->lowcase_key;
     len = h->key.len;
+
+    if (bd->hop && ngx_strlcasestrn(bd->hop->data, bd->hop->data + bd->hop->len,
+                                    name, len - 1))
+    {
+        return 0;
+    }
 
     if (ngx_hash_find(&mcf->dropped, h->hash, name, len)) {
         return 0;

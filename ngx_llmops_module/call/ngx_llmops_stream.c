@@ -126,7 +126,7 @@ ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx)
     d = ngx_llmops_step(ctx)->dialect;
 
     if (!call->json || call->encoded || call->provider_error
-        || d->body_want == NULL)
+        || call->metered || d->body_want == NULL)
     {
         return NGX_OK;
     }
@@ -213,7 +213,7 @@ ngx_llmops_filter(void *data, ssize_t bytes)
         call->broken = 1;
         call->fail = NGX_LLMOPS_FAIL_CLOSED;
         u->peer.connection->read->eof = 1;
-        return NGX_OK;
+        return ngx_llmops_stream_flush(r, ctx);
     }
 
     if (call->streaming) {
@@ -361,7 +361,11 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "provider sent an event that is too large to be "
                       "translated");
-        return NGX_ERROR;
+        call->fail = NGX_LLMOPS_FAIL_CLOSED;
+        call->broken = 1;
+        call->ended = 1;
+        r->upstream->peer.connection->read->eof = 1;
+        return NGX_OK;
     }
 
     if (ctx->meter.error) {
@@ -370,6 +374,7 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
         call->fail = NGX_LLMOPS_FAIL_CLOSED;
         call->broken = 1;
+        call->ended = 1;
         r->upstream->peer.connection->read->eof = 1;
         return ngx_llmops_keep_error(r, ctx, &tap.error);
     }
@@ -495,7 +500,9 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
 
         /* some servers leave out [DONE], which a finish reason makes up for */
 
-        return ctx->meter.finish != NGX_LLMOPS_FINISH_NONE;
+        return ctx->meter.finish != NGX_LLMOPS_FINISH_NONE
+               && (ctx->call.complete
+                   || (!ctx->call.is_chunked && ctx->call.length == -1));
 
     case NGX_LLMOPS_OP_MESSAGES:
     case NGX_LLMOPS_OP_RESPONSES:

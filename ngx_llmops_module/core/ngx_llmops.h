@@ -307,6 +307,7 @@ typedef struct {
     unsigned                   finished:1; /* the finalize hook has run */
     unsigned                   provider_error:1;   /* status >= 400 */
     unsigned                   partial:1;  /* inside an oversized event */
+    unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
 } ngx_llmops_call_t;
 

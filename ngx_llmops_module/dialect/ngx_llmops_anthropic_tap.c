@@ -89,7 +89,7 @@ ngx_llmops_anthropic_delta(ngx_llmops_cursor_t *c,
     ngx_str_t  key;
 
     if (*c->pos != '{') {
-        return ngx_llmops_cursor_value(c, NULL);
+        return ngx_llmops_cursor_skip(c);
     }
 
     c->pos++;
@@ -105,7 +105,7 @@ ngx_llmops_anthropic_delta(ngx_llmops_cursor_t *c,
             rc = ngx_llmops_cursor_value(c, &e->stop_reason);
 
         } else {
-            rc = ngx_llmops_cursor_value(c, NULL);
+            rc = ngx_llmops_cursor_skip(c);
         }
 
         if (rc != NGX_OK) {
@@ -146,7 +146,7 @@ ngx_llmops_anthropic_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
         return ngx_llmops_cursor_value(c, &e->error);
     }
 
-    return ngx_llmops_cursor_value(c, NULL);
+    return ngx_llmops_cursor_skip(c);
 }
 
 
@@ -157,14 +157,9 @@ ngx_llmops_anthropic_read(ngx_llmops_message_event_t *e, ngx_str_t *data)
     ngx_str_t            key;
     ngx_llmops_cursor_t  c;
 
-    c.last = data->data + data->len;
-    c.pos = ngx_llmops_cursor_space(data->data, c.last);
-
-    if (c.pos == c.last || *c.pos != '{') {
+    if (ngx_llmops_cursor_open(&c, data) != NGX_OK) {
         return NGX_DECLINED;
     }
-
-    c.pos++;
 
     while ((rc = ngx_llmops_cursor_member(&c, &key)) == NGX_OK) {
 
@@ -175,7 +170,7 @@ ngx_llmops_anthropic_read(ngx_llmops_message_event_t *e, ngx_str_t *data)
 
     ngx_llmops_tap_unquote(&e->type);
 
-    return (rc == NGX_DONE) ? NGX_OK : NGX_DECLINED;
+    return (rc == NGX_LLMOPS_CURSOR_END) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -190,7 +185,7 @@ ngx_llmops_anthropic_start(ngx_llmops_meter_t *m,
 {
     ngx_str_t  value;
 
-    if (m->started) {
+    if (m->model_len) {
         tap->action = NGX_LLMOPS_TAP_DROP;
     }
 

@@ -64,21 +64,31 @@ ngx_llmops_cursor_decoded(u_char *p, u_char *last)
 ngx_int_t
 ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, size_t *bytes)
 {
-    u_char  *p;
+    u_char  *p, *end;
 
     p = c->pos;
 
     if (*p != '"') {
-        return ngx_llmops_cursor_value(c, NULL);
+        return ngx_llmops_cursor_skip(c);
     }
 
-    c->pos = ngx_llmops_cursor_string(p + 1, c->last);
+    p++;
+    end = ngx_llmops_cursor_quote(p, c->last);
 
-    if (c->pos == NULL) {
+    if (end < c->last && *end == '"') {
+        *bytes += end - p;
+        c->pos = end + 1;
+        return NGX_OK;
+    }
+
+    end = ngx_llmops_cursor_string(end, c->last);
+
+    if (end == NULL) {
         return NGX_ERROR;
     }
 
-    *bytes += ngx_llmops_cursor_decoded(p + 1, c->pos - 1);
+    *bytes += ngx_llmops_cursor_decoded(p, end - 1);
+    c->pos = end;
 
     return NGX_OK;
 }
@@ -102,7 +112,7 @@ ngx_llmops_cursor_texts_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
     if (*c->pos == '"') {
         return ngx_llmops_cursor_is_text(key)
                ? ngx_llmops_cursor_text(c, bytes)
-               : ngx_llmops_cursor_value(c, NULL);
+               : ngx_llmops_cursor_skip(c);
     }
 
     if (*c->pos == '{'
@@ -133,7 +143,7 @@ ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, size_t *bytes,
     if (depth == NGX_LLMOPS_CURSOR_DEPTH
         || (*c->pos != '{' && *c->pos != '['))
     {
-        return ngx_llmops_cursor_value(c, NULL);
+        return ngx_llmops_cursor_skip(c);
     }
 
     if (*c->pos++ == '[') {

@@ -24,6 +24,9 @@
  * brackets are counted, literals and commas are taken as they come.  Bytes
  * that are JSON are read right, others do no harm.
  *
+ * last is the object's closing brace itself.  It ends white space, literals
+ * and objects, so that only strings have to look for the end: pos <= last.
+ *
  * Private to this directory.
  */
 
@@ -36,15 +39,20 @@ typedef struct {
 } ngx_llmops_cursor_t;
 
 
+/* what ends the outermost object: it is its last brace and no other's */
+
+#define NGX_LLMOPS_CURSOR_END  NGX_ABORT
+
+
 #define ngx_llmops_is(s, lit)                                                 \
     ((s)->len == sizeof(lit) - 1                                              \
      && ngx_memcmp((s)->data, lit, sizeof(lit) - 1) == 0)
 
 
 static ngx_inline u_char *
-ngx_llmops_cursor_space(u_char *p, u_char *last)
+ngx_llmops_cursor_space(u_char *p)
 {
-    while (p < last && *p <= ' ') {
+    while (*p <= ' ') {
         p++;
     }
 
@@ -90,7 +98,7 @@ ngx_llmops_cursor_string(u_char *p, u_char *last)
     for ( ;; ) {
         p = ngx_llmops_cursor_quote(p, last);
 
-        if (p == last) {
+        if (p >= last) {
             return NULL;
         }
 
@@ -98,10 +106,7 @@ ngx_llmops_cursor_string(u_char *p, u_char *last)
             return p + 1;
         }
 
-        if (last - p < 2) {
-            return NULL;
-        }
-
+        /* the byte that is escaped may be the last one */
         p += 2;
     }
 }
@@ -116,12 +121,17 @@ ngx_llmops_cursor_nested(u_char *p, u_char *last)
 
     depth = 0;
 
-    while (p && p < last) {
+    while (p < last) {
 
         switch (*p++) {
 
         case '"':
             p = ngx_llmops_cursor_string(p, last);
+
+            if (p == NULL) {
+                return NULL;
+            }
+
             break;
 
         case '{':
@@ -148,18 +158,25 @@ ngx_llmops_cursor_literal(u_char *p, u_char *last)
 {
     u_char  *start;
 
-    for (start = p; p < last; p++) {
+    if (last - p > 4 && ngx_memcmp(p, "null", 4) == 0) {
+        return p + 4;
+    }
 
-        if (*p == ',' || *p == '}' || *p == ']' || *p <= ' ') {
-            break;
-        }
+    start = p;
+
+    while ((u_char) (*p - '0') < 10) {
+        p++;
+    }
+
+    while (*p > ' ' && *p != ',' && *p != '}' && *p != ']') {
+        p++;
     }
 
     return (p == start) ? NULL : p;
 }
 
 
-/* Passes over the value at pos; v, if any, is set to its bytes. */
+/* Passes over the value at pos; v is set to its bytes. */
 
 static ngx_inline ngx_int_t
 ngx_llmops_cursor_value(ngx_llmops_cursor_t *c, ngx_str_t *v)
@@ -167,6 +184,7 @@ ngx_llmops_cursor_value(ngx_llmops_cursor_t *c, ngx_str_t *v)
     u_char  *p;
 
     p = c->pos;
+    v->data = p;
 
     if (*p == '"') {
         p = ngx_llmops_cursor_string(p + 1, c->last);
@@ -182,68 +200,97 @@ ngx_llmops_cursor_value(ngx_llmops_cursor_t *c, ngx_str_t *v)
         return NGX_ERROR;
     }
 
-    if (v) {
-        v->data = c->pos;
-        v->len = p - c->pos;
-    }
-
+    v->len = p - v->data;
     c->pos = p;
 
     return NGX_OK;
 }
 
 
+static ngx_inline ngx_int_t
+ngx_llmops_cursor_skip(ngx_llmops_cursor_t *c)
+{
+    ngx_str_t  v;
+
+    return ngx_llmops_cursor_value(c, &v);
+}
+
+
+/* Enters the object at the start of data: NGX_OK, or NGX_DECLINED. */
+
+static ngx_inline ngx_int_t
+ngx_llmops_cursor_open(ngx_llmops_cursor_t *c, ngx_str_t *data)
+{
+    u_char  *last;
+
+    last = data->data + data->len;
+
+    while (last > data->data && last[-1] <= ' ') {
+        last--;
+    }
+
+    if (last - data->data < 2 || *--last != '}') {
+        return NGX_DECLINED;
+    }
+
+    c->last = last;
+    c->pos = ngx_llmops_cursor_space(data->data);
+
+    return (*c->pos++ == '{') ? NGX_OK : NGX_DECLINED;
+}
+
+
 /*
  * The next member of the object that was entered (pos was moved past its
  * bracket).  NGX_OK: pos is at its value, which must be read or passed over
- * before the next call.  NGX_DONE: pos is past the object.
+ * before the next call.  NGX_DONE: pos is past the object; CURSOR_END if that
+ * is the outermost.
  */
 
 static ngx_inline ngx_int_t
 ngx_llmops_cursor_member(ngx_llmops_cursor_t *c, ngx_str_t *key)
 {
-    u_char  *p, *last;
+    u_char  *p;
 
-    last = c->last;
-    p = ngx_llmops_cursor_space(c->pos, last);
+    p = ngx_llmops_cursor_space(c->pos);
     c->comma = NULL;
 
-    if (p < last && *p == ',') {
+    if (*p == ',') {
         c->comma = p;
-        p = ngx_llmops_cursor_space(p + 1, last);
-    }
-
-    if (p == last) {
-        return NGX_ERROR;
-    }
-
-    if (*p == '}') {
-        c->pos = p + 1;
-        return NGX_DONE;
+        p = ngx_llmops_cursor_space(p + 1);
     }
 
     if (*p != '"') {
-        return NGX_ERROR;
+
+        if (*p != '}') {
+            return NGX_ERROR;
+        }
+
+        c->pos = p + 1;
+
+        return (p < c->last) ? NGX_DONE : NGX_LLMOPS_CURSOR_END;
     }
 
-    c->member = p;
-    key->data = p + 1;
-    p = ngx_llmops_cursor_string(p + 1, last);
+    c->member = p++;
+    key->data = p;
+
+    p = ngx_llmops_cursor_string(p, c->last);
 
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     key->len = p - 1 - key->data;
-    p = ngx_llmops_cursor_space(p, last);
 
-    if (p == last || *p != ':') {
+    p = ngx_llmops_cursor_space(p);
+
+    if (*p != ':') {
         return NGX_ERROR;
     }
 
-    c->pos = ngx_llmops_cursor_space(p + 1, last);
+    c->pos = ngx_llmops_cursor_space(p + 1);
 
-    return (c->pos == last) ? NGX_ERROR : NGX_OK;
+    return NGX_OK;
 }
 
 
@@ -254,24 +301,20 @@ ngx_llmops_cursor_element(ngx_llmops_cursor_t *c)
 {
     u_char  *p;
 
-    p = ngx_llmops_cursor_space(c->pos, c->last);
+    p = ngx_llmops_cursor_space(c->pos);
 
-    if (p < c->last && *p == ',') {
-        p = ngx_llmops_cursor_space(p + 1, c->last);
+    if (*p == ',') {
+        p = ngx_llmops_cursor_space(p + 1);
     }
 
     c->pos = p;
-
-    if (p == c->last) {
-        return NGX_ERROR;
-    }
 
     if (*p == ']') {
         c->pos++;
         return NGX_DONE;
     }
 
-    return NGX_OK;
+    return (p < c->last) ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -58,7 +58,7 @@ typedef struct {
 typedef void (*ngx_llmops_mock_handler_pt)(ngx_llmops_mock_job_t *j);
 
 
-/* ngx_llmops_mock.c: framing.  All json is given away; NULL is a failure. */
+/* ngx_llmops_mock_frame.c.  All json is given away; NULL is a failure. */
 
 void ngx_llmops_mock_json(ngx_llmops_mock_job_t *j, json_t *body);
 void ngx_llmops_mock_whole(ngx_llmops_mock_job_t *j, ngx_uint_t status,

@@ -62,7 +62,7 @@ ngx_llmops_price_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    p->used = 1;
+    ngx_llmops_provider_mark(cf, p);
 
     if (ngx_llmops_price_duplicate(cf, p, &value[1]) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;

@@ -346,9 +346,8 @@ http {{
         wait_for(lambda: pid not in self._children(), 5, "the worker's end")
 
     def worker(self) -> int:
-        pids = self.workers()
-        assert len(pids) == 1, f"not one worker: {pids}"
-        return pids[0]
+        return wait_for(lambda: (pids := self.workers()) and len(pids) == 1
+                        and pids[0], 2, "the one worker")
 
     def rss(self, pid: int | None = None) -> int:
         """Bytes of memory of a worker.

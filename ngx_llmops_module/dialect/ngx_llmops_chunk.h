@@ -1,0 +1,40 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_CHUNK_H_INCLUDED_
+#define _NGX_LLMOPS_CHUNK_H_INCLUDED_
+
+
+#include "ngx_llmops_tap.h"
+
+
+/* What matters of an event of the OpenAI family.  Private to its tap. */
+
+
+typedef struct {
+    size_t                     bytes;      /* of text, see the meter */
+    ngx_llmops_finish_e        finish;
+    ngx_str_t                  usage;
+    ngx_str_t                  error;
+    ngx_str_t                  model;
+    ngx_str_t                  object;
+    ngx_str_t                  groq;
+    ngx_llmops_responses_event_t  event;   /* type, response, delta */
+    u_char                    *cut_start;  /* the usage member, with a comma */
+    u_char                    *cut_end;
+    unsigned                   choices:1;  /* an array, and not empty */
+    unsigned                   none:1;     /* an empty array */
+    unsigned                   content:1;
+    unsigned                   payload:1;  /* a vendor's data */
+} ngx_llmops_chunk_t;
+
+
+/* Reads a whole event into ch, which is zeroed.  NGX_OK, or NGX_DECLINED if
+   it is no JSON object. */
+ngx_int_t ngx_llmops_chunk_read(ngx_llmops_chunk_t *ch, ngx_str_t *data);
+
+
+#endif /* _NGX_LLMOPS_CHUNK_H_INCLUDED_ */
