@@ -26,39 +26,35 @@
  */
 
 
+static ngx_str_t  ngx_llmops_mock_name = ngx_string("mock");
+
+
+static ngx_int_t ngx_llmops_create_request(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_reinit_request(ngx_http_request_t *r);
+static void ngx_llmops_outer_hooks(ngx_peer_connection_t *pc, ngx_llmops_ctx_t
+    *ctx);
 static ngx_int_t ngx_llmops_outer_get(ngx_peer_connection_t *pc, void *data);
-static void ngx_llmops_outer_free(ngx_peer_connection_t *pc, void *data,
-    ngx_uint_t state);
-static void ngx_llmops_outer_notify(ngx_peer_connection_t *pc, void *data,
-    ngx_uint_t type);
-#if (NGX_HTTP_SSL)
-static ngx_int_t ngx_llmops_outer_set_session(ngx_peer_connection_t *pc,
-    void *data);
-static void ngx_llmops_outer_save_session(ngx_peer_connection_t *pc,
-    void *data);
-#endif
-static void ngx_llmops_outer_hooks(ngx_peer_connection_t *pc,
-    ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_enter(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_enter_next(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_enter_next(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static ngx_int_t ngx_llmops_enter(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
 static ngx_int_t ngx_llmops_inner_get(ngx_peer_connection_t *pc,
     ngx_llmops_ctx_t *ctx);
-static void ngx_llmops_attempt_started(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_call_buffer(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static void ngx_llmops_attempt_started(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static void ngx_llmops_outer_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
 static void ngx_llmops_attempt_failed(ngx_peer_connection_t *pc,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_attempt_timedout(ngx_peer_connection_t *pc);
-static ngx_int_t ngx_llmops_call_buffer(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
-static void ngx_llmops_first_token_handler(ngx_event_t *ev);
-static void ngx_llmops_total_handler(ngx_event_t *ev);
-static ngx_int_t ngx_llmops_create_request(ngx_http_request_t *r);
-static ngx_int_t ngx_llmops_reinit_request(ngx_http_request_t *r);
-
-
-static ngx_str_t  ngx_llmops_mock_name = ngx_string("mock");
+static void ngx_llmops_outer_notify(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type);
+static ngx_int_t ngx_llmops_outer_set_session(ngx_peer_connection_t *pc, void
+    *data);
+static void ngx_llmops_outer_save_session(ngx_peer_connection_t *pc, void
+    *data);
 
 
 void
@@ -632,81 +628,3 @@ ngx_llmops_outer_save_session(ngx_peer_connection_t *pc, void *data)
 }
 
 #endif
-
-
-/*
- * The header stage's own read timer starts when the request has been sent
- * and is never armed again, so the wait for the first token is ours.  nginx
- * does the rest as if its timer had expired: the TLS handshake looks at the
- * write event, the header stage at the read event.
- */
-
-static void
-ngx_llmops_attempt_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
-{
-    ngx_connection_t  *c;
-
-    c = ctx->request->upstream->peer.connection;
-
-    if (c == NULL) {
-        return;
-    }
-
-    ctx->call.fail = fail;
-
-    c->read->timedout = 1;
-    c->write->timedout = 1;
-
-    c->read->handler(c->read);
-
-    /* the request may be gone */
-}
-
-
-static void
-ngx_llmops_first_token_handler(ngx_event_t *ev)
-{
-    ngx_llmops_attempt_expire(ev->data, NGX_LLMOPS_FAIL_FIRST_TOKEN);
-}
-
-
-static void
-ngx_llmops_total_handler(ngx_event_t *ev)
-{
-    ngx_llmops_ctx_t *ctx = ev->data;
-
-    if (ctx->call.committed) {
-        ngx_llmops_stream_expire(ctx, NGX_LLMOPS_FAIL_TOTAL);
-        return;
-    }
-
-    ngx_llmops_attempt_expire(ctx, NGX_LLMOPS_FAIL_TOTAL);
-}
-
-
-void
-ngx_llmops_call_timer(ngx_llmops_ctx_t *ctx, ngx_msec_t ms)
-{
-    ngx_event_t  *ev;
-
-    ev = &ctx->call.timer;
-
-    ev->handler = ngx_llmops_first_token_handler;
-    ev->data = ctx;
-    ev->log = ctx->request->connection->log;
-
-    ngx_add_timer(ev, ms);
-}
-
-
-void
-ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx)
-{
-    if (ctx->call.timer.timer_set) {
-        ngx_del_timer(&ctx->call.timer);
-    }
-
-    if (ctx->call.deadline.timer_set) {
-        ngx_del_timer(&ctx->call.deadline);
-    }
-}

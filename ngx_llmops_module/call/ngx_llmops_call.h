@@ -17,11 +17,14 @@
  * an answer counts, or the next target is asked, is decided in the header
  * stage; once bytes go to the caller there is no way back.
  *
- *   ngx_llmops_body.c      the request's body: reading, one piece, slices
+ *   ngx_llmops_read.c      the read stage: from a body to its envelope
+ *   ngx_llmops_body.c      the body's bytes: pieces, one piece, slices
  *   ngx_llmops_request.c   the request that is sent to a provider
  *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
- *   ngx_llmops_answer.c    the header stage: status, peek, hold
+ *   ngx_llmops_timer.c     the times that bound an attempt and its answer
+ *   ngx_llmops_answer*.c   the header stage: errors, peek, hold
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
+ *   ngx_llmops_emit.c      the bufs that go to the caller
  *   ngx_llmops_whole.c     what a whole answer says of itself
  *   ngx_llmops_inflate.c   answers that were compressed unasked
  *   ngx_llmops_drain.c     answers whose caller has left
@@ -29,10 +32,18 @@
  */
 
 
-/* body.c */
+/* read.c */
 
 /* The handler of the PREACCESS phase: reads the body into ctx->env. */
 ngx_int_t ngx_llmops_read_handler(ngx_http_request_t *r);
+
+
+/* body.c */
+
+/* Calls each() for the pieces of the body in order, from memory or from its
+   file, until one does not return NGX_OK; returns what it returned. */
+ngx_int_t ngx_llmops_body_each(ngx_http_request_t *r,
+    ngx_int_t (*each)(void *data, u_char *p, size_t len), void *data);
 
 /* Bytes of the request's body. */
 off_t ngx_llmops_body_size(ngx_http_request_t *r);
@@ -85,8 +96,16 @@ ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
 void ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t back);
 
+/* timer.c */
+
 /* Arms the timer that gives the present attempt up after so many ms. */
 void ngx_llmops_call_timer(ngx_llmops_ctx_t *ctx, ngx_msec_t ms);
+
+/* The handler of the timer that bounds an attempt with its answer. */
+void ngx_llmops_total_handler(ngx_event_t *ev);
+
+/* Arms, or arms again, the timer between two reads of a stream. */
+void ngx_llmops_idle_timer(ngx_llmops_ctx_t *ctx);
 
 /* Deletes all timers of the call. */
 void ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx);
@@ -102,9 +121,6 @@ void ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 ngx_int_t ngx_llmops_filter_init(void *data);
 ngx_int_t ngx_llmops_filter(void *data, ssize_t bytes);
-
-/* Appends bytes to u->out_bufs in bufs that nginx recycles. */
-ngx_int_t ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len);
 
 /*
  * Undoes the answer's framing, piece by piece: NGX_OK with the next bytes of
@@ -130,9 +146,16 @@ ngx_int_t ngx_llmops_stream_end(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
-/* A timer has ended a stream whose bytes go to the caller: the end goes
-   through the finalize hook.  The request may be gone afterwards. */
-void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
+
+/* emit.c */
+
+/* Appends bytes to u->out_bufs: copied, in pieces that are recycled. */
+ngx_int_t ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p,
+    size_t len);
+
+/* The same for bytes that stay where they are until they have been sent. */
+ngx_int_t ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p,
+    size_t len);
 
 
 /* whole.c */

@@ -25,30 +25,23 @@
  */
 
 
-#define NGX_LLMOPS_PIECE      2048
 #define NGX_LLMOPS_EVENT_MAX  (1024 * 1024)
 #define NGX_LLMOPS_EVENTS_MAX (64 * 1024 * 1024)
-#define NGX_LLMOPS_GRACE      1000         /* ms */
 
 
 static ngx_int_t ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx);
-static void ngx_llmops_idle_timer(ngx_llmops_ctx_t *ctx);
-static void ngx_llmops_idle_handler(ngx_event_t *ev);
+static ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
 static ngx_int_t ngx_llmops_filter_piece(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
 static ngx_int_t ngx_llmops_filter_events(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
 static ngx_int_t ngx_llmops_filter_event(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev);
-static ngx_int_t ngx_llmops_filter_pass(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev, ngx_llmops_tap_t *tap);
-static ngx_int_t ngx_llmops_filter_raw(ngx_http_request_t *r,
-    ngx_uint_t copied, u_char *p, size_t len);
+static ngx_int_t ngx_llmops_filter_pass(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx, ngx_llmops_sse_event_t *ev, ngx_llmops_tap_t *tap);
+static ngx_int_t ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t
+    copied, u_char *p, size_t len);
 static void ngx_llmops_first_token(ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p,
-    size_t len);
-static ngx_chain_t *ngx_llmops_emit_buf(ngx_http_request_t *r);
-static ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
 
 
 /* nginx calls it when the header has gone out */
@@ -517,85 +510,6 @@ ngx_llmops_first_token(ngx_llmops_ctx_t *ctx)
 }
 
 
-static void
-ngx_llmops_idle_timer(ngx_llmops_ctx_t *ctx)
-{
-    ngx_msec_t              timeout;
-    ngx_llmops_call_t      *call;
-    ngx_llmops_provider_t  *p;
-
-    call = &ctx->call;
-    p = ngx_llmops_step(ctx)->target->provider;
-
-    timeout = p->idle_timeout;
-
-    if (ctx->meter.terminal) {
-
-        /* all has been said: only the end of the framing is missing */
-
-        timeout = NGX_LLMOPS_GRACE;
-    }
-
-    if (call->timer.handler != ngx_llmops_idle_handler) {
-
-        if (call->timer.timer_set) {
-            ngx_del_timer(&call->timer);
-        }
-
-        call->timer.handler = ngx_llmops_idle_handler;
-        call->timer.data = ctx;
-        call->timer.log = ctx->request->connection->log;
-    }
-
-    if (timeout) {
-        ngx_add_timer(&call->timer, timeout);
-    }
-}
-
-
-static void
-ngx_llmops_idle_handler(ngx_event_t *ev)
-{
-    ngx_llmops_ctx_t *ctx = ev->data;
-
-    if (ctx->request->upstream->busy_bufs) {
-
-        /* a slow caller is not a slow provider */
-
-        ngx_llmops_idle_timer(ctx);
-        return;
-    }
-
-    ngx_llmops_stream_expire(ctx, NGX_LLMOPS_FAIL_IDLE);
-}
-
-
-void
-ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
-{
-    ngx_connection_t     *c;
-    ngx_http_request_t   *r;
-    ngx_http_upstream_t  *u;
-
-    r = ctx->request;
-    u = r->upstream;
-    c = r->connection;
-
-    ctx->call.fail = fail;
-    ctx->call.broken = 1;
-
-    u->keepalive = 0;
-    u->length = ctx->call.streaming ? -1 : 1;
-    u->peer.connection->read->eof = 1;
-
-    /* the upstream's own handler looks at eof only when the fd is ready */
-
-    r->write_event_handler(r);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
 /* translated events, gathered in call->held, go out in recycled pieces */
 
 ngx_int_t
@@ -618,102 +532,6 @@ ngx_llmops_stream_flush(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     ngx_llmops_out_reset(held);
-
-    return NGX_OK;
-}
-
-
-static ngx_chain_t *
-ngx_llmops_emit_buf(ngx_http_request_t *r)
-{
-    ngx_buf_t            *b;
-    ngx_chain_t          *cl;
-    ngx_llmops_ctx_t     *ctx;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
-
-    cl = ngx_chain_get_free_buf(r->pool, &u->free_bufs);
-    if (cl == NULL) {
-        return NULL;
-    }
-
-    b = cl->buf;
-
-    b->tag = u->output.tag;
-    b->memory = 0;
-    b->temporary = 1;
-    b->flush = 1;
-
-    if (u->out_bufs == NULL) {
-        ctx->call.last = &u->out_bufs;
-    }
-
-    *ctx->call.last = cl;
-    ctx->call.last = &cl->next;
-
-    return cl;
-}
-
-
-/* bytes that stay where they are until they have been sent */
-
-static ngx_int_t
-ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p, size_t len)
-{
-    ngx_chain_t  *cl;
-
-    if (len == 0) {
-        return NGX_OK;
-    }
-
-    cl = ngx_llmops_emit_buf(r);
-    if (cl == NULL) {
-        return NGX_ERROR;
-    }
-
-    /* start and end stay those of the buf's own piece, if it has one */
-
-    cl->buf->pos = p;
-    cl->buf->last = p + len;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len)
-{
-    size_t        n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    while (len) {
-        cl = ngx_llmops_emit_buf(r);
-        if (cl == NULL) {
-            return NGX_ERROR;
-        }
-
-        b = cl->buf;
-
-        if (b->start == NULL) {
-            b->start = ngx_palloc(r->pool, NGX_LLMOPS_PIECE);
-            if (b->start == NULL) {
-                return NGX_ERROR;
-            }
-
-            b->end = b->start + NGX_LLMOPS_PIECE;
-        }
-
-        n = ngx_min(len, NGX_LLMOPS_PIECE);
-
-        b->pos = b->start;
-        b->last = ngx_cpymem(b->start, p, n);
-
-        p += n;
-        len -= n;
-    }
 
     return NGX_OK;
 }

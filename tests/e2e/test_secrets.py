@@ -117,6 +117,8 @@ def regions(pid: int, secret: bytes):
         elif line.startswith("VmFlags:") and current and \
                 current[2].startswith("r") and current[3] != "[vvar]":
             flags = line.split()[1:]
+            if current[1] - current[0] > 1 << 30:
+                continue            # the shadow memory of a sanitizer
             with open(f"/proc/{pid}/mem", "rb") as memory:
                 memory.seek(current[0])
                 try:

@@ -1,0 +1,230 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_answer.h"
+
+
+/*
+ * Looks into the start of an answer's body before its header goes out: an
+ * error may come with status 200, as the first event of a stream or as the
+ * first key of a document.
+ */
+
+
+#define NGX_LLMOPS_PEEK_JSON       64
+
+
+static void ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+
+
+ngx_int_t
+ngx_llmops_answer_peek_stream(ngx_http_request_t *r)
+{
+    off_t                        length;
+    u_char                      *p, *last;
+    ngx_int_t                    rc;
+    ngx_buf_t                    b;
+    ngx_llmops_tap_t             tap;
+    ngx_llmops_ctx_t            *ctx;
+    ngx_llmops_call_t           *call;
+    ngx_llmops_meter_t           meter;
+    ngx_llmops_sse_event_t       ev;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    call = &ctx->call;
+
+    b = r->upstream->buffer;
+    b.pos += call->peeked;
+
+    length = call->length;
+
+    if (length != -1) {
+        length += call->peeked;
+    }
+
+    for ( ;; ) {
+        rc = ngx_llmops_dechunk(r, call, &b, &p, &last);
+
+        if (rc == NGX_ERROR) {
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        }
+
+        if (rc == NGX_DONE) {
+
+            if (!call->complete) {
+                break;
+            }
+
+            /* an empty stream is no answer */
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_FIRST_EVENT);
+        }
+
+        while (ngx_llmops_sse_next(&call->sse, &p, last, &ev) == NGX_OK) {
+
+            if (!ev.has_data && !ev.partial) {
+                continue;
+            }
+
+            if (!ev.partial) {
+                ngx_memzero(&meter, sizeof(ngx_llmops_meter_t));
+
+                ngx_llmops_step(ctx)->dialect->event(&meter,
+                                                 ngx_llmops_step(ctx)->op,
+                                                 &ev, 1, &tap);
+
+                if (meter.error
+                    && ngx_llmops_call_can_next(r, ctx,
+                                                NGX_LLMOPS_ON_FIRST_EVENT))
+                {
+                    return ngx_llmops_answer_fail(ctx,
+                                                 NGX_LLMOPS_FAIL_FIRST_EVENT);
+                }
+            }
+
+            goto answer;
+        }
+    }
+
+    call->peeked = r->upstream->buffer.last - r->upstream->buffer.pos;
+
+    if (!ngx_llmops_answer_full(r)) {
+        return NGX_AGAIN;
+    }
+
+answer:
+
+    /* the input filter starts from the first byte again */
+
+    ngx_memzero(&call->chunked, sizeof(ngx_http_chunked_t));
+    ngx_llmops_sse_free(&call->sse);
+    call->complete = 0;
+    call->length = length;
+
+    return NGX_OK;
+}
+
+
+/* an error that came with 200: {"error": ...} */
+
+ngx_int_t
+ngx_llmops_answer_peek_json(ngx_http_request_t *r)
+{
+    size_t                n;
+    u_char               *p, *last;
+    ngx_int_t             rc;
+    ngx_str_t             head;
+    ngx_buf_t             b;
+    ngx_uint_t            complete;
+    ngx_llmops_ctx_t     *ctx;
+    ngx_llmops_call_t    *call, save;
+    u_char                buf[NGX_LLMOPS_PEEK_JSON];
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+    call = &ctx->call;
+
+    save = *call;
+    b = r->upstream->buffer;
+    head.data = buf;
+    head.len = 0;
+
+    while (head.len < sizeof(buf)) {
+        rc = ngx_llmops_dechunk(r, call, &b, &p, &last);
+
+        if (rc != NGX_OK) {
+            break;
+        }
+
+        while (head.len == 0 && p < last
+               && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
+        {
+            p++;
+        }
+
+        n = ngx_min((size_t) (last - p), sizeof(buf) - head.len);
+        ngx_memcpy(buf + head.len, p, n);
+        head.len += n;
+    }
+
+    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
+        /* void */
+    }
+
+    complete = call->complete;
+    *call = save;
+
+    if (ngx_llmops_error_body(&head)) {
+        ctx->meter.error = 1;
+
+        if (ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT)) {
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_FIRST_EVENT);
+        }
+
+        /* clients look at the status */
+
+        call->provider_error = 1;
+        r->upstream->headers_in.status_n = NGX_HTTP_BAD_GATEWAY;
+        ngx_str_null(&r->upstream->headers_in.status_line);
+
+        return NGX_OK;
+    }
+
+    if (complete) {
+
+        /* usage is known before the header goes out, and so is the cost */
+
+        ngx_llmops_answer_meter(r, ctx);
+        return NGX_OK;
+    }
+
+    if (!call->is_chunked && call->length == -1) {
+        return NGX_OK;                          /* its end cannot be seen */
+    }
+
+    /* nobody can use half of a document: wait while there is room for it */
+
+    if (ngx_llmops_answer_full(r)
+        || call->length > r->upstream->buffer.end - r->upstream->buffer.pos)
+    {
+        return NGX_OK;
+    }
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    u_char                  *p, *last;
+    ngx_buf_t                b;
+    ngx_llmops_call_t       *call, save;
+    ngx_llmops_body_scan_t   bs;
+
+    call = &ctx->call;
+
+    if (ngx_llmops_step(ctx)->dialect->body_want == NULL) {
+        return;
+    }
+
+    save = *call;
+    b = r->upstream->buffer;
+
+    ngx_llmops_whole_start(ctx, &bs);
+
+    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
+        ngx_llmops_whole_feed(&bs, p, last - p);
+    }
+
+    *call = save;
+    call->metered = 1;
+
+    if (ngx_llmops_whole_end(ctx, &bs) == NGX_OK) {
+        ngx_llmops_call_cost(r, ctx);
+    }
+}

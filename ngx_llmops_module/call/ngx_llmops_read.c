@@ -1,0 +1,343 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_multipart.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_error.h"
+
+
+/*
+ * The read stage.  It runs in PREACCESS, before nginx's own limit_req and
+ * limit_conn (an add-on's handlers come first there), so that everything
+ * after it can use what the body says.
+ */
+
+
+typedef struct {
+    ngx_llmops_envelope_t        *env;
+    ngx_llmops_envelope_scan_t   *scan;
+    ngx_llmops_multipart_t       *multipart;
+    ngx_llmops_error_t            err;
+} ngx_llmops_reading_t;
+
+
+static ngx_int_t ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static ngx_uint_t ngx_llmops_read_anthropic(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static void ngx_llmops_body_ready(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_read_body(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static ngx_int_t ngx_llmops_feed_json(void *data, u_char *p, size_t len);
+static ngx_int_t ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t
+    *ctx);
+static ngx_int_t ngx_llmops_feed_multipart(void *data, u_char *p, size_t len);
+static ngx_int_t ngx_llmops_read_multipart(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_llmops_read_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_llmops_ctx_t        *ctx;
+    ngx_llmops_loc_conf_t   *llcf;
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_llmops_module);
+
+    if (!llcf->pass || r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    if (ctx) {
+        return ctx->read_rc;                    /* the second entry */
+    }
+
+    ctx = ngx_llmops_ctx_create(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_llmops_read_target(r, ctx);
+
+    if (rc != NGX_OK) {
+        ctx->read_rc = rc;
+        return rc;
+    }
+
+    ctx->read_rc = NGX_DONE;
+
+    rc = ngx_http_read_client_request_body(r, ngx_llmops_body_ready);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ctx->read_rc = rc;
+        return rc;                              /* it has undone its count++ */
+    }
+
+    ngx_http_finalize_request(r, NGX_DONE);     /* undoes its count++ */
+
+    return NGX_DONE;
+}
+
+
+/* what can be known before the body: NGX_OK, or a status to answer with */
+
+static ngx_int_t
+ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_llmops_operation(&ctx->env, &r->uri,
+                              (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0,
+                              (r->method & NGX_HTTP_POST) != 0,
+                              ngx_llmops_read_anthropic(r, ctx));
+
+    if (rc == NGX_DECLINED) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_METHOD, "",
+                                      "method %V is not allowed for %V",
+                                      &r->method_name, &r->uri);
+    }
+
+    if (ctx->env.op == NGX_LLMOPS_OP_NONE) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
+                                      "unknown path %V: the API's paths start "
+                                      "with /v1/", &r->uri);
+    }
+
+    return ngx_llmops_read_types(r, ctx);
+}
+
+
+/*
+ * Paths that both APIs have: anthropic-version tells, or x-api-key where
+ * that is missing (an OpenAI client sends neither).
+ */
+
+static ngx_uint_t
+ngx_llmops_read_anthropic(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return 0;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if ((h[i].key.len == sizeof("anthropic-version") - 1
+             && ngx_memcmp(h[i].lowcase_key, "anthropic-version",
+                           sizeof("anthropic-version") - 1) == 0)
+            || (h[i].key.len == sizeof("x-api-key") - 1
+                && ngx_memcmp(h[i].lowcase_key, "x-api-key",
+                              sizeof("x-api-key") - 1) == 0))
+        {
+            return 1;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_str_t         type;
+    ngx_table_elt_t  *h;
+
+    if (ctx->env.op == NGX_LLMOPS_OP_MODELS
+        || ctx->env.op == NGX_LLMOPS_OP_OTHER)
+    {
+        return NGX_OK;
+    }
+
+    h = ngx_llmops_header_in(r, "content-encoding",
+                             sizeof("content-encoding") - 1);
+
+    if (h && h->value.len
+        && (h->value.len != 8
+            || ngx_strncasecmp(h->value.data, (u_char *) "identity", 8) != 0))
+    {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
+                                      "request_body_encoding_unsupported",
+                                      "content-encoding \"%V\" is not "
+                                      "supported, send the body uncompressed",
+                                      &h->value);
+    }
+
+    h = r->headers_in.content_type;
+
+    if (h == NULL || h->value.len == 0) {
+        ctx->env.json = 1;
+        return NGX_OK;
+    }
+
+    type = h->value;
+
+    if (type.len >= 16
+        && ngx_strncasecmp(type.data, (u_char *) "application/json", 16) == 0
+        && (type.len == 16 || type.data[16] == ';' || type.data[16] == ' '))
+    {
+        ctx->env.json = 1;
+        return NGX_OK;
+    }
+
+    if (type.len >= 19
+        && ngx_strncasecmp(type.data, (u_char *) "multipart/form-data", 19)
+           == 0
+        && (ctx->env.op == NGX_LLMOPS_OP_AUDIO
+            || ctx->env.op == NGX_LLMOPS_OP_IMAGES))
+    {
+        ctx->env.multipart = 1;
+        return NGX_OK;
+    }
+
+    return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
+                                  "unsupported_media_type",
+                                  "content-type \"%V\" is not supported here, "
+                                  "send application/json", &type);
+}
+
+
+static void
+ngx_llmops_body_ready(ngx_http_request_t *r)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    ctx->read_rc = ngx_llmops_read_body(r, ctx);
+
+    r->preserve_body = 1;
+    r->write_event_handler = ngx_http_core_run_phases;
+
+    ngx_http_core_run_phases(r);
+}
+
+
+/* NGX_DECLINED, for the phases to go on, or a status to answer with */
+
+static ngx_int_t
+ngx_llmops_read_body(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ctx->env.body_len = ngx_llmops_body_size(r);
+
+    if (ctx->env.json) {
+        return ngx_llmops_read_json(r, ctx);
+    }
+
+    if (ctx->env.multipart) {
+        return ngx_llmops_read_multipart(r, ctx);
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_llmops_feed_json(void *data, u_char *p, size_t len)
+{
+    ngx_llmops_reading_t  *rd = data;
+
+    return ngx_llmops_envelope_feed(rd->env, rd->scan, p, len, &rd->err);
+}
+
+
+static ngx_int_t
+ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t                   rc;
+    ngx_llmops_reading_t        rd;
+    ngx_llmops_envelope_scan_t  scan;
+
+    rd.env = &ctx->env;
+    rd.scan = &scan;
+
+    ngx_llmops_envelope_begin(&ctx->env, &scan);
+
+    rc = ngx_llmops_body_each(r, ngx_llmops_feed_json, &rd);
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_envelope_end(&ctx->env, &scan, &rd.err);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_llmops_deny(r, ctx, &rd.err, 0);
+    }
+
+    return rc == NGX_OK ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_feed_multipart(void *data, u_char *p, size_t len)
+{
+    ngx_llmops_reading_t  *rd = data;
+
+    return ngx_llmops_multipart_feed(rd->multipart, p, len) == NGX_OK
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_llmops_read_multipart(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t                rc;
+    ngx_llmops_reading_t     rd;
+    ngx_llmops_multipart_t   m;
+    ngx_llmops_envelope_t   *env;
+
+    env = &ctx->env;
+    rd.multipart = &m;
+
+    rc = ngx_llmops_multipart_init(&m, &r->headers_in.content_type->value);
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_body_each(r, ngx_llmops_feed_multipart, &rd);
+    }
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_OK || !m.complete) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                      "", "the body is not valid "
+                                      "multipart/form-data");
+    }
+
+    if (m.model.count != 1 || m.model.len == 0) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                      "", "the form must have the field "
+                                      "\"model\" once");
+    }
+
+    ngx_memcpy(env->model_buf, m.model.value, m.model.len);
+    env->model.data = env->model_buf;
+    env->model.len = m.model.len;
+    env->model_start = m.model.start;
+    env->model_end = m.model.end;
+    env->max_tokens = -1;
+    env->n = 1;
+    env->stream = (m.stream.count == 1 && m.stream.len == 4
+                   && ngx_memcmp(m.stream.value, "true", 4) == 0);
+
+    return NGX_DECLINED;
+}
