@@ -18,9 +18,13 @@ FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -fno-sanitize-recover=undefined
 FUZZ_LIBS ?= -ljansson
 
-FUZZ_SRCS := $(wildcard ngx_llmops_module/wire/*.c)
-FUZZ_DEPS := $(FUZZ_SRCS) $(wildcard ngx_llmops_module/wire/*.h) \
-             $(wildcard tests/fuzz/*.h tests/unit/*.h)
+FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))
+FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) tests/fuzz/*.h \
+               tests/unit/*.h)
+FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
+FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
+             $(addprefix -I ,$(FUZZ_ROOMS)) -I tests/unit
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%, \
                   $(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
@@ -37,7 +41,14 @@ fuzz: $(FUZZ_BINARIES)
 	        $(FUZZ_OUT)/corpus/$$t tests/fuzz/corpus/$$t; \
 	done
 
-$(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_DEPS)
-	@mkdir -p $(FUZZ_OUT)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) -I ngx_llmops_module/wire \
-	    -I tests/unit -o $@ $< $(FUZZ_SRCS) $(FUZZ_LIBS)
+$(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
+	@mkdir -p $(dir $@)
+	$(FUZZ_BUILD) -c -o $@ $<
+
+# an archive, so that a target is linked with no more than it uses
+$(FUZZ_OUT)/rooms.a: $(FUZZ_OBJS)
+	@rm -f $@
+	$(AR) rcs $@ $(FUZZ_OBJS)
+
+$(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OUT)/rooms.a $(FUZZ_HDRS)
+	$(FUZZ_BUILD) -o $@ $< $(FUZZ_OUT)/rooms.a $(FUZZ_LIBS)
