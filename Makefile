@@ -96,8 +96,10 @@ run: deps
 DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev zlib1g-dev \
              ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git
-DEPS_CHECK := clang libclang-rt-14-dev|libclang-rt-19-dev cppcheck valgrind \
-             dpkg-dev mmdebstrap buildah podman runc iproute2
+# npm comes with nodejs, unless that is Debian's
+DEPS_CHECK := 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-19-dev' cppcheck valgrind \
+             dpkg-dev mmdebstrap buildah podman runc iproute2 \
+             $(if $(shell command -v npm),,nodejs npm)
 
 deps:
 	@tests/deps.sh $(DEPS)
@@ -114,6 +116,8 @@ deps-check:
 # what they are built with: the headers of nginx, and what configure found
 NGX_SRC  := $(NGINX_SRC)/src
 NGX_OBJS := build/objs
+FUZZ_CC  := $(firstword $(foreach cc,clang-14 clang,\
+                $(if $(shell command -v $(cc)),$(cc))) clang)
 
 # the targets unit and fuzz
 -include tests/unit/unit.mk

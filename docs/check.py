@@ -140,8 +140,9 @@ def check_directives() -> None:
 
 def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
-    text = without_comments(sources("core", "route", "ops"))
-    known = {name for name in re.findall(r'"(\w+)="', text)}
+    text = without_comments(sources("core", "route"))
+    text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
+    known = set(re.findall(r'"(\w+)="', text))
     known |= set(re.findall(
         r'ngx_string\("(\w+)"\),\s*offsetof\(ngx_llmops_provider_t', text))
     told = set()
@@ -160,10 +161,9 @@ def check_parameters() -> None:
 # -- variables, headers, metrics -----------------------------------------------
 
 def check_variables() -> None:
-    source = set(directives_of_source())
-    text = without_comments(sources())
-    names = {name for name in re.findall(r'ngx_string\("(llm_\w+)"\)', text)
-             if name not in source}
+    text = "\n".join(read(path) for path in SOURCE.glob("*/*variables*.c"))
+    names = set(re.findall(r'ngx_\w+\("(llm_\w+)"[,)]',
+                           without_comments(text)))
     docs = {name.strip("$`") for name in sections(read(DOCS / "variables.md"))}
     same("variable", names, docs)
 
@@ -226,7 +226,7 @@ def check_metrics(run: Path) -> None:
         nginx.wait(10)
 
     shown = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.M))
-    docs = sections(read(DOCS / "metrics.md"))
+    docs = sections(read(DOCS / "metrics.md").split("\n## Labels")[0])
     told = {name: body for name, body in docs.items()
             if re.match(r"(gen_ai|llm)_", name)}
     same("metric", set(shown), set(told))
@@ -326,7 +326,7 @@ def check_snippets(run: Path) -> None:
                                 re.M))
         more = "".join(f"upstream {n} {{ llm_dialect mock; }}\n"
                        for n in sorted(wanted - names))
-        if "llm_route " not in block and "llm_pass" in block:
+        if "llm_route " not in block:
             more += ("upstream m { llm_dialect mock; }\n"
                      "llm_route r { match *; target m; }\n")
         if "llm_pass" not in block:

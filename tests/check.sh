@@ -106,7 +106,6 @@ step_static() {
 }
 
 step_fuzz() {
-    need clang
     make fuzz
 }
 

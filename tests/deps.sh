@@ -49,5 +49,9 @@ for package in $missing; do
     done
 done
 
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
-    --no-install-recommends $names > /dev/null
+if ! said=$($sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+    --no-install-recommends $names 2>&1)
+then
+    printf '%s\n' "$said" | tail -20 >&2
+    exit 1
+fi

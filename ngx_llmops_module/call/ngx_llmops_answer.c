@@ -30,6 +30,7 @@
 #define NGX_LLMOPS_HOLD_MAX        (64 * 1024 * 1024)
 #define NGX_LLMOPS_HOLD_ERROR_MAX  65536
 #define NGX_LLMOPS_PEEK_JSON       64
+#define NGX_LLMOPS_ERROR_WAIT      1000    /* ms */
 
 
 static ngx_int_t ngx_llmops_answer_status(ngx_http_request_t *r);
@@ -63,7 +64,10 @@ static ngx_uint_t ngx_llmops_answer_coding_is(ngx_str_t *value,
     const char *name);
 static ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx);
-static int64_t ngx_llmops_answer_body_hint(ngx_http_request_t *r,
+static ngx_int_t ngx_llmops_answer_error_again(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_answer_body_hint(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, int64_t *wait);
+static void ngx_llmops_answer_meter(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_answer_replaced(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t stream);
@@ -115,6 +119,10 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     call->hold = 0;
     call->complete = 0;
     call->broken = 0;
+    call->ended = 0;
+    call->partial = 0;
+    call->scan = NULL;
+    call->metered = 0;
     call->provider_error = 0;
 
     r->state = 0;
@@ -545,11 +553,17 @@ ngx_llmops_answer_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     wait = ngx_llmops_answer_hints(r, ctx, 1);
 
-    if (wait == 0 && bit) {
-        wait = ngx_llmops_answer_body_hint(r, ctx);
+    if (wait == 0 && (status == 429 || status == 503)
+        && ngx_llmops_answer_body_hint(r, ctx, &wait) == NGX_AGAIN)
+    {
+        r->upstream->process_header = ngx_llmops_answer_error_again;
+        return NGX_AGAIN;
     }
 
-    if (bit) {
+    if (bit && status != NGX_HTTP_NOT_FOUND) {
+
+        /* a model's name that is unknown there says nothing of the target */
+
         ngx_llmops_target_failed(step->target, status, wait);
     }
 
@@ -618,33 +632,60 @@ ngx_llmops_answer_retry_bit(ngx_uint_t status)
 }
 
 
-/* the wish may stand in the body: as much of it as has come is looked at */
-
-static int64_t
-ngx_llmops_answer_body_hint(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+static ngx_int_t
+ngx_llmops_answer_error_again(ngx_http_request_t *r)
 {
-    u_char             *p, *last;
-    int64_t             wait;
-    ngx_buf_t           b;
-    ngx_str_t           body;
-    ngx_llmops_call_t   save;
+    return ngx_llmops_answer_error(r, ngx_http_get_module_ctx(r,
+                                                         ngx_llmops_module));
+}
 
-    save = ctx->call;
+
+/*
+ * The wish may stand in the body, which is waited for, but not for long.
+ * NGX_AGAIN: the body is not complete yet.
+ */
+
+static ngx_int_t
+ngx_llmops_answer_body_hint(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    int64_t *wait)
+{
+    u_char              *p, *last;
+    ngx_buf_t            b;
+    ngx_str_t            body;
+    ngx_uint_t           complete;
+    ngx_llmops_call_t   *call, save;
+
+    call = &ctx->call;
+
+    save = *call;
     b = r->upstream->buffer;
-    wait = 0;
 
-    if (ngx_llmops_dechunk(r, &ctx->call, &b, &p, &last) == NGX_OK) {
+    if (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
         body.data = p;
         body.len = last - p;
 
-        if (ngx_llmops_hint_body(&body, &wait) == NGX_LLMOPS_HINT_NONE) {
-            wait = 0;
+        if (ngx_llmops_hint_body(&body, wait) == NGX_LLMOPS_HINT_NONE) {
+            *wait = 0;
+        }
+
+        while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
+            /* void */
         }
     }
 
-    ctx->call = save;
+    complete = call->complete || (!call->is_chunked && call->length == -1);
+    *call = save;
 
-    return wait;
+    if (*wait || complete || ngx_llmops_answer_full(r)) {
+        return NGX_OK;
+    }
+
+    if (!call->timer.timer_set || call->peeked == 0) {
+        call->peeked = 1;
+        ngx_llmops_call_timer(ctx, NGX_LLMOPS_ERROR_WAIT);
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -660,6 +701,8 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     step = ngx_llmops_step(ctx);
 
     if (call->streaming) {
+        u->headers_in.content_length_n = -1;    /* we may leave things out */
+
         ngx_llmops_sse_init(&call->sse, u->buffer.end - u->buffer.start);
 
         if (call->inflate) {
@@ -743,6 +786,7 @@ ngx_llmops_answer_full(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llmops_answer_peek_stream(ngx_http_request_t *r)
 {
+    off_t                        length;
     u_char                      *p, *last;
     ngx_int_t                    rc;
     ngx_buf_t                    b;
@@ -757,6 +801,12 @@ ngx_llmops_answer_peek_stream(ngx_http_request_t *r)
 
     b = r->upstream->buffer;
     b.pos += call->peeked;
+
+    length = call->length;
+
+    if (length != -1) {
+        length += call->peeked;
+    }
 
     for ( ;; ) {
         rc = ngx_llmops_dechunk(r, call, &b, &p, &last);
@@ -814,8 +864,7 @@ answer:
     ngx_memzero(&call->chunked, sizeof(ngx_http_chunked_t));
     ngx_llmops_sse_free(&call->sse);
     call->complete = 0;
-    call->length = call->is_chunked ? -1
-                                    : r->upstream->headers_in.content_length_n;
+    call->length = length;
 
     return NGX_OK;
 }
@@ -826,10 +875,12 @@ answer:
 static ngx_int_t
 ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 {
+    size_t                n;
     u_char               *p, *last;
     ngx_int_t             rc;
     ngx_str_t             head;
     ngx_buf_t             b;
+    ngx_uint_t            complete;
     ngx_llmops_ctx_t     *ctx;
     ngx_llmops_call_t    *call, save;
     u_char                buf[NGX_LLMOPS_PEEK_JSON];
@@ -849,16 +900,22 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
             break;
         }
 
-        while (p < last && head.len < sizeof(buf)) {
-            if (head.len || (*p != ' ' && *p != LF && *p != CR && *p != '\t')) {
-                buf[head.len++] = *p;
-            }
-
+        while (head.len == 0 && p < last
+               && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
+        {
             p++;
         }
+
+        n = ngx_min((size_t) (last - p), sizeof(buf) - head.len);
+        ngx_memcpy(buf + head.len, p, n);
+        head.len += n;
     }
 
-    rc = call->complete;
+    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
+        /* void */
+    }
+
+    complete = call->complete;
     *call = save;
 
     if (ngx_llmops_error_body(&head)) {
@@ -877,15 +934,59 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    /* enough to tell the first key, or all there is */
+    if (complete) {
 
-    if (head.len >= sizeof("{\"error\":{") - 1 || rc
-        || ngx_llmops_answer_full(r))
+        /* usage is known before the header goes out, and so is the cost */
+
+        ngx_llmops_answer_meter(r, ctx);
+        return NGX_OK;
+    }
+
+    if (!call->is_chunked && call->length == -1) {
+        return NGX_OK;                          /* its end cannot be seen */
+    }
+
+    /* nobody can use half of a document: wait while there is room for it */
+
+    if (ngx_llmops_answer_full(r)
+        || call->length > r->upstream->buffer.end - r->upstream->buffer.pos)
     {
         return NGX_OK;
     }
 
     return NGX_AGAIN;
+}
+
+
+static void
+ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    u_char                  *p, *last;
+    ngx_buf_t                b;
+    ngx_llmops_call_t       *call, save;
+    ngx_llmops_body_scan_t   bs;
+
+    call = &ctx->call;
+
+    if (ngx_llmops_step(ctx)->dialect->body_want == NULL) {
+        return;
+    }
+
+    save = *call;
+    b = r->upstream->buffer;
+
+    ngx_llmops_whole_start(ctx, &bs);
+
+    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
+        ngx_llmops_whole_feed(&bs, p, last - p);
+    }
+
+    *call = save;
+    call->metered = 1;
+
+    if (ngx_llmops_whole_end(ctx, &bs) == NGX_OK) {
+        ngx_llmops_call_cost(r, ctx);
+    }
 }
 
 
@@ -944,12 +1045,13 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t             rc;
-    ngx_str_t             body;
-    ngx_llmops_out_t      out;
-    ngx_llmops_call_t    *call;
-    ngx_llmops_step_t    *step;
-    ngx_http_upstream_t  *u;
+    ngx_int_t                rc;
+    ngx_str_t                body;
+    ngx_llmops_out_t         out;
+    ngx_llmops_call_t       *call;
+    ngx_llmops_step_t       *step;
+    ngx_http_upstream_t     *u;
+    ngx_llmops_body_scan_t   bs;
 
     u = r->upstream;
     call = &ctx->call;
@@ -958,7 +1060,15 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     body.data = call->held.data;
     body.len = call->held.len;
 
-    ngx_llmops_tap_body(ctx, &body);
+    if (ngx_llmops_error_body(&body)) {
+        ctx->meter.error = 1;
+
+    } else {
+        ngx_llmops_whole_start(ctx, &bs);
+        ngx_llmops_whole_feed(&bs, body.data, body.len);
+        (void) ngx_llmops_whole_end(ctx, &bs);
+        ngx_llmops_call_cost(r, ctx);
+    }
 
     if (ctx->meter.error
         && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT))

@@ -91,6 +91,10 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter = ngx_llmops_filter;
     u->input_filter_ctx = r;
 
+    if (llcf->ignore_client_abort) {
+        ngx_llmops_drain_start(r, ctx);
+    }
+
     ngx_http_upstream_init(r);
 }
 
@@ -395,10 +399,7 @@ ngx_llmops_attempt_started(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_llmops_answer_reset(r, ctx);
 
     if (ctx->env.stream && p->first_token_timeout) {
-        call->timer.handler = ngx_llmops_first_token_handler;
-        call->timer.data = ctx;
-        call->timer.log = r->connection->log;
-        ngx_add_timer(&call->timer, p->first_token_timeout);
+        ngx_llmops_call_timer(ctx, p->first_token_timeout);
     }
 
     if (p->total_timeout) {
@@ -680,6 +681,21 @@ ngx_llmops_total_handler(ngx_event_t *ev)
     }
 
     ngx_llmops_attempt_expire(ctx, NGX_LLMOPS_FAIL_TOTAL);
+}
+
+
+void
+ngx_llmops_call_timer(ngx_llmops_ctx_t *ctx, ngx_msec_t ms)
+{
+    ngx_event_t  *ev;
+
+    ev = &ctx->call.timer;
+
+    ev->handler = ngx_llmops_first_token_handler;
+    ev->data = ctx;
+    ev->log = ctx->request->connection->log;
+
+    ngx_add_timer(ev, ms);
 }
 
 

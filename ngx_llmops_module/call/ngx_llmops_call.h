@@ -22,6 +22,9 @@
  *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
  *   ngx_llmops_answer.c    the header stage: status, peek, hold
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
+ *   ngx_llmops_whole.c     what a whole answer says of itself
+ *   ngx_llmops_inflate.c   answers that were compressed unasked
+ *   ngx_llmops_drain.c     answers whose caller has left
  *   ngx_llmops_finish.c    every end of a call, in one place
  */
 
@@ -82,6 +85,9 @@ ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
 void ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t back);
 
+/* Arms the timer that gives the present attempt up after so many ms. */
+void ngx_llmops_call_timer(ngx_llmops_ctx_t *ctx, ngx_msec_t ms);
+
 /* Deletes all timers of the call. */
 void ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx);
 
@@ -124,12 +130,34 @@ ngx_int_t ngx_llmops_stream_end(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
-/* Meters a whole answer that lies in one piece. */
-void ngx_llmops_tap_body(ngx_llmops_ctx_t *ctx, ngx_str_t *body);
-
 /* A timer has ended a stream whose bytes go to the caller: the end goes
    through the finalize hook.  The request may be gone afterwards. */
 void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
+
+
+/* whole.c */
+
+/*
+ * Reads a whole answer piece by piece, for its meter: start, any number of
+ * feeds, end.  _end() returns NGX_DECLINED if it was not one JSON object.
+ */
+void ngx_llmops_whole_start(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_body_scan_t *bs);
+void ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p,
+    size_t len);
+ngx_int_t ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_body_scan_t *bs);
+
+
+/* drain.c */
+
+/*
+ * For llm_ignore_client_abort: from start to stop the caller's leaving is
+ * noted in ctx->client_gone, and what is written to it afterwards is lost.
+ * stop() may be called without a start().
+ */
+void ngx_llmops_drain_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+void ngx_llmops_drain_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 
 /* since 1.27.2 the parser is told whether to keep trailers */
@@ -143,6 +171,9 @@ void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
 
 
 /* finish.c */
+
+/* Sets ctx->cost from what the meter has. */
+void ngx_llmops_call_cost(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 /* Keeps the message of a provider's error event, a raw error object, for the
    end of the stream in the caller's dialect. */

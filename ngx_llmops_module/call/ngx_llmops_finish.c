@@ -64,13 +64,21 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ngx_llmops_call_timers_off(ctx);
 
-    ctx->client_gone = (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST
-                        || r->connection->error);
+    if (rc == NGX_HTTP_CLIENT_CLOSED_REQUEST || r->connection->error) {
+        ctx->client_gone = 1;
+    }
 
     if (call->committed && call->streaming && !call->hold
         && !ctx->client_gone)
     {
         ngx_llmops_finish_stream(r, ctx);
+
+    } else if (call->committed && !call->streaming && !call->is_chunked
+               && call->length == -1)
+    {
+        /* a whole answer that ended with its connection */
+
+        (void) ngx_llmops_stream_end(r, ctx);
     }
 
     if (!call->committed) {
@@ -85,22 +93,39 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         ngx_llmops_finish_usage(r, ctx);
         ngx_llmops_finish_target(r, ctx);
     }
+
+    ngx_llmops_drain_stop(r, ctx);
 }
 
 
 static void
 ngx_llmops_finish_stream(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    ngx_llmops_call_t    *call;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
+    call = &ctx->call;
 
-    if (!ctx->call.is_chunked && ctx->call.length == -1
-        && !ctx->call.broken)
-    {
+    if (!call->is_chunked && call->length == -1 && !call->broken) {
+
         /* a stream without framing ends with its connection */
 
         if (ngx_llmops_stream_end(r, ctx) != NGX_OK
+            || ngx_llmops_stream_flush(r, ctx) != NGX_OK)
+        {
+            return;
+        }
+
+    } else if (ngx_llmops_step(ctx)->translate && !call->ended
+               && ngx_llmops_stream_complete(ctx))
+    {
+        /* cut off behind the finish reason: the caller's end is still due */
+
+        call->ended = 1;
+
+        if (ngx_llmops_xlate_end(call->xlate, &ctx->meter.usage, &call->held)
+            != NGX_OK
             || ngx_llmops_stream_flush(r, ctx) != NGX_OK)
         {
             return;
@@ -293,26 +318,28 @@ ngx_llmops_finish_status_kind(ngx_uint_t status)
 static void
 ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_str_t               *model;
-    ngx_llmops_price_t      *price;
-    ngx_llmops_target_t     *t;
-    ngx_llmops_main_conf_t  *mcf;
-
     if (ctx->call.provider_error || ctx->env.op == NGX_LLMOPS_OP_OTHER
         || ctx->env.op == NGX_LLMOPS_OP_COUNT_TOKENS)
     {
         return;
     }
 
-    if (ctx->meter.usage.source != NGX_LLMOPS_USAGE_REPORTED
-        && (ctx->env.op == NGX_LLMOPS_OP_CHAT
-            || ctx->env.op == NGX_LLMOPS_OP_MESSAGES
-            || ctx->env.op == NGX_LLMOPS_OP_COMPLETIONS
-            || ctx->env.op == NGX_LLMOPS_OP_EMBEDDINGS
-            || ctx->env.op == NGX_LLMOPS_OP_RESPONSES))
+    if (ctx->call.streaming
+        || ctx->meter.usage.source != NGX_LLMOPS_USAGE_REPORTED)
     {
         ngx_llmops_meter_estimate(&ctx->meter, &ctx->env);
     }
+
+    ngx_llmops_call_cost(r, ctx);
+}
+
+
+void
+ngx_llmops_call_cost(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_price_t      *price;
+    ngx_llmops_target_t     *t;
+    ngx_llmops_main_conf_t  *mcf;
 
     if (ctx->meter.usage.source == NGX_LLMOPS_USAGE_NONE) {
         return;
@@ -323,8 +350,7 @@ ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (price == NULL && t->model.len == 0) {
         mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
-        model = &ctx->env.model;
-        price = ngx_llmops_price_find(mcf, t->provider, model);
+        price = ngx_llmops_price_find(mcf, t->provider, &ctx->env.model);
     }
 
     if (price) {

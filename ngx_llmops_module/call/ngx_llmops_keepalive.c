@@ -35,6 +35,7 @@ typedef struct {
 
 static ngx_uint_t ngx_llmops_keepalive_fit(ngx_http_upstream_t *u,
     ngx_connection_t *c, ngx_uint_t state);
+static ngx_uint_t ngx_llmops_keepalive_silent(ngx_connection_t *c);
 static ngx_llmops_idle_t *ngx_llmops_keepalive_item(ngx_llmops_provider_t *p);
 static void ngx_llmops_keepalive_log(ngx_connection_t *c, ngx_log_t *log);
 static void ngx_llmops_keepalive_drop(ngx_llmops_idle_t *item);
@@ -47,16 +48,15 @@ static void ngx_llmops_keepalive_close(ngx_connection_t *c);
 ngx_int_t
 ngx_llmops_keepalive_get(ngx_llmops_provider_t *p, ngx_peer_connection_t *pc)
 {
-    ngx_queue_t        *q, *idle;
+    ngx_queue_t        *q, *idle, *next;
     ngx_connection_t   *c;
     ngx_llmops_idle_t  *item;
 
     idle = &p->keepalive.idle;
 
-    for (q = ngx_queue_head(idle);
-         q != ngx_queue_sentinel(idle);
-         q = ngx_queue_next(q))
-    {
+    for (q = ngx_queue_head(idle); q != ngx_queue_sentinel(idle); q = next) {
+        next = ngx_queue_next(q);
+
         item = ngx_queue_data(q, ngx_llmops_idle_t, queue);
 
         if (ngx_memn2cmp((u_char *) &item->sockaddr, (u_char *) pc->sockaddr,
@@ -67,6 +67,11 @@ ngx_llmops_keepalive_get(ngx_llmops_provider_t *p, ngx_peer_connection_t *pc)
         }
 
         c = item->connection;
+
+        if (!ngx_llmops_keepalive_silent(c)) {
+            ngx_llmops_keepalive_drop(item);
+            continue;
+        }
 
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, pc->log, 0,
                        "llm keepalive: taking connection %p", c);
@@ -183,6 +188,24 @@ ngx_llmops_keepalive_fit(ngx_http_upstream_t *u, ngx_connection_t *c,
 }
 
 
+/*
+ * Whether there is nothing to be read.  That is asked once more when a
+ * connection is taken, although its event would tell: the event may come later
+ * in this turn of the loop.  Bytes after the end of one caller's answer must
+ * never become another caller's, and a request had better not be sent into a
+ * connection that has been closed.
+ */
+
+static ngx_uint_t
+ngx_llmops_keepalive_silent(ngx_connection_t *c)
+{
+    char  byte[1];
+
+    return recv(c->fd, byte, 1, MSG_PEEK) == -1
+           && ngx_socket_errno == NGX_EAGAIN;
+}
+
+
 /* an item that is in no queue; the oldest connection gives way */
 
 static ngx_llmops_idle_t *
@@ -265,8 +288,6 @@ ngx_llmops_keepalive_drop(ngx_llmops_idle_t *item)
 static void
 ngx_llmops_keepalive_read(ngx_event_t *rev)
 {
-    char               byte[1];
-    ssize_t            n;
     ngx_connection_t  *c;
 
     c = rev->data;
@@ -274,16 +295,11 @@ ngx_llmops_keepalive_read(ngx_event_t *rev)
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, rev->log, 0,
                    "llm keepalive: event on connection %p", c);
 
-    if (!c->close && !rev->timedout) {
+    if (!c->close && !rev->timedout && ngx_llmops_keepalive_silent(c)) {
+        rev->ready = 0;
 
-        n = recv(c->fd, byte, 1, MSG_PEEK);
-
-        if (n == -1 && ngx_socket_errno == NGX_EAGAIN) {
-            rev->ready = 0;
-
-            if (ngx_handle_read_event(rev, 0) == NGX_OK) {
-                return;
-            }
+        if (ngx_handle_read_event(rev, 0) == NGX_OK) {
+            return;
         }
     }
 

@@ -31,6 +31,7 @@ typedef struct {
     ngx_str_t                key;
     ngx_str_t                extra;        /* lines of the translation */
     ngx_str_t                body;         /* translated, or NULL */
+    ngx_str_t               *hop;          /* names in Connection, or NULL */
     off_t                    length;
     unsigned                 type:1;       /* a content-type has been copied */
 } ngx_llmops_building_t;
@@ -43,6 +44,7 @@ static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd,
 static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd,
     ngx_chain_t ***last);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
+static ngx_str_t *ngx_llmops_request_hop(ngx_http_request_t *r);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h);
 static u_char *ngx_llmops_request_headers(ngx_llmops_building_t *bd,
@@ -93,9 +95,17 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_request_args(&bd);
 
+    bd.hop = ngx_llmops_request_hop(r);
+
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    for (last = &cl; (*last)->next; last = &(*last)->next) { /* void */ }
+
+    /* nginx's TLS buffer would keep the end of the request */
+
+    (*last)->buf->flush = 1;
 
     r->upstream->request_bufs = cl;
 
@@ -122,6 +132,7 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd, ngx_chain_t ***last)
 
     ngx_llmops_out_reset(out);
 
+    (void) ngx_llmops_out_str(out, &provider->base);
     bd->step->dialect->path(bd->step->op, &provider->base,
                             &bd->ctx->env.path, out);
     bd->path.len = out->len;
@@ -145,7 +156,16 @@ ngx_llmops_request_splice(ngx_llmops_building_t *bd, ngx_chain_t ***last)
     ctx = bd->ctx;
     n = 0;
 
-    if (ctx->env.json || ctx->env.multipart) {
+    if (ctx->env.multipart && bd->step->target->model.len) {
+
+        /* a form has the name as it is */
+
+        edits[0].start = ctx->env.model_start;
+        edits[0].end = ctx->env.model_end;
+        edits[0].text = bd->step->target->model;
+        n = 1;
+
+    } else if (ctx->env.json) {
         n = bd->step->dialect->edits(&ctx->env, &bd->step->target->model,
                                      &ctx->call.body, edits);
         if (n == NGX_ERROR) {
@@ -265,6 +285,42 @@ ngx_llmops_request_args(ngx_llmops_building_t *bd)
 }
 
 
+/* the Connection header that names others, if there is one */
+
+static ngx_str_t *
+ngx_llmops_request_hop(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("connection") - 1
+            && h[i].value.len > sizeof("keep-alive") - 1
+            && ngx_memcmp(h[i].lowcase_key, "connection",
+                          sizeof("connection") - 1)
+               == 0)
+        {
+            return &h[i].value;
+        }
+    }
+}
+
+
 static ngx_uint_t
 ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
@@ -274,6 +330,12 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
 
     name = h->lowcase_key;
     len = h->key.len;
+
+    if (bd->hop && ngx_strlcasestrn(bd->hop->data, bd->hop->data + bd->hop->len,
+                                    name, len - 1))
+    {
+        return 0;
+    }
 
     if (ngx_hash_find(&mcf->dropped, h->hash, name, len)) {
         return 0;

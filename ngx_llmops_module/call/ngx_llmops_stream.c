@@ -126,7 +126,7 @@ ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx)
     d = ngx_llmops_step(ctx)->dialect;
 
     if (!call->json || call->encoded || call->provider_error
-        || d->body_want == NULL)
+        || call->metered || d->body_want == NULL)
     {
         return NGX_OK;
     }
@@ -137,9 +137,7 @@ ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ngx_llmops_json_scan_init(&call->scan->scan, d->body_want,
-                              call->scan->found, d->nbody_want,
-                              call->scan->capture, NGX_LLMOPS_BODY_CAPTURE);
+    ngx_llmops_whole_start(ctx, call->scan);
 
     return NGX_OK;
 }
@@ -213,7 +211,7 @@ ngx_llmops_filter(void *data, ssize_t bytes)
         call->broken = 1;
         call->fail = NGX_LLMOPS_FAIL_CLOSED;
         u->peer.connection->read->eof = 1;
-        return NGX_OK;
+        return ngx_llmops_stream_flush(r, ctx);
     }
 
     if (call->streaming) {
@@ -296,7 +294,7 @@ ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_first_token(ctx);
 
     if (ctx->call.scan) {
-        (void) ngx_llmops_json_scan(&ctx->call.scan->scan, p, last - p);
+        ngx_llmops_whole_feed(ctx->call.scan, p, last - p);
     }
 
     return ngx_llmops_filter_raw(r, 0, p, last - p);
@@ -361,7 +359,11 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "provider sent an event that is too large to be "
                       "translated");
-        return NGX_ERROR;
+        call->fail = NGX_LLMOPS_FAIL_CLOSED;
+        call->broken = 1;
+        call->ended = 1;
+        r->upstream->peer.connection->read->eof = 1;
+        return NGX_OK;
     }
 
     if (ctx->meter.error) {
@@ -370,6 +372,7 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
         call->fail = NGX_LLMOPS_FAIL_CLOSED;
         call->broken = 1;
+        call->ended = 1;
         r->upstream->peer.connection->read->eof = 1;
         return ngx_llmops_keep_error(r, ctx, &tap.error);
     }
@@ -439,12 +442,8 @@ ngx_llmops_stream_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (!call->streaming) {
 
-        if (call->scan && ngx_llmops_json_scan_done(&call->scan->scan)
-                          == NGX_LLMOPS_JSON_OK)
-        {
-            ngx_llmops_step(ctx)->dialect->body(&ctx->meter,
-                                                ngx_llmops_step(ctx)->op,
-                                                call->scan->found);
+        if (call->scan) {
+            (void) ngx_llmops_whole_end(ctx, call->scan);
         }
 
         return NGX_OK;
@@ -495,7 +494,9 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
 
         /* some servers leave out [DONE], which a finish reason makes up for */
 
-        return ctx->meter.finish != NGX_LLMOPS_FINISH_NONE;
+        return ctx->meter.finish != NGX_LLMOPS_FINISH_NONE
+               && (ctx->call.complete
+                   || (!ctx->call.is_chunked && ctx->call.length == -1));
 
     case NGX_LLMOPS_OP_MESSAGES:
     case NGX_LLMOPS_OP_RESPONSES:
@@ -503,32 +504,6 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
 
     default:
         return ctx->call.complete;
-    }
-}
-
-
-void
-ngx_llmops_tap_body(ngx_llmops_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_llmops_step_t       *step;
-    ngx_llmops_body_scan_t   bs;
-
-    step = ngx_llmops_step(ctx);
-
-    if (ngx_llmops_error_body(body)) {
-        ctx->meter.error = 1;
-        return;
-    }
-
-    ngx_llmops_json_scan_init(&bs.scan, step->dialect->body_want, bs.found,
-                              step->dialect->nbody_want, bs.capture,
-                              NGX_LLMOPS_BODY_CAPTURE);
-
-    if (ngx_llmops_json_scan(&bs.scan, body->data, body->len)
-        == NGX_LLMOPS_JSON_OK
-        && ngx_llmops_json_scan_done(&bs.scan) == NGX_LLMOPS_JSON_OK)
-    {
-        step->dialect->body(&ctx->meter, step->op, bs.found);
     }
 }
 

@@ -246,11 +246,14 @@ typedef enum {
 /* looks for usage in a whole answer that passes */
 
 #define NGX_LLMOPS_BODY_CAPTURE  2048
+#define NGX_LLMOPS_BODY_TAIL     768
 
 typedef struct {
     ngx_llmops_json_scan_t     scan;
     ngx_llmops_json_member_t   found[NGX_LLMOPS_JSON_MAX_WANT];
+    size_t                     tail_len;
     u_char                     capture[NGX_LLMOPS_BODY_CAPTURE];
+    u_char                     tail[NGX_LLMOPS_BODY_TAIL];
 } ngx_llmops_body_scan_t;
 
 
@@ -290,6 +293,7 @@ typedef struct {
     ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
 
     ngx_chain_t              **last;       /* end of u->out_bufs, if any */
+    ngx_send_chain_pt          send_chain; /* the caller's own, or NULL */
 
     size_t                     peeked;     /* bytes of u->buffer looked at */
 
@@ -307,6 +311,7 @@ typedef struct {
     unsigned                   finished:1; /* the finalize hook has run */
     unsigned                   provider_error:1;   /* status >= 400 */
     unsigned                   partial:1;  /* inside an oversized event */
+    unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
 } ngx_llmops_call_t;
 
@@ -316,7 +321,6 @@ struct ngx_llmops_ctx_s {
     ngx_int_t                  read_rc;    /* verdict of the read stage */
     ngx_str_t                  id;         /* x-llm-request-id */
 
-    ngx_llmops_envelope_t      env;        /* read */
     ngx_str_t                  memory;     /* body in one piece, or NULL */
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
@@ -339,6 +343,9 @@ struct ngx_llmops_ctx_s {
     unsigned                   keepalive:1;    /* r's, before it was refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
+
+    ngx_llmops_envelope_t      env;        /* read; last, as what it ends with
+                                              is not zeroed */
 };
 
 

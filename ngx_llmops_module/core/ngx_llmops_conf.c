@@ -108,8 +108,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
 {
     ngx_llmops_main_conf_t *mcf = conf;
 
-    if (ngx_llmops_prices_init(cf, mcf) != NGX_OK
-        || ngx_llmops_init_providers(cf, mcf) != NGX_OK
+    if (ngx_llmops_init_providers(cf, mcf) != NGX_OK
         || ngx_llmops_routes_init(cf, mcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -385,6 +384,11 @@ ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     mcf->used = 1;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler == ngx_llmops_metrics_handler) {
+        return "cannot stand beside \"llm_metrics\" in one location";
+    }
+
     clcf->handler = ngx_llmops_handler;
 
     if (cf->args->nelts == 1) {
@@ -419,6 +423,11 @@ ngx_llmops_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler == ngx_llmops_handler) {
+        return "cannot stand beside \"llm_pass\" in one location";
+    }
+
     clcf->handler = ngx_llmops_metrics_handler;
 
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);

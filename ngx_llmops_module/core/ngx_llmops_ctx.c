@@ -21,13 +21,20 @@ ngx_llmops_ctx_create(ngx_http_request_t *r)
     ngx_http_cleanup_t  *cln;
     ngx_pool_cleanup_t  *pcln;
 
-    ctx = ngx_pcalloc(r->pool, sizeof(ngx_llmops_ctx_t));
+    ctx = ngx_palloc(r->pool, sizeof(ngx_llmops_ctx_t));
     cln = ngx_http_cleanup_add(r, 0);
     pcln = ngx_pool_cleanup_add(r->pool, 0);
 
-    if (ctx == NULL || cln == NULL || pcln == NULL
-        || ngx_llmops_id(r->pool, &ctx->id) != NGX_OK)
-    {
+    if (ctx == NULL || cln == NULL || pcln == NULL) {
+        return NULL;
+    }
+
+    /* the buffers at its end need no zeroes, and are half of it */
+
+    ngx_memzero(ctx, offsetof(ngx_llmops_ctx_t, env)
+                     + offsetof(ngx_llmops_envelope_t, model_buf));
+
+    if (ngx_llmops_id(r->pool, &ctx->id) != NGX_OK) {
         return NULL;
     }
 

@@ -24,6 +24,7 @@
 static ngx_int_t ngx_llmops_error_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_error_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_int_t ngx_llmops_error_passed(ngx_http_request_t *r);
 static ngx_llmops_ctx_t *ngx_llmops_error_ctx(ngx_http_request_t *r);
 static void ngx_llmops_error_describe(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err);
@@ -118,7 +119,8 @@ ngx_llmops_error_header_filter(ngx_http_request_t *r)
     ngx_llmops_error_t   err;
 
     if (r->err_status == 0 || r->error_page || r != r->main) {
-        return ngx_http_next_header_filter(r);
+        return ngx_llmops_error_passed(r) == NGX_OK
+               ? ngx_http_next_header_filter(r) : NGX_ERROR;
     }
 
     ctx = ngx_llmops_error_ctx(r);
@@ -152,6 +154,33 @@ ngx_llmops_error_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/*
+ * A provider's error that passes: what has been tried on several targets, or
+ * failed for another reason than a limit, need not be repeated by the client.
+ */
+
+static ngx_int_t
+ngx_llmops_error_passed(ngx_http_request_t *r)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    if (r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
+        return NGX_OK;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    if (ctx == NULL || !ctx->call.provider_error
+        || (ctx->call.attempts == 1
+            && r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_llmops_error_header(r, "X-Should-Retry", "false");
 }
 
 
@@ -422,6 +451,15 @@ ngx_llmops_error_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     if (r->headers_out.content_length) {
         r->headers_out.content_length->hash = 0;
         r->headers_out.content_length = NULL;
+    }
+
+    if (ctx->error == NGX_LLMOPS_ERR_METHOD
+        && ngx_llmops_error_header(r, "Allow",
+                                   ctx->env.op == NGX_LLMOPS_OP_MODELS
+                                   ? "GET, HEAD" : "POST")
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     if (ctx->retry) {

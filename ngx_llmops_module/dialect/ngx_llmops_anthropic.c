@@ -152,5 +152,6 @@ const ngx_llmops_dialect_t  ngx_llmops_anthropic = {
     ngx_llmops_anthropic_want,
     NGX_LLMOPS_ANTHROPIC_NWANT,
     ngx_llmops_anthropic_body,
+    NULL,
     ngx_llmops_anthropic_write_error
 };

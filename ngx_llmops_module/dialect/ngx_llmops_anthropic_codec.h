@@ -79,6 +79,10 @@ void ngx_llmops_anthropic_out_free(void *state);
 void ngx_llmops_anthropic_model(const char *name,
     ngx_llmops_anthropic_model_t *m);
 
+/* "thinking" and the effort, for a reasoning_effort; after the tools */
+void ngx_llmops_anthropic_effort(ngx_llmops_xlate_t *x,
+    ngx_llmops_anthropic_request_t *r);
+
 /* "messages" and "system" of a request that goes out */
 void ngx_llmops_anthropic_messages_out(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_request_t *r);

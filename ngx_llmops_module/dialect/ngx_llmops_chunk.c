@@ -17,7 +17,7 @@
  */
 
 
-static ngx_llmops_finish_e
+ngx_llmops_finish_e
 ngx_llmops_openai_finish(ngx_str_t *value)
 {
     ngx_str_t  s;

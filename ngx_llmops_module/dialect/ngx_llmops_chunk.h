@@ -36,5 +36,8 @@ typedef struct {
    it is no JSON object. */
 ngx_int_t ngx_llmops_chunk_read(ngx_llmops_chunk_t *ch, ngx_str_t *data);
 
+/* The finish that a raw finish_reason means; unknown ones are a stop. */
+ngx_llmops_finish_e ngx_llmops_openai_finish(ngx_str_t *value);
+
 
 #endif /* _NGX_LLMOPS_CHUNK_H_INCLUDED_ */

@@ -297,6 +297,9 @@ void ngx_llmops_emit_finish(ngx_llmops_xlate_t *x, ngx_llmops_finish_e finish,
     json_t *stop_sequence);
 void ngx_llmops_emit_end(ngx_llmops_xlate_t *x);
 
+/* the finish of one choice; emit_end() does it for the only one */
+void ngx_llmops_emit_choice_end(ngx_llmops_xlate_t *x);
+
 /* the events of a whole neutral answer */
 void ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral);
 

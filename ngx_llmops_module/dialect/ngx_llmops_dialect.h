@@ -268,6 +268,13 @@ struct ngx_llmops_dialect_s {
                                    ngx_llmops_json_member_t *found);
 
     /*
+     * Looks at the last bytes of such an answer for what stands too deep for
+     * the scanner; NULL if there is nothing of the kind.
+     */
+    void                     (*body_tail)(ngx_llmops_meter_t *m,
+                                   ngx_str_t *tail);
+
+    /*
      * Writes an error that we make, as a body or, with in_stream, as the end
      * of a stream of op (with the terminal event where the dialect has one
      * for errors).  id may have len 0.

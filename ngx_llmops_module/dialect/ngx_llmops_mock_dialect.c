@@ -115,5 +115,6 @@ const ngx_llmops_dialect_t  ngx_llmops_mock = {
     ngx_llmops_mock_want,
     NGX_LLMOPS_MOCK_NWANT,
     ngx_llmops_mock_body,
+    NULL,
     ngx_llmops_mock_write_error
 };

@@ -338,5 +338,6 @@ const ngx_llmops_dialect_t  ngx_llmops_openai = {
     ngx_llmops_openai_want,
     NGX_LLMOPS_OPENAI_NWANT,
     ngx_llmops_openai_body,
+    ngx_llmops_openai_body_tail,
     ngx_llmops_openai_write_error
 };

@@ -259,3 +259,47 @@ ngx_llmops_openai_body(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
                                  &found[NGX_LLMOPS_OPENAI_DETAILS].value);
     }
 }
+
+
+/*
+ * A quote inside a string is always escaped, so that this spelling can only be
+ * the key; the reason follows the message, however long that is.
+ */
+
+void
+ngx_llmops_openai_body_tail(ngx_llmops_meter_t *m, ngx_str_t *tail)
+{
+    size_t      n;
+    u_char     *p, *last;
+    ngx_str_t   value;
+
+    static const u_char  key[] = "\"finish_reason\"";
+
+    n = sizeof(key) - 1;
+    last = tail->data + tail->len;
+
+    if (tail->len <= n) {
+        return;
+    }
+
+    for (p = last - n; *p != '"' || ngx_memcmp(p, key, n) != 0; p--) {
+        if (p == tail->data) {
+            return;
+        }
+    }
+
+    for (p += n; p < last && (*p == ' ' || *p == ':'); p++) { /* void */ }
+
+    value.data = p;
+
+    if (p == last || *p != '"') {
+        return;
+    }
+
+    p = memchr(p + 1, '"', last - p - 1);
+
+    if (p) {
+        value.len = p + 1 - value.data;
+        m->finish = ngx_llmops_openai_finish(&value);
+    }
+}

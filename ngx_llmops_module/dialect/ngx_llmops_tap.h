@@ -69,6 +69,7 @@ extern ngx_llmops_json_want_t  ngx_llmops_anthropic_want[];
 
 void ngx_llmops_openai_event(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     ngx_llmops_sse_event_t *ev, unsigned want_usage, ngx_llmops_tap_t *tap);
+void ngx_llmops_openai_body_tail(ngx_llmops_meter_t *m, ngx_str_t *tail);
 void ngx_llmops_openai_body(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     ngx_llmops_json_member_t *found);
 

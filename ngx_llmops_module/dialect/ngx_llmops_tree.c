@@ -145,6 +145,10 @@ ngx_llmops_tree_parse(const void *data, size_t len)
     json_error_t       error;
     ngx_llmops_out_t   out;
 
+    if (len == 0) {
+        return NULL;
+    }
+
     p = data;
     last = p + len;
 

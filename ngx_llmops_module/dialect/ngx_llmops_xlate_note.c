@@ -235,10 +235,14 @@ ngx_llmops_note_has(ngx_llmops_out_t *list, const char *item, size_t len)
 {
     u_char  *p, *end, *last;
 
+    if (list->len == 0) {
+        return 0;
+    }
+
     p = list->data;
     last = p + list->len;
 
-    while (list->len > 0 && p < last) {
+    while (p < last) {
         end = memchr(p, ',', last - p);
 
         if (end == NULL) {

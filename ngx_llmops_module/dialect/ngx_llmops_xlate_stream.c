@@ -30,10 +30,6 @@ static void ngx_llmops_slot_name(ngx_llmops_xlate_t *x,
 static void ngx_llmops_slot_scan(ngx_llmops_slot_t *slot, const char *p,
     size_t len);
 static void ngx_llmops_slot_free(ngx_llmops_slot_t *slot);
-static void ngx_llmops_finish(ngx_llmops_xlate_t *x);
-static void ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message);
-static void ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *message);
-static void ngx_llmops_emit_calls(ngx_llmops_xlate_t *x, json_t *calls);
 
 
 ngx_int_t
@@ -328,6 +324,8 @@ ngx_llmops_slot_scan(ngx_llmops_slot_t *slot, const char *p, size_t len)
 
     for (i = 0; i < len; i++) {
 
+        slot->fragments |= (p[i] != ' ' && p[i] != '\n');
+
         if (slot->in_string) {
 
             if (slot->escape) {
@@ -361,8 +359,6 @@ ngx_llmops_slot_scan(ngx_llmops_slot_t *slot, const char *p, size_t len)
             }
         }
     }
-
-    slot->fragments = 1;
 }
 
 
@@ -425,8 +421,8 @@ ngx_llmops_emit_finish(ngx_llmops_xlate_t *x, ngx_llmops_finish_e finish,
 }
 
 
-static void
-ngx_llmops_finish(ngx_llmops_xlate_t *x)
+void
+ngx_llmops_emit_choice_end(ngx_llmops_xlate_t *x)
 {
     ngx_uint_t  i;
 
@@ -453,185 +449,9 @@ ngx_llmops_emit_end(ngx_llmops_xlate_t *x)
         return;
     }
 
-    ngx_llmops_finish(x);
+    ngx_llmops_emit_choice_end(x);
 
     x->ended = 1;
 
     ngx_llmops_send(x, NGX_LLMOPS_EV_END, NULL, NULL, 0);
-}
-
-
-/* further choices exist only between two callers' forms that have them */
-
-void
-ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral)
-{
-    size_t       i, n;
-    json_t      *choice, *choices;
-    const char  *id, *reason;
-
-    id = ngx_llmops_tree_str(neutral, "id");
-    choices = json_object_get(neutral, "choices");
-    n = (x->caller == x->provider) ? json_array_size(choices)
-                                   : ngx_min(json_array_size(choices), 1);
-
-    for (i = 0; i < n; i++) {
-        choice = json_array_get(choices, i);
-
-        if (i > 0) {
-            ngx_llmops_finish(x);
-            x->started = 0;
-            x->finished = 0;
-            x->refused = 0;
-            x->ntools = 0;
-            x->choice = i;
-        }
-
-        ngx_llmops_emit_start(x, id);
-        ngx_llmops_emit_message(x, json_object_get(choice, "message"));
-
-        reason = ngx_llmops_tree_str(choice, "finish_reason");
-        ngx_llmops_emit_finish(x, ngx_llmops_finish_parse(reason),
-                               json_object_get(choice, "stop_sequence"));
-    }
-}
-
-
-static void
-ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message)
-{
-    ngx_llmops_emit_thinking(x, message);
-
-    ngx_llmops_emit_string(x, NGX_LLMOPS_EV_TEXT,
-                           json_object_get(message, "content"));
-    ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REFUSAL,
-                           json_object_get(message, "refusal"));
-
-    ngx_llmops_emit_calls(x, json_object_get(message, "tool_calls"));
-}
-
-
-static void
-ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *message)
-{
-    size_t   i;
-    json_t  *blocks, *block;
-
-    blocks = json_object_get(message, "thinking_blocks");
-
-    if (json_array_size(blocks) == 0) {
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING,
-                               json_object_get(message, "reasoning_content"));
-        return;
-    }
-
-    json_array_foreach(blocks, i, block) {
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING,
-                               json_object_get(block, "thinking"));
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_SIGNATURE,
-                               json_object_get(block, "signature"));
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REDACTED,
-                               json_object_get(block, "data"));
-    }
-}
-
-
-static void
-ngx_llmops_emit_calls(ngx_llmops_xlate_t *x, json_t *calls)
-{
-    size_t              i;
-    json_t             *call, *function, *args;
-    ngx_llmops_slot_t  *slot;
-
-    json_array_foreach(calls, i, call) {
-        function = json_object_get(call, "function");
-
-        slot = ngx_llmops_emit_tool(x, (int64_t) i,
-                                    ngx_llmops_tree_str(call, "id"),
-                                    ngx_llmops_tree_str(function, "name"));
-        if (slot == NULL) {
-            return;
-        }
-
-        args = json_object_get(function, "arguments");
-
-        if (ngx_llmops_tree_has_text(args)) {
-            ngx_llmops_emit_args(x, slot, json_string_value(args),
-                                 json_string_length(args));
-        }
-
-        ngx_llmops_emit_tool_end(x, slot);
-    }
-}
-
-
-ngx_llmops_finish_e
-ngx_llmops_finish_parse(const char *reason)
-{
-    if (reason == NULL) {
-        return NGX_LLMOPS_FINISH_NONE;
-    }
-
-    if (strcmp(reason, "length") == 0) {
-        return NGX_LLMOPS_FINISH_LENGTH;
-    }
-
-    if (strcmp(reason, "content_filter") == 0) {
-        return NGX_LLMOPS_FINISH_CONTENT_FILTER;
-    }
-
-    if (strcmp(reason, "tool_calls") == 0
-        || strcmp(reason, "function_call") == 0)
-    {
-        return NGX_LLMOPS_FINISH_TOOL_CALLS;
-    }
-
-    return NGX_LLMOPS_FINISH_STOP;
-}
-
-
-const char *
-ngx_llmops_finish_text(ngx_llmops_finish_e finish)
-{
-    switch (finish) {
-
-    case NGX_LLMOPS_FINISH_LENGTH:
-        return "length";
-
-    case NGX_LLMOPS_FINISH_CONTENT_FILTER:
-        return "content_filter";
-
-    case NGX_LLMOPS_FINISH_TOOL_CALLS:
-        return "tool_calls";
-
-    default:
-        return "stop";
-    }
-}
-
-
-ngx_llmops_finish_e
-ngx_llmops_finish_resolve(ngx_llmops_finish_e finish, ngx_uint_t tools,
-    ngx_uint_t refused)
-{
-    switch (finish) {
-
-    case NGX_LLMOPS_FINISH_LENGTH:
-    case NGX_LLMOPS_FINISH_CONTENT_FILTER:
-        return finish;
-
-    default:
-
-        /*
-         * Some servers say "stop" after calls of tools, and a call that
-         * stood for a response format is no call to the caller.
-         */
-
-        if (tools > 0) {
-            return NGX_LLMOPS_FINISH_TOOL_CALLS;
-        }
-
-        return refused ? NGX_LLMOPS_FINISH_CONTENT_FILTER
-                       : NGX_LLMOPS_FINISH_STOP;
-    }
 }

@@ -23,14 +23,11 @@ static ngx_int_t ngx_llmops_price_number(ngx_str_t *text, ngx_uint_t exponent,
     uint64_t *mantissa, ngx_int_t *scale);
 static ngx_int_t ngx_llmops_price_exponent(u_char *p, u_char *last,
     ngx_int_t *scale);
-static ngx_llmops_price_t *ngx_llmops_price_tier(ngx_llmops_price_t *price,
+static ngx_llmops_price_t *ngx_llmops_price_of(ngx_llmops_price_t *price,
     int64_t input);
 static void ngx_llmops_price_add(int64_t *cost, int64_t tokens,
     int64_t price);
 static int64_t ngx_llmops_price_take(int64_t *rest, int64_t n);
-
-#define ngx_llmops_price_or(price, other)                                     \
-    ((price) >= 0 ? (price) : (other))
 
 
 void
@@ -201,7 +198,7 @@ ngx_llmops_price_cost(ngx_llmops_price_t *price, ngx_llmops_usage_t *usage)
 {
     int64_t  cost, in, out, n, write;
 
-    price = ngx_llmops_price_tier(price, usage->input);
+    price = ngx_llmops_price_of(price, usage->input);
 
     in = ngx_max(usage->input, 0);
     out = ngx_max(usage->output, 0);
@@ -258,7 +255,7 @@ ngx_llmops_price_cost(ngx_llmops_price_t *price, ngx_llmops_usage_t *usage)
 
 
 static ngx_llmops_price_t *
-ngx_llmops_price_tier(ngx_llmops_price_t *price, int64_t input)
+ngx_llmops_price_of(ngx_llmops_price_t *price, int64_t input)
 {
     ngx_uint_t                i;
     ngx_llmops_price_tier_t  *tiers;

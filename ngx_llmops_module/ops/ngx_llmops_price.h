@@ -17,6 +17,7 @@
  *
  *   ngx_llmops_price.c         parsing, cost, printing: no function of nginx
  *   ngx_llmops_price_conf.c    llm_price, and finding a model's price
+ *   ngx_llmops_price_tier.c    prices of long requests
  *   ngx_llmops_price_map.c     the file of llm_prices
  */
 
@@ -47,7 +48,10 @@ typedef struct {
 
 
 #define NGX_LLMOPS_PRICE_DIGITS     6      /* USD per million -> our unit */
-#define NGX_LLMOPS_PRICE_MAX        1000000000000000LL     /* 1000 USD a token */
+#define NGX_LLMOPS_PRICE_MAX        1000000000000000LL     /* 1000 USD each */
+
+#define ngx_llmops_price_or(price, other)                                     \
+    ((price) >= 0 ? (price) : (other))
 
 
 /* Sets all prices to "not given". */
@@ -62,17 +66,33 @@ void ngx_llmops_price_clear(ngx_llmops_price_t *price);
 ngx_int_t ngx_llmops_price_parse(ngx_str_t *text, ngx_uint_t scale,
     ngx_uint_t round, int64_t *value);
 
+/* If name ends in "_above_Nk_tokens": the length of what is in front of it,
+   and *above = N thousand.  Else 0. */
+size_t ngx_llmops_price_threshold(const char *name, int64_t *above);
+
+/* The tier of that threshold, made (empty) if there is none; valid until the
+   next one is made.  NULL: out of memory. */
+ngx_llmops_price_t *ngx_llmops_price_tier(ngx_pool_t *pool,
+    ngx_llmops_price_t *price, int64_t above);
+
+/*
+ * Sorts the tiers.  A price that a tier does not give is that of the tier
+ * below it, so that for each price the highest threshold that has been
+ * crossed counts.
+ */
+void ngx_llmops_price_complete(ngx_llmops_price_t *price);
+
 /* llm_price, in upstream{}: USD per million tokens. */
 char *ngx_llmops_price_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* llm_prices FILE, in http{}. */
+/* llm_prices FILE, in http{}: reads the file. */
 char *ngx_llmops_prices_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* Reads mcf->prices_file (if set) into mcf->prices; errors name the file and
-   the line.  NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_llmops_prices_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf);
+/* Reads mcf->prices_file into mcf->prices; errors name the file and the line
+   in it.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_prices_load(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf);
 
 /*
  * The price of a provider's model: its llm_price lines (exact, then the

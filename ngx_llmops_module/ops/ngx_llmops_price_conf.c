@@ -62,7 +62,7 @@ ngx_llmops_price_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    p->used = 1;
+    ngx_llmops_provider_mark(cf, p);
 
     if (ngx_llmops_price_duplicate(cf, p, &value[1]) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -206,7 +206,9 @@ ngx_llmops_prices_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     /* relative to nginx.conf, as ssl_certificate and its like */
 
-    if (ngx_conf_full_name(cf->cycle, &mcf->prices_file, 1) != NGX_OK) {
+    if (ngx_conf_full_name(cf->cycle, &mcf->prices_file, 1) != NGX_OK
+        || ngx_llmops_prices_load(cf, mcf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 

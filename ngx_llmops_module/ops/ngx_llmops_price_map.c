@@ -49,18 +49,12 @@ static ngx_int_t ngx_llmops_prices_ranges(ngx_llmops_price_map_t *map,
 static ngx_int_t ngx_llmops_prices_set(ngx_llmops_price_map_t *map,
     const char *name, size_t len, json_t *value, ngx_llmops_price_t *price);
 static ngx_int_t ngx_llmops_prices_value(json_t *value, int64_t *field);
-static size_t ngx_llmops_prices_threshold(const char *name, int64_t *above);
-static ngx_llmops_price_t *ngx_llmops_prices_tier(ngx_conf_t *cf,
-    ngx_llmops_price_t *price, int64_t above);
-static void ngx_llmops_prices_complete(ngx_llmops_price_t *price);
 static ngx_uint_t ngx_llmops_prices_line(ngx_llmops_price_map_t *map,
     const char *name);
 static u_char *ngx_llmops_prices_word(u_char *text, const char *word);
 static ngx_int_t ngx_llmops_prices_error(ngx_llmops_price_map_t *map,
     const char *name, const char *why);
 static int ngx_libc_cdecl ngx_llmops_prices_cmp(const void *one,
-    const void *two);
-static int ngx_libc_cdecl ngx_llmops_prices_cmp_tiers(const void *one,
     const void *two);
 
 
@@ -101,14 +95,10 @@ static ngx_llmops_price_field_t  ngx_llmops_price_fields[] = {
 
 
 ngx_int_t
-ngx_llmops_prices_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+ngx_llmops_prices_load(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
     ngx_int_t               rc;
     ngx_llmops_price_map_t  map;
-
-    if (mcf->prices_file.len == 0) {
-        return NGX_OK;
-    }
 
     ngx_memzero(&map, sizeof(ngx_llmops_price_map_t));
 
@@ -150,9 +140,9 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      ngx_open_file_n " \"%V\" of \"llm_prices\" failed",
-                      file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" of \"llm_prices\" failed",
+                           file);
         return NGX_ERROR;
     }
 
@@ -160,14 +150,15 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
     size = 0;
 
     if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      ngx_fd_info_n " \"%V\" failed", file);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_fd_info_n " \"%V\" failed", file);
 
     } else if (!ngx_is_file(&fi) || ngx_file_size(&fi) > NGX_LLMOPS_PRICES_MAX)
     {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"%V\" of \"llm_prices\" is not a file of at most %dM",
-                      file, NGX_LLMOPS_PRICES_MAX / (1024 * 1024));
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" of \"llm_prices\" is not a file of at "
+                           "most %dM", file,
+                           NGX_LLMOPS_PRICES_MAX / (1024 * 1024));
 
     } else {
         size = ngx_file_size(&fi);
@@ -178,8 +169,8 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
         }
 
         if (text->data && n != (ssize_t) size) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                          ngx_read_fd_n " \"%V\" failed", file);
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                               ngx_read_fd_n " \"%V\" failed", file);
             ngx_free(text->data);
             n = -1;
         }
@@ -211,18 +202,18 @@ ngx_llmops_prices_parse(ngx_llmops_price_map_t *map, ngx_array_t *prices)
     root = json_loadb((char *) map->text.data, map->text.len, 0, &error);
 
     if (root == NULL) {
-        ngx_log_error(NGX_LOG_EMERG, map->cf->log, 0,
-                      "%s in %V:%d", error.text, map->file,
-                      ngx_max(error.line, 1));
+        ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
+                           "%s in %V:%d", error.text, map->file,
+                           ngx_max(error.line, 1));
         return NGX_ERROR;
     }
 
     rc = NGX_OK;
 
     if (!json_is_object(root)) {
-        ngx_log_error(NGX_LOG_EMERG, map->cf->log, 0,
-                      "a price map must be a JSON object of models in %V:1",
-                      map->file);
+        ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
+                           "a price map must be a JSON object of models in "
+                           "%V:1", map->file);
         rc = NGX_ERROR;
     }
 
@@ -304,7 +295,7 @@ ngx_llmops_prices_model(ngx_llmops_price_map_t *map, json_t *object,
         return NGX_DECLINED;
     }
 
-    ngx_llmops_prices_complete(price);
+    ngx_llmops_price_complete(price);
 
     return NGX_OK;
 }
@@ -324,13 +315,13 @@ ngx_llmops_prices_tiers(ngx_llmops_price_map_t *map, json_t *object,
 
     json_object_foreach(object, name, value) {
 
-        len = ngx_llmops_prices_threshold(name, &above);
+        len = ngx_llmops_price_threshold(name, &above);
 
         if (len == 0) {
             continue;
         }
 
-        tier = ngx_llmops_prices_tier(map->cf, price, above);
+        tier = ngx_llmops_price_tier(map->cf->pool, price, above);
 
         if (tier == NULL
             || ngx_llmops_prices_set(map, name, len, value, tier)
@@ -363,7 +354,7 @@ ngx_llmops_prices_ranges(ngx_llmops_price_map_t *map, json_t *ranges,
         tier = price;
 
         if (above > 0 && above < 1e15) {
-            tier = ngx_llmops_prices_tier(map->cf, price, (int64_t) above);
+            tier = ngx_llmops_price_tier(map->cf->pool, price, (int64_t) above);
         }
 
         if (tier == NULL) {
@@ -450,127 +441,6 @@ ngx_llmops_prices_value(json_t *value, int64_t *field)
 }
 
 
-/* the length of the name in front of "_above_Nk_tokens", or 0 */
-
-static size_t
-ngx_llmops_prices_threshold(const char *name, int64_t *above)
-{
-    size_t       len;
-    int64_t      n;
-    const char  *p, *end;
-
-    static const char  head[] = "_above_";
-    static const char  tail[] = "k_tokens";
-
-    len = ngx_strlen(name);
-
-    if (len <= sizeof(tail) - 1) {
-        return 0;
-    }
-
-    end = name + len - (sizeof(tail) - 1);
-
-    if (ngx_memcmp(end, tail, sizeof(tail) - 1) != 0) {
-        return 0;
-    }
-
-    for (p = end; p > name && p[-1] >= '0' && p[-1] <= '9'; p--) { /* void */ }
-
-    if (p == end || end - p > 9
-        || (size_t) (p - name) <= sizeof(head) - 1
-        || ngx_memcmp(p - (sizeof(head) - 1), head, sizeof(head) - 1) != 0)
-    {
-        return 0;
-    }
-
-    len = p - (sizeof(head) - 1) - name;
-
-    for (n = 0; p < end; p++) {
-        n = n * 10 + (*p - '0');
-    }
-
-    *above = n * 1000;
-
-    return len;
-}
-
-
-static ngx_llmops_price_t *
-ngx_llmops_prices_tier(ngx_conf_t *cf, ngx_llmops_price_t *price,
-    int64_t above)
-{
-    ngx_uint_t                i;
-    ngx_llmops_price_tier_t  *tier;
-
-    if (price->tiers == NULL) {
-        price->tiers = ngx_array_create(cf->pool, 2,
-                                        sizeof(ngx_llmops_price_tier_t));
-        if (price->tiers == NULL) {
-            return NULL;
-        }
-    }
-
-    tier = price->tiers->elts;
-
-    for (i = 0; i < price->tiers->nelts; i++) {
-        if (tier[i].above == above) {
-            return &tier[i].price;
-        }
-    }
-
-    tier = ngx_array_push(price->tiers);
-    if (tier == NULL) {
-        return NULL;
-    }
-
-    tier->above = above;
-    ngx_llmops_price_clear(&tier->price);
-
-    return &tier->price;
-}
-
-
-/*
- * A price that a tier does not give is that of the tier below it, so that for
- * each price the highest threshold that has been crossed counts.
- */
-
-static void
-ngx_llmops_prices_complete(ngx_llmops_price_t *price)
-{
-    int64_t                   *p, *below;
-    ngx_uint_t                 i;
-    ngx_llmops_price_t        *prev;
-    ngx_llmops_price_tier_t   *tier;
-    ngx_llmops_price_field_t  *field;
-
-    if (price->tiers == NULL) {
-        return;
-    }
-
-    tier = price->tiers->elts;
-
-    ngx_qsort(tier, price->tiers->nelts, sizeof(ngx_llmops_price_tier_t),
-              ngx_llmops_prices_cmp_tiers);
-
-    prev = price;
-
-    for (i = 0; i < price->tiers->nelts; i++) {
-
-        for (field = ngx_llmops_price_fields; field->name.len; field++) {
-            p = (int64_t *) ((u_char *) &tier[i].price + field->offset);
-            below = (int64_t *) ((u_char *) prev + field->offset);
-
-            if (*p < 0) {
-                *p = *below;
-            }
-        }
-
-        prev = &tier[i].price;
-    }
-}
-
-
 /*
  * The parser does not say where a value stands: the line is that of the
  * model's name, or of the member's name behind it.
@@ -627,10 +497,11 @@ static ngx_int_t
 ngx_llmops_prices_error(ngx_llmops_price_map_t *map, const char *name,
     const char *why)
 {
-    ngx_log_error(NGX_LOG_EMERG, map->cf->log, 0,
-                  "\"%s\"%s%s%s %s in %V:%ui", map->model,
-                  name ? ": \"" : "", name ? name : "", name ? "\"" : "", why,
-                  map->file, ngx_llmops_prices_line(map, name));
+    ngx_conf_log_error(NGX_LOG_EMERG, map->cf, 0,
+                       "\"%s\"%s%s%s %s in %V:%ui", map->model,
+                       name ? ": \"" : "", name ? name : "",
+                       name ? "\"" : "", why, map->file,
+                       ngx_llmops_prices_line(map, name));
 
     return NGX_ERROR;
 }
@@ -647,14 +518,4 @@ ngx_llmops_prices_cmp(const void *one, const void *two)
     }
 
     return ngx_memcmp(a->model.data, b->model.data, a->model.len);
-}
-
-
-static int ngx_libc_cdecl
-ngx_llmops_prices_cmp_tiers(const void *one, const void *two)
-{
-    const ngx_llmops_price_tier_t  *a = one;
-    const ngx_llmops_price_tier_t  *b = two;
-
-    return (a->above > b->above) - (a->above < b->above);
 }

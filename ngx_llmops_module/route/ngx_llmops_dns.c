@@ -64,7 +64,7 @@ ngx_llmops_dns_init(ngx_conf_t *cf, ngx_llmops_provider_t *p)
                       "no resolver to resolve \"%V\" of upstream \"%V\" in "
                       "%V:%ui, write \"resolver ADDRESS;\" in http{}, for "
                       "example the nameserver of /etc/resolv.conf",
-                      &ep->host, &p->name, &p->place.file, p->place.line);
+                      &ep->host, &p->name, &ep->place.file, ep->place.line);
         return NGX_ERROR;
     }
 
@@ -94,12 +94,12 @@ ngx_llmops_dns_start(ngx_cycle_t *cycle, ngx_llmops_endpoint_t *ep)
                                       sizeof(ngx_llmops_endpoint_sh_t));
     }
 
-    ngx_llmops_dns_load(ep);
-
     ep->timer.handler = ngx_llmops_dns_timer;
     ep->timer.data = ep;
     ep->timer.log = cycle->log;
     ep->timer.cancelable = 1;
+
+    ngx_llmops_dns_load(ep);
 
     /* the resolver's sockets cannot be made before the event loop runs */
 
@@ -293,9 +293,10 @@ void
 ngx_llmops_addrs_push(ngx_llmops_addrs_t *set, struct sockaddr *sa,
     socklen_t socklen, in_port_t port)
 {
+    ngx_uint_t          i;
     ngx_llmops_addr_t  *addr;
 
-    addr = &set->addrs[set->naddrs++];
+    addr = &set->addrs[set->naddrs];
 
     ngx_memcpy(&addr->sockaddr, sa, socklen);
     addr->socklen = socklen;
@@ -303,6 +304,18 @@ ngx_llmops_addrs_push(ngx_llmops_addrs_t *set, struct sockaddr *sa,
     if (port) {
         ngx_inet_set_port(&addr->sockaddr.sockaddr, port);
     }
+
+    for (i = 0; i < set->naddrs; i++) {
+        if (ngx_memn2cmp((u_char *) &set->addrs[i].sockaddr,
+                         (u_char *) &addr->sockaddr,
+                         set->addrs[i].socklen, socklen)
+            == 0)
+        {
+            return;
+        }
+    }
+
+    set->naddrs++;
 
     addr->name.data = addr->text;
     addr->name.len = ngx_sock_ntop(&addr->sockaddr.sockaddr, socklen,

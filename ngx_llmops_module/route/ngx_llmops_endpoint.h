@@ -19,6 +19,7 @@
  *   ngx_llmops_endpoint.c   the balancer of an endpoint's addresses
  *   ngx_llmops_dns.c        the addresses, as the DNS has them
  *   ngx_llmops_key.c        keys
+ *   ngx_llmops_key_file.c   keys in files that change
  *   ngx_llmops_tls.c        TLS
  */
 
@@ -67,6 +68,7 @@ struct ngx_llmops_endpoint_s {
     ngx_str_t                  host;       /* lowercase, as it is resolved */
     ngx_str_t                  name;       /* host:port, for logs */
     in_port_t                  port;
+    ngx_llmops_place_t         place;      /* of llm_endpoint */
 
     ngx_llmops_addrs_t        *set;        /* NULL: no address yet */
     ngx_uint_t                 next;       /* round robin */
@@ -82,6 +84,26 @@ struct ngx_llmops_endpoint_s {
                                               IP addresses, unix sockets */
     unsigned                   ipv4_only:1;
     unsigned                   failing:1;  /* the DNS did not answer last */
+};
+
+
+#define NGX_LLMOPS_KEY_MAX          8192
+
+struct ngx_llmops_key_source_s {
+    ngx_llmops_provider_t     *provider;
+    u_char                    *memory;     /* the key, and as much again to
+                                              read the next one into */
+
+    ngx_str_t                  env;        /* env: the variable's name */
+    u_char                    *env_value;  /* in the process's environment */
+
+    ngx_str_t                  file;       /* file: NUL-terminated */
+    ngx_event_t                timer;
+    time_t                     mtime;
+    off_t                      size;
+    ngx_file_uniq_t            uniq;
+    time_t                     looked;
+    char                      *failed;     /* why, as it has been logged */
 };
 
 
@@ -103,13 +125,28 @@ ngx_int_t ngx_llmops_dns_init(ngx_conf_t *cf, ngx_llmops_provider_t *p);
 ngx_int_t ngx_llmops_dns_start(ngx_cycle_t *cycle, ngx_llmops_endpoint_t *ep);
 void ngx_llmops_dns_stop(ngx_llmops_endpoint_t *ep);
 
-/* Appends an address to a set that has room; port in host order, 0: as is. */
+/* Appends an address to a set that has room, unless it is there already; port
+   in host order, 0: as is. */
 void ngx_llmops_addrs_push(ngx_llmops_addrs_t *set, struct sockaddr *sa,
     socklen_t socklen, in_port_t port);
 
-/* Starts and stops looking at key files. */
+/* Starts and stops what a worker does with a key: wipe it out of the
+   environment, look at its file. */
 void ngx_llmops_key_start(ngx_cycle_t *cycle, ngx_llmops_provider_t *p);
 void ngx_llmops_key_stop(ngx_llmops_provider_t *p);
+
+/* Makes text the key, which may lie in the second half of ks->memory.  Returns
+   NULL, or what is wrong with it. */
+char *ngx_llmops_key_set(ngx_llmops_key_source_t *ks, u_char *text,
+    size_t len);
+
+/* Reads the file into the key.  Returns NULL with fi, or what is wrong, with
+   err; the key is then as it was. */
+char *ngx_llmops_key_read(ngx_llmops_key_source_t *ks, ngx_file_info_t *fi,
+    ngx_err_t *err);
+
+/* Looks at the file from now on. */
+void ngx_llmops_key_watch(ngx_cycle_t *cycle, ngx_llmops_key_source_t *ks);
 
 /* Makes p->uconf.ssl.  NGX_OK, NGX_ERROR (logged). */
 ngx_int_t ngx_llmops_tls_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,

@@ -20,31 +20,8 @@
  * that environment in its memory and wipes the key out of it, unless an "env"
  * directive says that others want it.
  *
- * file:PATH is read with the configuration, by root as a rule, and again by
- * every worker when the file changes.  A worker that may not read it keeps
- * the key that it has.
+ * file:PATH is read in ngx_llmops_key_file.c.
  */
-
-#define NGX_LLMOPS_KEY_MAX          8192
-#define NGX_LLMOPS_KEY_TICK         2000   /* ms between looks at a file */
-
-
-struct ngx_llmops_key_source_s {
-    ngx_llmops_provider_t     *provider;
-    u_char                    *memory;     /* the key, and as much again to
-                                              read the next one into */
-
-    ngx_str_t                  env;        /* env: the variable's name */
-    u_char                    *env_value;  /* in the process's environment */
-
-    ngx_str_t                  file;       /* file: NUL-terminated */
-    ngx_event_t                timer;
-    time_t                     mtime;
-    off_t                      size;
-    ngx_file_uniq_t            uniq;
-    time_t                     looked;
-    unsigned                   failing:1;  /* has been logged */
-};
 
 
 static ngx_int_t ngx_llmops_key_env(ngx_conf_t *cf, ngx_llmops_provider_t *p,
@@ -58,18 +35,8 @@ static ngx_int_t ngx_llmops_key_literal(ngx_conf_t *cf,
 static ngx_llmops_key_source_t *ngx_llmops_key_alloc(ngx_conf_t *cf,
     ngx_llmops_provider_t *p);
 static void ngx_llmops_key_cleanup(void *data);
-static char *ngx_llmops_key_set(ngx_llmops_key_source_t *ks, u_char *text,
-    size_t len);
 static ngx_uint_t ngx_llmops_key_valid(u_char *p, size_t len);
-static char *ngx_llmops_key_read(ngx_llmops_key_source_t *ks,
-    ngx_file_info_t *fi, ngx_err_t *err);
-static char *ngx_llmops_key_read_fd(ngx_llmops_key_source_t *ks, ngx_fd_t fd,
-    ngx_file_info_t *fi, ngx_err_t *err);
 static void ngx_llmops_key_wipe_env(ngx_llmops_key_source_t *ks);
-static void ngx_llmops_key_timer(ngx_event_t *ev);
-static void ngx_llmops_key_look(ngx_llmops_key_source_t *ks, ngx_log_t *log);
-static void ngx_llmops_key_note(ngx_llmops_key_source_t *ks,
-    ngx_file_info_t *fi);
 
 
 /* llm_api_key env:NAME | file:PATH | $variable | text */
@@ -91,12 +58,12 @@ ngx_llmops_api_key_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
     name = value[1];
 
-    if (name.len > 4 && ngx_strncmp(name.data, "env:", 4) == 0) {
+    if (ngx_strncmp(name.data, "env:", 4) == 0) {
         name.data += 4;
         name.len -= 4;
         rc = ngx_llmops_key_env(cf, p, &name);
 
-    } else if (name.len > 5 && ngx_strncmp(name.data, "file:", 5) == 0) {
+    } else if (ngx_strncmp(name.data, "file:", 5) == 0) {
         name.data += 5;
         name.len -= 5;
         rc = ngx_llmops_key_file(cf, p, &name);
@@ -120,12 +87,20 @@ ngx_llmops_key_env(ngx_conf_t *cf, ngx_llmops_provider_t *p, ngx_str_t *name)
 
     text = getenv((char *) name->data);
 
+    if (name->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no name in \"env:\", write \"llm_api_key "
+                           "env:NAME;\"");
+        return NGX_ERROR;
+    }
+
     if (text == NULL || *text == '\0') {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "environment variable \"%V\" is %s: set it for the "
-                           "process that reads the configuration (in a shell "
-                           "\"export %V=...\", with systemd EnvironmentFile=), "
-                           "or write \"llm_api_key file:PATH;\"",
+                           "environment variable \"%V\" is %s for the process "
+                           "that reads the configuration: set it with "
+                           "EnvironmentFile= of systemd, in a shell with "
+                           "\"env %V=... nginx -t\", or write \"llm_api_key "
+                           "file:PATH;\"",
                            name, text ? "empty" : "not set", name);
         return NGX_ERROR;
     }
@@ -158,6 +133,13 @@ ngx_llmops_key_file(ngx_conf_t *cf, ngx_llmops_provider_t *p, ngx_str_t *path)
     ngx_err_t                 code;
     ngx_file_info_t           fi;
     ngx_llmops_key_source_t  *ks;
+
+    if (path->len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no path in \"file:\", write \"llm_api_key "
+                           "file:PATH;\"");
+        return NGX_ERROR;
+    }
 
     ks = ngx_llmops_key_alloc(cf, p);
     if (ks == NULL) {
@@ -296,9 +278,7 @@ ngx_llmops_key_cleanup(void *data)
 }
 
 
-/* text may be the second half of ks->memory.  NULL, or what is wrong */
-
-static char *
+char *
 ngx_llmops_key_set(ngx_llmops_key_source_t *ks, u_char *text, size_t len)
 {
     while (len && (text[len - 1] == LF || text[len - 1] == CR
@@ -347,84 +327,6 @@ ngx_llmops_key_valid(u_char *p, size_t len)
 }
 
 
-/* NULL, or what is wrong, with err; fi is set when the file has been opened */
-
-static char *
-ngx_llmops_key_read(ngx_llmops_key_source_t *ks, ngx_file_info_t *fi,
-    ngx_err_t *err)
-{
-    char      *text;
-    u_char    *scratch;
-    ngx_fd_t   fd;
-
-    *err = 0;
-
-    /* without waiting, if it is a pipe */
-
-    fd = ngx_open_file(ks->file.data, NGX_FILE_RDONLY|O_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        *err = ngx_errno;
-        return "could not be opened";
-    }
-
-    text = ngx_llmops_key_read_fd(ks, fd, fi, err);
-
-    scratch = ks->memory + NGX_LLMOPS_KEY_MAX;
-    ngx_explicit_memzero(scratch, NGX_LLMOPS_KEY_MAX);
-
-    (void) ngx_close_file(fd);
-
-    return text;
-}
-
-
-static char *
-ngx_llmops_key_read_fd(ngx_llmops_key_source_t *ks, ngx_fd_t fd,
-    ngx_file_info_t *fi, ngx_err_t *err)
-{
-    u_char   *scratch;
-    ssize_t   n;
-
-    if (ngx_fd_info(fd, fi) == NGX_FILE_ERROR) {
-        *err = ngx_errno;
-        return "could not be examined";
-    }
-
-    if (!ngx_is_file(fi)) {
-        return "is not a regular file";
-    }
-
-    if (ngx_file_size(fi) > NGX_LLMOPS_KEY_MAX) {
-        return "is longer than 8k";
-    }
-
-    scratch = ks->memory + NGX_LLMOPS_KEY_MAX;
-
-    n = ngx_read_fd(fd, scratch, NGX_LLMOPS_KEY_MAX);
-
-    if (n == -1) {
-        *err = ngx_errno;
-        return "could not be read";
-    }
-
-    ngx_llmops_key_note(ks, fi);
-
-    return ngx_llmops_key_set(ks, scratch, n);
-}
-
-
-static void
-ngx_llmops_key_note(ngx_llmops_key_source_t *ks, ngx_file_info_t *fi)
-{
-    ks->mtime = ngx_file_mtime(fi);
-    ks->size = ngx_file_size(fi);
-    ks->uniq = ngx_file_uniq(fi);
-    ks->looked = ngx_time();
-}
-
-
 void
 ngx_llmops_key_start(ngx_cycle_t *cycle, ngx_llmops_provider_t *p)
 {
@@ -440,16 +342,9 @@ ngx_llmops_key_start(ngx_cycle_t *cycle, ngx_llmops_provider_t *p)
         ngx_llmops_key_wipe_env(ks);
     }
 
-    if (ks->file.len == 0) {
-        return;
+    if (ks->file.len) {
+        ngx_llmops_key_watch(cycle, ks);
     }
-
-    ks->timer.handler = ngx_llmops_key_timer;
-    ks->timer.data = ks;
-    ks->timer.log = cycle->log;
-    ks->timer.cancelable = 1;
-
-    ngx_add_timer(&ks->timer, NGX_LLMOPS_KEY_TICK);
 }
 
 
@@ -484,70 +379,6 @@ ngx_llmops_key_wipe_env(ngx_llmops_key_source_t *ks)
 
     ngx_explicit_memzero(ks->env_value, ngx_strlen(ks->env_value));
     ks->env_value = NULL;
-}
-
-
-static void
-ngx_llmops_key_timer(ngx_event_t *ev)
-{
-    if (ngx_exiting || ngx_terminate) {
-        return;
-    }
-
-    ngx_add_timer(ev, NGX_LLMOPS_KEY_TICK);
-
-    ngx_llmops_key_look(ev->data, ev->log);
-}
-
-
-static void
-ngx_llmops_key_look(ngx_llmops_key_source_t *ks, ngx_log_t *log)
-{
-    char             *text;
-    ngx_err_t         err;
-    ngx_file_info_t   fi;
-
-    if (ngx_file_info(ks->file.data, &fi) == NGX_FILE_ERROR) {
-        err = ngx_errno;
-        text = "is not there";
-        goto failed;
-    }
-
-    /*
-     * The time has whole seconds: a file that was young when it was read last
-     * may have changed since without a sign.
-     */
-
-    if (ngx_file_mtime(&fi) == ks->mtime
-        && ngx_file_size(&fi) == ks->size
-        && ngx_file_uniq(&fi) == ks->uniq
-        && ks->looked - ks->mtime > 1)
-    {
-        ks->failing = 0;
-        return;
-    }
-
-    text = ngx_llmops_key_read(ks, &fi, &err);
-
-    if (text == NULL) {
-        ks->failing = 0;
-        return;
-    }
-
-failed:
-
-    if (ks->failing) {
-        return;
-    }
-
-    ks->failing = 1;
-
-    ngx_log_error(NGX_LOG_ERR, log, err,
-                  "the key file \"%V\" of upstream \"%V\" %s, the key read "
-                  "before stays in use%s", &ks->file, &ks->provider->name, text,
-                  (err == NGX_EACCES) ? "; let the group of the workers read "
-                                        "it (chgrp, chmod 640), or reload nginx"
-                                      : "");
 }
 
 

@@ -19,6 +19,8 @@
 
 
 static char *ngx_llmops_route_end(ngx_conf_t *cf, ngx_llmops_route_t *route);
+static ngx_uint_t ngx_llmops_target_twice(ngx_llmops_route_t *route,
+    ngx_str_t *name);
 static char *ngx_llmops_target_param(ngx_conf_t *cf, ngx_llmops_target_t *t,
     ngx_str_t *arg);
 static char *ngx_llmops_retry_on(ngx_conf_t *cf, ngx_llmops_route_t *route,
@@ -256,6 +258,13 @@ ngx_llmops_route_target(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_llmops_target_twice(route, &t->name)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate target \"%V\", give one of them the "
+                           "weight of both", &t->name);
+        return NGX_CONF_ERROR;
+    }
+
     if (slash) {
         t->model.data = slash + 1;
         t->model.len = last - slash - 1;
@@ -269,6 +278,26 @@ ngx_llmops_route_target(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_llmops_target_twice(ngx_llmops_route_t *route, ngx_str_t *name)
+{
+    ngx_uint_t            i;
+    ngx_llmops_target_t  *t;
+
+    t = route->targets.elts;
+
+    for (i = 0; i + 1 < route->targets.nelts; i++) {
+        if (t[i].name.len == name->len
+            && ngx_memcmp(t[i].name.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

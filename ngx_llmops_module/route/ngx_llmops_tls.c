@@ -18,6 +18,9 @@
 #define NGX_LLMOPS_TLS_DEPTH        5      /* some chains have two or three */
 
 
+static ngx_int_t ngx_llmops_tls_context(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_provider_t *p);
+static u_char *ngx_llmops_tls_log(ngx_log_t *log, u_char *buf, size_t len);
 static ngx_int_t ngx_llmops_tls_create(ngx_conf_t *cf,
     ngx_llmops_provider_t *p);
 static ngx_int_t ngx_llmops_tls_certificate(ngx_conf_t *cf,
@@ -78,6 +81,8 @@ ngx_int_t
 ngx_llmops_tls_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_provider_t *p)
 {
+    ngx_int_t                  rc;
+    ngx_log_t                  log;
     ngx_http_upstream_conf_t  *conf;
 
     ngx_conf_init_value(p->ssl_verify, 1);
@@ -100,6 +105,41 @@ ngx_llmops_tls_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     conf->ssl_server_name = p->ssl_server_name;
     conf->ssl_session_reuse = p->ssl_session_reuse;
 
+    conf->ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
+    if (conf->ssl == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* nginx's own messages do not say which provider they are about */
+
+    log = *cf->log;
+    log.handler = ngx_llmops_tls_log;
+    log.data = p;
+
+    conf->ssl->log = &log;
+
+    rc = ngx_llmops_tls_context(cf, mcf, p);
+
+    conf->ssl->log = cf->log;
+
+    return rc;
+}
+
+
+static u_char *
+ngx_llmops_tls_log(ngx_log_t *log, u_char *buf, size_t len)
+{
+    ngx_llmops_provider_t *p = log->data;
+
+    return ngx_snprintf(buf, len, ", for upstream \"%V\" in %V:%ui",
+                        &p->name, &p->place.file, p->place.line);
+}
+
+
+static ngx_int_t
+ngx_llmops_tls_context(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_provider_t *p)
+{
     if (ngx_llmops_tls_create(cf, p) != NGX_OK
         || ngx_llmops_tls_certificate(cf, p) != NGX_OK)
     {
@@ -110,7 +150,8 @@ ngx_llmops_tls_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         return NGX_ERROR;
     }
 
-    return ngx_ssl_client_session_cache(cf, conf->ssl, p->ssl_session_reuse);
+    return ngx_ssl_client_session_cache(cf, p->uconf.ssl,
+                                        p->ssl_session_reuse);
 }
 
 
@@ -120,13 +161,7 @@ ngx_llmops_tls_create(ngx_conf_t *cf, ngx_llmops_provider_t *p)
     ngx_ssl_t           *ssl;
     ngx_pool_cleanup_t  *cln;
 
-    ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
-    if (ssl == NULL) {
-        return NGX_ERROR;
-    }
-
-    ssl->log = cf->log;
-    p->uconf.ssl = ssl;
+    ssl = p->uconf.ssl;
 
     if (ngx_ssl_create(ssl, p->ssl_protocols, NULL) != NGX_OK) {
         return NGX_ERROR;

@@ -75,6 +75,8 @@ ngx_llmops_endpoint_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ep->provider = p;
+    ep->place.file = cf->conf_file->file.name;
+    ep->place.line = cf->conf_file->line;
 
     url.cf = cf;
     url.text = &value[1];
@@ -216,15 +218,20 @@ ngx_llmops_url_chars(ngx_llmops_url_t *url)
                           "write one upstream{} for each host and choose by "
                           "route");
 
+        /* these may be secrets: they are not repeated */
+
         case '@':
-            return ngx_llmops_url_refuse(url, "credentials or \"@\" in URL",
-                          "write the key with \"llm_api_key\"");
+            ngx_conf_log_error(NGX_LOG_EMERG, url->cf, 0,
+                               "credentials or \"@\" in a URL, write the key "
+                               "with \"llm_api_key\"");
+            return NGX_ERROR;
 
         case '?':
         case '#':
-            return ngx_llmops_url_refuse(url, "arguments in URL",
-                          "end it with the path that stands in front of "
-                          "\"/chat/completions\"");
+            ngx_conf_log_error(NGX_LOG_EMERG, url->cf, 0,
+                               "arguments in a URL, end it with the path that "
+                               "stands in front of \"/chat/completions\"");
+            return NGX_ERROR;
         }
     }
 

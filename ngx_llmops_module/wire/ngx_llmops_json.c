@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_llmops_json.h"
+#include "ngx_llmops_json_text.h"
 
 
 /*
@@ -38,6 +39,12 @@ static u_char *
 ngx_llmops_json_skip_string(u_char *p, u_char *last)
 {
     u_char  *quote, *b;
+
+    quote = (u_char *) ngx_llmops_json_near_quote(p, last);
+
+    if (quote) {
+        return quote + 1;
+    }
 
     for (b = p; (quote = memchr(b, '"', last - b)); b = quote + 1) {
 

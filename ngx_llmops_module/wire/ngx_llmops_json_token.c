@@ -10,6 +10,10 @@
 #include "ngx_llmops_json_scan.h"
 #include "ngx_llmops_json_text.h"
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
 
 /* The tokens that may be long, or end in the middle of a piece. */
 
@@ -182,6 +186,113 @@ ngx_llmops_json_special_byte(ngx_llmops_json_scan_t *s, const u_char *p,
 }
 
 
+#ifdef __SSE2__
+
+/*
+ * Passes over whole blocks of 64 bytes, escapes of one character included:
+ * in prose every other block has some, in code all have.  Stops at what takes
+ * a longer look, or where less than a block and a byte is left.
+ */
+
+#define ngx_llmops_json_pass_blocks(s, p, last, special64)                    \
+                                                                              \
+    for ( /* void */ ; last - p > 64; p += 64 + (n == 63)) {                  \
+                                                                              \
+        n = 0;                                                                \
+                                                                              \
+        for (mask = special64(p); mask; mask &= ~((uint64_t) 3 << n)) {       \
+            n = __builtin_ctzll(mask);                                        \
+                                                                              \
+            if (p[n] != '\\' || !ngx_llmops_json_escapes[p[n + 1]]) {         \
+                return p + n;                                                 \
+            }                                                                 \
+                                                                              \
+            s->escaped = 1;                                                   \
+        }                                                                     \
+    }                                                                         \
+                                                                              \
+    return p
+
+
+static const u_char  ngx_llmops_json_escapes[256] = {
+    ['"'] = 1, ['\\'] = 1, ['/'] = 1,
+    ['b'] = 1, ['f'] = 1, ['n'] = 1, ['r'] = 1, ['t'] = 1
+};
+
+
+static const u_char *
+ngx_llmops_json_blocks_sse2(ngx_llmops_json_scan_t *s, const u_char *p,
+    const u_char *last)
+{
+    uint64_t    mask;
+    ngx_uint_t  n;
+
+    ngx_llmops_json_pass_blocks(s, p, last, ngx_llmops_json_special64);
+}
+
+
+/* the same with registers of 32 bytes */
+
+#define NGX_LLMOPS_AVX2  __attribute__((target("avx2")))
+
+
+static ngx_inline NGX_LLMOPS_AVX2 __m256i
+ngx_llmops_json_special_avx2(const u_char *p)
+{
+    __m256i  x, y;
+
+    x = _mm256_loadu_si256((const __m256i *) p);
+    y = _mm256_subs_epi8(_mm256_xor_si256(x, _mm256_set1_epi8(2)),
+                         _mm256_set1_epi8(0x21));
+
+    return _mm256_or_si256(y, _mm256_cmpeq_epi8(x, _mm256_set1_epi8('\\')));
+}
+
+
+static ngx_inline NGX_LLMOPS_AVX2 uint64_t
+ngx_llmops_json_special64_avx2(const u_char *p)
+{
+    __m256i  a, b;
+
+    a = ngx_llmops_json_special_avx2(p);
+    b = ngx_llmops_json_special_avx2(p + 32);
+
+    return (uint32_t) _mm256_movemask_epi8(a)
+           | (uint64_t) (uint32_t) _mm256_movemask_epi8(b) << 32;
+}
+
+
+static NGX_LLMOPS_AVX2 const u_char *
+ngx_llmops_json_blocks_avx2(ngx_llmops_json_scan_t *s, const u_char *p,
+    const u_char *last)
+{
+    uint64_t    mask;
+    ngx_uint_t  n;
+
+    ngx_llmops_json_pass_blocks(s, p, last, ngx_llmops_json_special64_avx2);
+}
+
+
+static ngx_inline const u_char *
+ngx_llmops_json_blocks(ngx_llmops_json_scan_t *s, const u_char *p,
+    const u_char *last)
+{
+    if (last - p <= 64) {
+        return p;
+    }
+
+    return __builtin_cpu_supports("avx2")
+           ? ngx_llmops_json_blocks_avx2(s, p, last)
+           : ngx_llmops_json_blocks_sse2(s, p, last);
+}
+
+#else
+
+#define ngx_llmops_json_blocks(s, p, last)  (p)
+
+#endif
+
+
 const u_char *
 ngx_llmops_json_text(ngx_llmops_json_scan_t *s, const u_char *p,
     const u_char *last)
@@ -190,16 +301,17 @@ ngx_llmops_json_text(ngx_llmops_json_scan_t *s, const u_char *p,
 
         if (s->sub != NGX_LLMOPS_JSON_TEXT) {
             p = ngx_llmops_json_pending(s, p);
-
-        } else {
-            p = ngx_llmops_json_plain(p, last);
-
-            if (p == last || *p == '"') {
-                return p;
-            }
-
-            p = ngx_llmops_json_special_byte(s, p, last);
+            continue;
         }
+
+        p = ngx_llmops_json_blocks(s, p, last);
+        p = ngx_llmops_json_plain(p, last);
+
+        if (p == last || *p == '"') {
+            return p;
+        }
+
+        p = ngx_llmops_json_special_byte(s, p, last);
     }
 
     return p;

@@ -15,8 +15,12 @@ if ! [ -f "$stamp" ] || [ "$(cat "$stamp")" != "$want" ]; then
     mkdir -p "$agents"
     cp "$here/package.json" "$here/package-lock.json" "$agents"
 
-    if ! (cd "$agents" && npm ci --ignore-scripts --no-audit --no-fund \
-        > npm.log 2>&1)
+    # of all install scripts only the one that puts Claude Code's binary in
+    # place is run
+    if ! (cd "$agents" &&
+        npm ci --ignore-scripts --no-audit --no-fund &&
+        node node_modules/@anthropic-ai/claude-code/install.cjs) \
+        > "$agents/npm.log" 2>&1
     then
         tail -5 "$agents/npm.log"
         echo "SKIPPED: npm cannot install the agents here"

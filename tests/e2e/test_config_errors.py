@@ -43,9 +43,9 @@ BAD = {
     "endpoint-credentials": ("""upstream up { llm_dialect openai;
         llm_endpoint http://user:pass@127.0.0.1/v1; # here
         }""" + ROUTE, r"llm_api_key|@|user"),
-    "no-resolver": ("""upstream up { llm_dialect openai;
-        llm_endpoint https://api.example.com/v1; # here
-        }""" + ROUTE, r"resolver"),
+    "no-resolver": ("""
+        upstream up { llm_endpoint https://a.example/v1; # here
+        llm_dialect openai; }""" + ROUTE, r"resolver"),
     "no-dialect": ("""upstream up { server 127.0.0.1:1;
         llm_timeouts connect=1s; # here
         }""" + ROUTE, r"llm_dialect"),
@@ -53,9 +53,9 @@ BAD = {
         llm_route r { match *;
         target up; # here
         }""", r"llm_dialect|provider"),
-    "no-server": ("""upstream up {
-        llm_dialect openai; # here
-        }""" + ROUTE, r"server|llm_endpoint"),
+    "no-server": ("""upstream up { llm_dialect openai;
+        } # here
+        """ + ROUTE, r"server|llm_endpoint"),
     "endpoint-and-server": ("""upstream up { server 127.0.0.1:1;
         llm_dialect openai;
         llm_endpoint http://127.0.0.1/v1; # here
@@ -268,6 +268,10 @@ BAD = {
 }
 
 
+#: nginx itself finds these when all has been read, and names no place
+NO_PLACE = {"key-variable", "pass-variable"}
+
+
 def bare(gateway, http, **parts):
     """nginx -t of this alone, without the harness's own location."""
     gw = gateway(http=http, location="return 204;", metrics=False,
@@ -283,6 +287,8 @@ def test_a_mistake(gateway, case):
     message = next((line for line in check.stderr.splitlines()
                     if "[emerg]" in line), "")
     assert re.search(fragment, message), message
+    if case in NO_PLACE:
+        return
     assert "in " + str(check.conf) in message, f"no place: {message}"
     if "# here" in text:
         line = check.line_of("# here")
@@ -336,13 +342,12 @@ def test_an_empty_key_file(gateway, tmp_path):
     assert not check.ok and "empty" in check.stderr
 
 
-def test_an_environment_variable_that_is_not_passed_on(gateway):
-    """nginx clears its environment; the message says which line is missing."""
+def test_an_environment_variable_that_is_not_set(gateway):
     check = bare(gateway, UP.replace("llm_dialect", """
         llm_api_key env:LOST_KEY; # here
         llm_dialect""") + ROUTE)
     assert not check.ok and "LOST_KEY" in check.stderr
-    assert "env " in check.stderr
+    assert f":{check.line_of('# here')}" in check.stderr
 
 
 def test_no_secret_in_a_message(gateway, tmp_path):

@@ -50,10 +50,10 @@ def whole(client):
 
 def test_no_stream_is_cut(serve, provider):
     go = threading.Event()
+    second = provider(Reply(text="new"))
     gw, up = serve(held(go), workers=2)
     clients = start(gw, STREAMS)
     before = gw.metrics().sum("llm_requests_in_flight")
-    second = provider(Reply(text="new"))
     http = second.upstream("two") + """
         llm_route r { match *; target two; }"""
     gw.reload(http=gw.config.http.replace("match *", "match old") .replace(

@@ -13,7 +13,8 @@ import pytest
 from harness import (Reply, Tool, answers, anthropic_wire, openai_wire, sse,
                      wait_for)
 
-ASK = {"model": "m", "messages": [], "max_tokens": 50}
+ASK = {"model": "m", "max_tokens": 50,
+       "messages": [{"role": "user", "content": "hi"}]}
 WITH = {"stream_options": {"include_usage": True}}
 DIALECTS = pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 CALLERS = pytest.mark.parametrize("caller", ["openai", "anthropic"])
@@ -288,7 +289,7 @@ def test_usage_of_a_cut_stream_is_estimated(serve, dialect, caller, by):
     gw, up = serve(script, dialect=dialect)
     client = gw.connect()
     ask(client, caller, messages=[{"role": "user", "content": "x" * 400}])
-    client.read_until(b"words")
+    client.read_until(b"were")
     if by == "client":
         # everything that was sent has been taken in before the client goes
         time.sleep(0.1)
@@ -393,6 +394,25 @@ def test_a_cut_stream_ends_with_an_error_event(serve, how, after, dialect,
     for line in gw.ledger(2):
         assert line["llm_usage"] == "estimated" and line["llm_error"]
         assert line["status"] == "200"
+
+
+@pytest.mark.parametrize("how", CUTS)
+@pytest.mark.parametrize("half", [False, True], ids=["", "half"])
+@CALLERS
+def test_a_cut_after_the_finish_reason(serve, how, half, caller):
+    """All text has come, but neither usage nor the end."""
+    *stream, counted, _done = wire("openai")
+    if half:
+        stream.append(counted[:40])
+    gw, up = serve(answers.events(stream, finish=CUTS[how]),
+                   upstream=["llm_timeouts first_token=5s idle=300ms;"])
+    answer = ask(gw.connect(), caller).read()
+    assert answer.complete and said(answer.events, caller) == Reply().text
+    failed = is_error(answer.events[-1], caller)
+    if caller == "anthropic":
+        assert failed != (answer.events[-1].event == "message_stop")
+    elif how != "clean":
+        assert failed != (answer.events[-1].data == "[DONE]")
 
 
 @CALLERS

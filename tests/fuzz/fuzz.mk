@@ -14,19 +14,17 @@ FUZZ_SECONDS ?= 60
 FUZZ_SIZE ?= 1024
 FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter \
-               -fsanitize=fuzzer,address,undefined \
+               -fsanitize=address,undefined \
                -fno-sanitize-recover=undefined
 FUZZ_LIBS ?= -ljansson
 
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+
 FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))
-FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) tests/fuzz/*.h \
-               tests/unit/*.h)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
-FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
-             $(addprefix -I ,$(FUZZ_ROOMS)) -I tests/unit
-FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%, \
-                  $(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) \
+               tests/fuzz/*.h tests/unit/*.h)
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
 
 .PHONY: fuzz
@@ -41,14 +39,18 @@ fuzz: $(FUZZ_BINARIES)
 	        $(FUZZ_OUT)/corpus/$$t tests/fuzz/corpus/$$t; \
 	done
 
+FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
+             $(addprefix -I ,$(FUZZ_ROOMS)) -I tests/unit
+
 $(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
 	@mkdir -p $(dir $@)
-	$(FUZZ_BUILD) -c -o $@ $<
+	$(FUZZ_BUILD) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-# an archive, so that a target is linked with no more than it uses
+# an archive: a fuzzer links only what it uses
 $(FUZZ_OUT)/rooms.a: $(FUZZ_OBJS)
 	@rm -f $@
-	$(AR) rcs $@ $(FUZZ_OBJS)
+	$(AR) rcs $@ $^
 
-$(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c $(FUZZ_OUT)/rooms.a $(FUZZ_HDRS)
-	$(FUZZ_BUILD) -o $@ $< $(FUZZ_OUT)/rooms.a $(FUZZ_LIBS)
+$(FUZZ_BINARIES): $(FUZZ_OUT)/fuzz_%: tests/fuzz/fuzz_%.c \
+                  $(FUZZ_OUT)/rooms.a $(FUZZ_HDRS)
+	$(FUZZ_BUILD) -fsanitize=fuzzer -o $@ $< $(FUZZ_OUT)/rooms.a $(FUZZ_LIBS)

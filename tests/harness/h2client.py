@@ -64,7 +64,7 @@ class H2Client:
         self.h2.send_headers(stream, [
             (":method", method), (":scheme", self.scheme),
             (":authority", "localhost"), (":path", path), *headers],
-            end_stream=body is None)
+            end_stream=not body)
         self._flush()
         while body:
             size = min(self.h2.local_flow_control_window(stream),

@@ -36,7 +36,7 @@ def parse(text: str) -> Metrics:
     """Refuses what does not follow the format."""
     metrics = Metrics()
     assert text.endswith("\n"), "the last line has no line feed"
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line:
             continue
         if line.startswith("#"):

@@ -219,6 +219,7 @@ events {{
 http {{
     log_format ledger escape=json '{{{ledger}}}';
     access_log {self.access} ledger;
+    keepalive_requests 1000000;
     client_body_temp_path {self.prefix}/temp/body;
     proxy_temp_path {self.prefix}/temp/proxy;
     fastcgi_temp_path {self.prefix}/temp/fastcgi;
@@ -345,9 +346,8 @@ http {{
         wait_for(lambda: pid not in self._children(), 5, "the worker's end")
 
     def worker(self) -> int:
-        pids = self.workers()
-        assert len(pids) == 1, f"not one worker: {pids}"
-        return pids[0]
+        return wait_for(lambda: (pids := self.workers()) and len(pids) == 1
+                        and pids[0], 2, "the one worker")
 
     def rss(self, pid: int | None = None) -> int:
         """Bytes of memory of a worker.
@@ -384,7 +384,7 @@ http {{
         def lines() -> list[dict[str, str]]:
             text = self.access.read_text() if self.access.exists() else ""
             whole = text[:text.rfind("\n") + 1]
-            return [jsonlib.loads(line) for line in whole.splitlines()]
+            return [jsonlib.loads(line) for line in whole.split("\n")[:-1]]
         wait_for(lambda: len(lines()) >= count, timeout,
                  f"{count} lines in the access log")
         return lines()

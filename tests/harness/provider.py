@@ -359,6 +359,9 @@ class Provider:
         """An upstream{} block; lines are more directives in it."""
         address = (f"llm_endpoint {self.endpoint()};" if self.tls
                    else f"server {self.host}:{self.port};")
+        if self.tls and not any("llm_ssl_name " in line for line in lines):
+            # nginx verifies names only, not addresses
+            lines = (*lines, "llm_ssl_name localhost;")
         more = "\n        ".join(lines)
         return f"""
     upstream {name} {{

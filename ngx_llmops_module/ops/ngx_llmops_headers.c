@@ -1,0 +1,393 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_headers.h"
+#include "ngx_llmops_price.h"
+
+
+/*
+ * What a caller may know of how its request was served.  The filter sees every
+ * answer of a request that has a context: a provider's, our errors, and pages
+ * of error_page.
+ *
+ * A provider may be a gateway like this one: its x-llm-* headers speak of its
+ * own routes and targets and do not go further.
+ */
+
+
+/* bits of llm_response_headers are 1 << these */
+
+typedef enum {
+    NGX_LLMOPS_HEADER_REQUEST_ID = 0,
+    NGX_LLMOPS_HEADER_ROUTE,
+    NGX_LLMOPS_HEADER_TARGET,
+    NGX_LLMOPS_HEADER_ATTEMPTS,
+    NGX_LLMOPS_HEADER_WARNINGS,
+    NGX_LLMOPS_HEADER_COST,
+    NGX_LLMOPS_HEADER_MAX
+} ngx_llmops_header_e;
+
+
+#define NGX_LLMOPS_HEADER_PREFIX   "x-llm-"
+#define NGX_LLMOPS_HEADER_SKIP     (sizeof(NGX_LLMOPS_HEADER_PREFIX) - 1)
+#define NGX_LLMOPS_HEADERS_ALL     ((1 << NGX_LLMOPS_HEADER_MAX) - 1)
+
+
+static ngx_int_t ngx_llmops_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_headers_add(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_headers_values(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_str_t *values);
+static ngx_int_t ngx_llmops_headers_numbers(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_str_t *values);
+static ngx_uint_t ngx_llmops_headers_clear(ngx_http_request_t *r,
+    const ngx_str_t *id);
+static ngx_int_t ngx_llmops_headers_push(ngx_http_request_t *r,
+    const ngx_str_t *name, ngx_str_t *value);
+static ngx_int_t ngx_llmops_headers_clean(ngx_http_request_t *r,
+    ngx_str_t *value);
+
+
+/* in the order of ngx_llmops_header_e; the directive takes them without the
+   prefix */
+
+static const ngx_str_t  ngx_llmops_header_names[] = {
+    ngx_string("x-llm-request-id"),
+    ngx_string("x-llm-route"),
+    ngx_string("x-llm-target"),
+    ngx_string("x-llm-attempts"),
+    ngx_string("x-llm-warnings"),
+    ngx_string("x-llm-cost")
+};
+
+/* what SDKs of either dialect show to their users */
+
+static const ngx_str_t  ngx_llmops_openai_id = ngx_string("x-request-id");
+static const ngx_str_t  ngx_llmops_anthropic_id = ngx_string("request-id");
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+ngx_int_t
+ngx_llmops_headers_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_llmops_header_filter;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_header_filter(ngx_http_request_t *r)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    if (r == r->main) {
+        ctx = ngx_llmops_ctx(r);
+
+        if (ctx && ngx_llmops_headers_add(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_str_t               values[NGX_LLMOPS_HEADER_MAX];
+    ngx_uint_t              i, has_id;
+    const ngx_str_t        *id;
+    ngx_llmops_loc_conf_t  *llcf;
+
+    id = (ctx->env.dialect == &ngx_llmops_anthropic) ? &ngx_llmops_anthropic_id
+                                                     : &ngx_llmops_openai_id;
+
+    has_id = ngx_llmops_headers_clear(r, id);
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_llmops_module);
+
+    if (llcf->response_headers == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_headers_values(r, ctx, values) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_LLMOPS_HEADER_MAX; i++) {
+
+        if ((llcf->response_headers & ((ngx_uint_t) 1 << i)) == 0
+            || values[i].len == 0)
+        {
+            continue;
+        }
+
+        if (ngx_llmops_headers_push(r, &ngx_llmops_header_names[i],
+                                    &values[i])
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (has_id
+        || (llcf->response_headers & (1 << NGX_LLMOPS_HEADER_REQUEST_ID)) == 0)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_llmops_headers_push(r, id, &ctx->id);
+}
+
+
+static ngx_int_t
+ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *values)
+{
+    ngx_memzero(values, NGX_LLMOPS_HEADER_MAX * sizeof(ngx_str_t));
+
+    values[NGX_LLMOPS_HEADER_REQUEST_ID] = ctx->id;
+    values[NGX_LLMOPS_HEADER_WARNINGS] = ctx->warnings;
+
+    if (ctx->plan.route) {
+        values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
+    }
+
+    if (ctx->target) {
+        values[NGX_LLMOPS_HEADER_TARGET] = ctx->target->name;
+    }
+
+    if (ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_ROUTE])
+        != NGX_OK
+        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_TARGET])
+           != NGX_OK
+        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_WARNINGS])
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_headers_numbers(r, ctx, values);
+}
+
+
+static ngx_int_t
+ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *values)
+{
+    u_char     *p;
+    ngx_str_t  *value;
+
+    if (ctx->call.attempts == 0) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN + NGX_LLMOPS_PRICE_TEXT);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value = &values[NGX_LLMOPS_HEADER_ATTEMPTS];
+
+    value->data = p;
+    p = ngx_sprintf(p, "%ui", ctx->call.attempts);
+    value->len = p - value->data;
+
+    /* what a stream costs is not known before its end */
+
+    if (ctx->cost >= 0 && !ctx->call.streaming) {
+        value = &values[NGX_LLMOPS_HEADER_COST];
+
+        value->data = p;
+        p = ngx_llmops_price_print(p, ctx->cost);
+        value->len = p - value->data;
+    }
+
+    return NGX_OK;
+}
+
+
+/* takes out x-llm-* headers that are not ours; whether there is a request id
+   under the name that the caller reads */
+
+static ngx_uint_t
+ngx_llmops_headers_clear(ngx_http_request_t *r, const ngx_str_t *id)
+{
+    ngx_str_t        *key;
+    ngx_uint_t        i, has_id;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    has_id = 0;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            key = &h[i].key;
+
+            if (h[i].hash == 0) {
+                continue;
+            }
+
+            if (key->len > NGX_LLMOPS_HEADER_SKIP
+                && ngx_strncasecmp(key->data,
+                                   (u_char *) NGX_LLMOPS_HEADER_PREFIX,
+                                   NGX_LLMOPS_HEADER_SKIP)
+                   == 0)
+            {
+                h[i].hash = 0;
+
+            } else if (key->len == id->len
+                       && ngx_strncasecmp(key->data, id->data, id->len) == 0)
+            {
+                has_id = 1;
+            }
+        }
+    }
+
+    return has_id;
+}
+
+
+static ngx_int_t
+ngx_llmops_headers_push(ngx_http_request_t *r, const ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key = *name;
+    h->value = *value;
+    h->lowcase_key = name->data;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+/* names in a configuration, and warnings that quote a request, may have line
+   ends in them */
+
+static ngx_int_t
+ngx_llmops_headers_clean(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char  *p, *last;
+
+    last = value->data + value->len;
+
+    for (p = value->data; p < last; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            break;
+        }
+    }
+
+    if (p == last) {
+        return NGX_OK;
+    }
+
+    value->data = ngx_pstrdup(r->pool, value);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = value->data + value->len;
+
+    for (p = value->data; p < last; p++) {
+        if (*p < 0x20 || *p == 0x7f) {
+            *p = '?';
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_llmops_response_headers_create(ngx_llmops_loc_conf_t *conf)
+{
+    conf->response_headers = NGX_CONF_UNSET_UINT;
+}
+
+
+void
+ngx_llmops_response_headers_merge(ngx_llmops_loc_conf_t *conf,
+    ngx_llmops_loc_conf_t *prev)
+{
+    ngx_conf_merge_uint_value(conf->response_headers, prev->response_headers,
+                              NGX_LLMOPS_HEADERS_ALL);
+}
+
+
+char *
+ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_llmops_loc_conf_t *llcf = conf;
+
+    ngx_str_t         name, *value;
+    ngx_uint_t        i, n;
+
+    if (llcf->response_headers != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    llcf->response_headers = 0;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        return NGX_CONF_OK;
+    }
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "on") == 0) {
+        llcf->response_headers = NGX_LLMOPS_HEADERS_ALL;
+        return NGX_CONF_OK;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (n = 0; n < NGX_LLMOPS_HEADER_MAX; n++) {
+            name = ngx_llmops_header_names[n];
+
+            if (ngx_strcmp(value[i].data, name.data) == 0
+                || ngx_strcmp(value[i].data,
+                              name.data + NGX_LLMOPS_HEADER_SKIP)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (n == NGX_LLMOPS_HEADER_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "unknown header \"%V\" in \"%V\", it takes "
+                               "\"on\", \"off\", or some of request-id, route, "
+                               "target, attempts, warnings and cost",
+                               &value[i], &cmd->name);
+            return NGX_CONF_ERROR;
+        }
+
+        llcf->response_headers |= (ngx_uint_t) 1 << n;
+    }
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,362 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops_metrics.h"
+#include "ngx_llmops_metrics_print.h"
+
+
+/*
+ * The page of llm_metrics, family by family as both formats ask for: each
+ * family walks over the nodes of its kind.  What has never been counted is
+ * not there; what has been counted once stays, also when a reload takes the
+ * target out of the configuration, since it may still have requests.
+ */
+
+
+static void ngx_llmops_print_family(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f);
+static ngx_int_t ngx_llmops_print_node(ngx_str_t *name, void *node,
+    void *data);
+static ngx_int_t ngx_llmops_gather_worker(ngx_str_t *name, void *node,
+    void *data);
+
+static ngx_uint_t ngx_llmops_openmetrics(ngx_str_t *accept);
+static ngx_uint_t ngx_llmops_accept_range(u_char *p, u_char *last,
+    ngx_uint_t *openmetrics);
+static ngx_uint_t ngx_llmops_accept_q(u_char *p, u_char *last);
+static u_char *ngx_llmops_accept_end(u_char *p, u_char *last, u_char c);
+
+
+#define NGX_LLMOPS_SERIES(field)  offsetof(ngx_llmops_series_sh_t, field)
+#define NGX_LLMOPS_TARGET(field)  offsetof(ngx_llmops_target_sh_t, field)
+
+
+static const ngx_llmops_family_t  ngx_llmops_families[] = {
+
+    { ngx_string("llm_config_info"), "info", NULL,
+      "Versions of the module and of nginx.",
+      0, ngx_llmops_print_info, 0, NULL },
+
+    { ngx_string("llm_config_loaded_timestamp_seconds"), "gauge", "seconds",
+      "When the configuration was loaded.",
+      0, ngx_llmops_print_loaded, 0, NULL },
+
+    { ngx_string("llm_requests_in_flight"), "gauge", NULL,
+      "Requests that are being served.",
+      0, ngx_llmops_print_in_flight, 0, NULL },
+
+    { ngx_string("llm_requests_total"), "counter", NULL,
+      "Requests that are over, by kind of error.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_requests, 0, NULL },
+
+    { ngx_string("gen_ai_client_operation_duration_seconds"), "histogram",
+      "seconds", "Time from a request's arrival to the end of its answer.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_duration, 0,
+      &ngx_llmops_duration_bounds },
+
+    { ngx_string("gen_ai_client_token_usage"), "histogram", NULL,
+      "Tokens of a request, of input and of output.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_usage, 0,
+      &ngx_llmops_token_bounds },
+
+    { ngx_string("gen_ai_server_time_to_first_token_seconds"), "histogram",
+      "seconds", "Time from a request's arrival to the first token of a "
+      "stream.", NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_times,
+      NGX_LLMOPS_SERIES(first_token), &ngx_llmops_first_token_bounds },
+
+    { ngx_string("gen_ai_server_time_per_output_token_seconds"), "histogram",
+      "seconds", "Time per token of a stream, after the first one.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_times,
+      NGX_LLMOPS_SERIES(per_token), &ngx_llmops_per_token_bounds },
+
+    { ngx_string("llm_tokens_total"), "counter", NULL,
+      "Tokens by type; cached and cache_write are part of input, reasoning "
+      "is part of output.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_tokens, 0, NULL },
+
+    { ngx_string("llm_cost_usd_total"), "counter", NULL,
+      "Cost in USD of the requests whose price is known.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_cost, 0, NULL },
+
+    { ngx_string("llm_usage_estimated_total"), "counter", NULL,
+      "Requests whose tokens were estimated, since none were reported.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_counter,
+      NGX_LLMOPS_SERIES(estimated), NULL },
+
+    { ngx_string("llm_price_unknown_total"), "counter", NULL,
+      "Requests with tokens whose price is not known.",
+      NGX_LLMOPS_NODE_SERIES, ngx_llmops_print_counter,
+      NGX_LLMOPS_SERIES(unpriced), NULL },
+
+    { ngx_string("llm_attempts_total"), "counter", NULL,
+      "Attempts on a target, by status class or kind of failure.",
+      NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_attempts, 0, NULL },
+
+    { ngx_string("llm_target_in_flight"), "gauge", NULL,
+      "Requests that a target is serving.",
+      NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_target_in_flight, 0, NULL },
+
+    { ngx_string("llm_target_blocked_seconds"), "gauge", "seconds",
+      "Time during which a target's provider has asked to be left alone.",
+      NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_blocked, 0, NULL },
+
+    { ngx_string("llm_target_breaker_open"), "gauge", NULL,
+      "Whether a target comes last because it has failed.",
+      NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_breaker, 0, NULL },
+
+    { ngx_string("llm_target_remaining_requests"), "gauge", NULL,
+      "Requests left in the provider's rate limit, as last reported.",
+      NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_remaining,
+      NGX_LLMOPS_TARGET(remaining_requests), NULL },
+
+    { ngx_string("llm_target_remaining_tokens"), "gauge", NULL,
+      "Tokens left in the provider's rate limit, as last reported.",
+      NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_remaining,
+      NGX_LLMOPS_TARGET(remaining_tokens), NULL },
+
+    { ngx_null_string, NULL, NULL, NULL, 0, NULL, 0, NULL }
+};
+
+
+ngx_int_t
+ngx_llmops_metrics_handler(ngx_http_request_t *r)
+{
+    ngx_str_t                   type;
+    ngx_table_elt_t            *accept;
+    ngx_llmops_print_t         *pr;
+    const ngx_llmops_family_t  *f;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    pr = ngx_pcalloc(r->pool, sizeof(ngx_llmops_print_t));
+    if (pr == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_llmops_page_init(&pr->page, r->pool);
+
+    pr->mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+    pr->now = ngx_llmops_now();
+
+    accept = ngx_llmops_header_in(r, "accept", sizeof("accept") - 1);
+
+    if (accept) {
+        pr->openmetrics = ngx_llmops_openmetrics(&accept->value);
+    }
+
+    (void) ngx_llmops_zone_each(pr->mcf->zone, NGX_LLMOPS_NODE_WORKER,
+                                ngx_llmops_gather_worker, pr);
+
+    for (f = ngx_llmops_families; f->name.len; f++) {
+        ngx_llmops_print_family(pr, f);
+    }
+
+    if (pr->openmetrics) {
+        ngx_llmops_page_lit(&pr->page, "# EOF\n");
+        ngx_str_set(&type, "application/openmetrics-text; version=1.0.0; "
+                           "charset=utf-8");
+    } else {
+        ngx_str_set(&type, "text/plain; version=0.0.4; charset=utf-8");
+    }
+
+    return ngx_llmops_page_send(r, &pr->page, &type);
+}
+
+
+static ngx_int_t
+ngx_llmops_gather_worker(ngx_str_t *name, void *node, void *data)
+{
+    ngx_uint_t               i;
+    ngx_llmops_print_t      *pr = data;
+    ngx_llmops_worker_sh_t  *w = node;
+
+    if (!ngx_llmops_worker_lives(w)) {
+        return NGX_OK;
+    }
+
+    pr->requests += w->requests;
+
+    for (i = 0; i < NGX_LLMOPS_MAX_GAUGES; i++) {
+        pr->targets[i] += w->targets[i];
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_llmops_print_family(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f)
+{
+    ngx_str_t           name;
+    const char         *type;
+    ngx_llmops_page_t  *page;
+
+    page = &pr->page;
+    name = f->name;
+    type = f->type;
+
+    if (pr->openmetrics) {
+
+        /* a family has its own name, and its samples have suffixes */
+
+        if (ngx_strcmp(type, "counter") == 0) {
+            name.len -= sizeof("_total") - 1;
+
+        } else if (ngx_strcmp(type, "info") == 0) {
+            name.len -= sizeof("_info") - 1;
+        }
+
+    } else if (ngx_strcmp(type, "info") == 0) {
+        type = "gauge";
+    }
+
+    ngx_llmops_page_printf(page, "# HELP %V %s\n# TYPE %V %s\n", &name,
+                           f->help, &name, type);
+
+    if (pr->openmetrics && f->unit) {
+        ngx_llmops_page_printf(page, "# UNIT %V %s\n", &name, f->unit);
+    }
+
+    if (f->kind == 0) {
+        f->print(pr, f, NULL, NULL);
+        return;
+    }
+
+    pr->family = f;
+
+    (void) ngx_llmops_zone_each(pr->mcf->zone, f->kind, ngx_llmops_print_node,
+                                pr);
+}
+
+
+static ngx_int_t
+ngx_llmops_print_node(ngx_str_t *name, void *node, void *data)
+{
+    ngx_llmops_print_t *pr = data;
+
+    pr->family->print(pr, pr->family, name, node);
+
+    return pr->page.failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/*
+ * Whether a scraper prefers OpenMetrics.  Only what it names counts: "*" in
+ * either place is a browser's or a script's, which get the older format.
+ */
+
+static ngx_uint_t
+ngx_llmops_openmetrics(ngx_str_t *accept)
+{
+    u_char      *p, *end, *last;
+    ngx_uint_t   q, best[2], openmetrics;
+
+    best[0] = 0;
+    best[1] = 0;
+
+    last = accept->data + accept->len;
+
+    for (p = accept->data; p < last; p = end + 1) {
+
+        end = ngx_llmops_accept_end(p, last, ',');
+
+        q = ngx_llmops_accept_range(p, end, &openmetrics);
+
+        best[openmetrics] = ngx_max(best[openmetrics], q);
+    }
+
+    return best[1] && best[1] >= best[0];
+}
+
+
+/* one media range of Accept: its quality, 0 ... 1000 */
+
+static ngx_uint_t
+ngx_llmops_accept_range(u_char *p, u_char *last, ngx_uint_t *openmetrics)
+{
+    size_t       len;
+    u_char      *end;
+    ngx_uint_t   q;
+
+    static const char  om[] = "application/openmetrics-text";
+    static const char  text[] = "text/plain";
+
+    while (p < last && *p == ' ') {
+        p++;
+    }
+
+    end = ngx_llmops_accept_end(p, last, ';');
+
+    for (len = end - p; len && p[len - 1] == ' '; len--) { /* void */ }
+
+    *openmetrics = (len == sizeof(om) - 1
+                    && ngx_strncasecmp(p, (u_char *) om, len) == 0);
+
+    if (!*openmetrics
+        && (len != sizeof(text) - 1
+            || ngx_strncasecmp(p, (u_char *) text, len) != 0))
+    {
+        return 0;
+    }
+
+    q = 1000;
+
+    while (end < last) {
+
+        p = end + 1;
+        end = ngx_llmops_accept_end(p, last, ';');
+
+        while (p < end && *p == ' ') {
+            p++;
+        }
+
+        if (end - p > 2 && ngx_strncasecmp(p, (u_char *) "q=", 2) == 0) {
+            q = ngx_llmops_accept_q(p + 2, end);
+
+        } else if (*openmetrics && end - p > 8
+                   && ngx_strncasecmp(p, (u_char *) "version=0", 9) == 0)
+        {
+            return 0;                        /* a draft of the format */
+        }
+    }
+
+    return q;
+}
+
+
+static ngx_uint_t
+ngx_llmops_accept_q(u_char *p, u_char *last)
+{
+    ngx_uint_t  q, digit;
+
+    q = (*p == '1') ? 1000 : 0;
+
+    if (p + 1 >= last || p[1] != '.') {
+        return q;
+    }
+
+    p += 2;
+
+    for (digit = 100; digit && p < last && *p >= '0' && *p <= '9'; p++) {
+        q += (*p - '0') * digit;
+        digit /= 10;
+    }
+
+    return ngx_min(q, 1000);
+}
+
+
+static u_char *
+ngx_llmops_accept_end(u_char *p, u_char *last, u_char c)
+{
+    u_char  *end;
+
+    end = ngx_strlchr(p, last, c);
+
+    return end ? end : last;
+}

@@ -1,0 +1,87 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_METRICS_PRINT_H_INCLUDED_
+#define _NGX_LLMOPS_METRICS_PRINT_H_INCLUDED_
+
+
+#include "ngx_llmops_series.h"
+#include "ngx_llmops_page.h"
+
+
+/*
+ * Between ngx_llmops_metrics_page.c, which knows what families there are, and
+ * ngx_llmops_metrics_print.c, which knows how their samples are written.
+ */
+
+
+typedef struct ngx_llmops_family_s  ngx_llmops_family_t;
+typedef struct ngx_llmops_print_s   ngx_llmops_print_t;
+
+typedef void (*ngx_llmops_print_pt)(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
+
+struct ngx_llmops_family_s {
+    ngx_str_t                  name;       /* of a counter: with "_total" */
+    const char                *type;
+    const char                *unit;       /* if the name ends in it */
+    const char                *help;
+    ngx_llmops_node_e          kind;       /* 0: printed once */
+    ngx_llmops_print_pt        print;
+    size_t                     offset;     /* in the node */
+    const ngx_llmops_bounds_t *bounds;
+};
+
+
+/* the page being printed, also what the visitor of nodes gets */
+
+struct ngx_llmops_print_s {
+    ngx_llmops_page_t          page;
+    ngx_llmops_main_conf_t    *mcf;
+    const ngx_llmops_family_t *family;
+    int64_t                    now;
+    ngx_uint_t                 requests;   /* in flight */
+    ngx_uint_t                 targets[NGX_LLMOPS_MAX_GAUGES];
+    unsigned                   openmetrics:1;
+};
+
+
+/* The samples of a family, of the whole page or of one node. */
+
+void ngx_llmops_print_info(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_loaded(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_in_flight(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_requests(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_duration(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_usage(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_times(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_tokens(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_cost(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_counter(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_attempts(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_target_in_flight(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_blocked(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_breaker(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_remaining(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
+
+#endif /* _NGX_LLMOPS_METRICS_PRINT_H_INCLUDED_ */
