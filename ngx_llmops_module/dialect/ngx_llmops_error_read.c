@@ -153,13 +153,18 @@ ngx_llmops_error_number(ngx_llmops_error_reader_t *r, ngx_str_t *value)
 static ngx_int_t
 ngx_llmops_error_first(ngx_str_t *value)
 {
+    ngx_str_t               first;
     ngx_llmops_json_iter_t  it;
 
-    if (ngx_llmops_json_array(&it, value) != NGX_OK) {
+    if (ngx_llmops_json_array(&it, value) != NGX_OK
+        || ngx_llmops_json_next(&it, NULL, &first) != NGX_OK)
+    {
         return NGX_DECLINED;
     }
 
-    return ngx_llmops_json_next(&it, NULL, value);
+    *value = first;
+
+    return NGX_OK;
 }
 
 

@@ -91,6 +91,11 @@ uint64_t ngx_llmops_mock_hash(const void *p, size_t len);
 
 void ngx_llmops_mock_form(ngx_llmops_mock_job_t *j);
 
+/* ngx_llmops_mock_inputs.c: base64 as a JSON string, NULL on failure */
+
+json_t *ngx_llmops_mock_base64(const u_char *p, size_t len);
+void ngx_llmops_mock_le32(u_char *p, uint32_t n);
+
 /* the operations */
 
 void ngx_llmops_mock_chat(ngx_llmops_mock_job_t *j);

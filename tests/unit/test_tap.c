@@ -33,8 +33,9 @@ typedef struct {
 } stream_t;
 
 
-#define C  "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\"," \
-           "\"created\":1755137921,\"model\":\"gpt-5-nano\","
+#define C                                                                     \
+    "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\","      \
+    "\"created\":1755137921,\"model\":\"gpt-5-nano\","
 
 #define DONE  "data: [DONE]\n\n"
 
