@@ -382,9 +382,10 @@ ngx_llmops_answer_framing(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                               == 0);
 
         call->json = (type->len >= 16
-                      && ngx_strncasecmp(type->data,
-                                         (u_char *) "application/json", 16)
-                         == 0);
+                      && (ngx_memcmp(type->data, "application/json", 16) == 0
+                          || ngx_strncasecmp(type->data,
+                                             (u_char *) "application/json", 16)
+                             == 0));
     }
 }
 
@@ -962,7 +963,9 @@ static void
 ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     u_char                  *p, *last;
+    ngx_int_t                rc;
     ngx_buf_t                b;
+    ngx_str_t                body;
     ngx_llmops_call_t       *call, save;
     ngx_llmops_body_scan_t   bs;
 
@@ -975,16 +978,31 @@ ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     save = *call;
     b = r->upstream->buffer;
 
-    ngx_llmops_whole_start(ctx, &bs);
+    if (ngx_llmops_dechunk(r, call, &b, &p, &last) != NGX_OK) {
+        last = p = b.pos;
+    }
 
-    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
-        ngx_llmops_whole_feed(&bs, p, last - p);
+    body.data = p;
+    body.len = last - p;
+
+    if (ngx_llmops_dechunk(r, call, &b, &p, &last) != NGX_OK) {
+        rc = ngx_llmops_whole(ctx, &body);
+
+    } else {
+        ngx_llmops_whole_start(ctx, &bs);
+        ngx_llmops_whole_feed(&bs, body.data, body.len);
+
+        do {
+            ngx_llmops_whole_feed(&bs, p, last - p);
+        } while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK);
+
+        rc = ngx_llmops_whole_end(ctx, &bs);
     }
 
     *call = save;
     call->metered = 1;
 
-    if (ngx_llmops_whole_end(ctx, &bs) == NGX_OK) {
+    if (rc == NGX_OK) {
         ngx_llmops_call_cost(r, ctx);
     }
 }
@@ -1045,13 +1063,12 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t                rc;
-    ngx_str_t                body;
-    ngx_llmops_out_t         out;
-    ngx_llmops_call_t       *call;
-    ngx_llmops_step_t       *step;
-    ngx_http_upstream_t     *u;
-    ngx_llmops_body_scan_t   bs;
+    ngx_int_t             rc;
+    ngx_str_t             body;
+    ngx_llmops_out_t      out;
+    ngx_llmops_call_t    *call;
+    ngx_llmops_step_t    *step;
+    ngx_http_upstream_t  *u;
 
     u = r->upstream;
     call = &ctx->call;
@@ -1064,9 +1081,7 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         ctx->meter.error = 1;
 
     } else {
-        ngx_llmops_whole_start(ctx, &bs);
-        ngx_llmops_whole_feed(&bs, body.data, body.len);
-        (void) ngx_llmops_whole_end(ctx, &bs);
+        (void) ngx_llmops_whole(ctx, &body);
         ngx_llmops_call_cost(r, ctx);
     }
 

@@ -138,9 +138,11 @@ void ngx_llmops_stream_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail);
 /* whole.c */
 
 /*
- * Reads a whole answer piece by piece, for its meter: start, any number of
- * feeds, end.  _end() returns NGX_DECLINED if it was not one JSON object.
+ * Reads a whole answer for its meter, in one piece; or piece by piece: start,
+ * any number of feeds, end.  NGX_OK, or NGX_DECLINED if it was not one JSON
+ * object.
  */
+ngx_int_t ngx_llmops_whole(ngx_llmops_ctx_t *ctx, ngx_str_t *body);
 void ngx_llmops_whole_start(ngx_llmops_ctx_t *ctx,
     ngx_llmops_body_scan_t *bs);
 void ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p,
