@@ -353,9 +353,10 @@ ngx_llmops_answer_framing(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                               == 0);
 
         call->json = (type->len >= 16
-                      && ngx_strncasecmp(type->data,
-                                         (u_char *) "application/json", 16)
-                         == 0);
+                      && (ngx_memcmp(type->data, "application/json", 16) == 0
+                          || ngx_strncasecmp(type->data,
+                                             (u_char *) "application/json", 16)
+                             == 0));
     }
 }
 

@@ -82,13 +82,12 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t                rc;
-    ngx_str_t                body;
-    ngx_llmops_out_t         out;
-    ngx_llmops_call_t       *call;
-    ngx_llmops_step_t       *step;
-    ngx_http_upstream_t     *u;
-    ngx_llmops_body_scan_t   bs;
+    ngx_int_t             rc;
+    ngx_str_t             body;
+    ngx_llmops_out_t      out;
+    ngx_llmops_call_t    *call;
+    ngx_llmops_step_t    *step;
+    ngx_http_upstream_t  *u;
 
     u = r->upstream;
     call = &ctx->call;
@@ -101,9 +100,7 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         ctx->meter.error = 1;
 
     } else {
-        ngx_llmops_whole_start(ctx, &bs);
-        ngx_llmops_whole_feed(&bs, body.data, body.len);
-        (void) ngx_llmops_whole_end(ctx, &bs);
+        (void) ngx_llmops_whole(ctx, &body);
         ngx_llmops_call_cost(r, ctx);
     }
 

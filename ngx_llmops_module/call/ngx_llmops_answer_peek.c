@@ -202,7 +202,9 @@ static void
 ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     u_char                  *p, *last;
+    ngx_int_t                rc;
     ngx_buf_t                b;
+    ngx_str_t                body;
     ngx_llmops_call_t       *call, save;
     ngx_llmops_body_scan_t   bs;
 
@@ -215,16 +217,31 @@ ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     save = *call;
     b = r->upstream->buffer;
 
-    ngx_llmops_whole_start(ctx, &bs);
+    if (ngx_llmops_dechunk(r, call, &b, &p, &last) != NGX_OK) {
+        last = p = b.pos;
+    }
 
-    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
-        ngx_llmops_whole_feed(&bs, p, last - p);
+    body.data = p;
+    body.len = last - p;
+
+    if (ngx_llmops_dechunk(r, call, &b, &p, &last) != NGX_OK) {
+        rc = ngx_llmops_whole(ctx, &body);
+
+    } else {
+        ngx_llmops_whole_start(ctx, &bs);
+        ngx_llmops_whole_feed(&bs, body.data, body.len);
+
+        do {
+            ngx_llmops_whole_feed(&bs, p, last - p);
+        } while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK);
+
+        rc = ngx_llmops_whole_end(ctx, &bs);
     }
 
     *call = save;
     call->metered = 1;
 
-    if (ngx_llmops_whole_end(ctx, &bs) == NGX_OK) {
+    if (rc == NGX_OK) {
         ngx_llmops_call_cost(r, ctx);
     }
 }

@@ -161,9 +161,11 @@ ngx_int_t ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p,
 /* whole.c */
 
 /*
- * Reads a whole answer piece by piece, for its meter: start, any number of
- * feeds, end.  _end() returns NGX_DECLINED if it was not one JSON object.
+ * Reads a whole answer for its meter, in one piece; or piece by piece: start,
+ * any number of feeds, end.  NGX_OK, or NGX_DECLINED if it was not one JSON
+ * object.
  */
+ngx_int_t ngx_llmops_whole(ngx_llmops_ctx_t *ctx, ngx_str_t *body);
 void ngx_llmops_whole_start(ngx_llmops_ctx_t *ctx,
     ngx_llmops_body_scan_t *bs);
 void ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p,

@@ -192,7 +192,9 @@ ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     type = h->value;
 
     if (type.len >= 16
-        && ngx_strncasecmp(type.data, (u_char *) "application/json", 16) == 0
+        && (ngx_memcmp(type.data, "application/json", 16) == 0
+            || ngx_strncasecmp(type.data, (u_char *) "application/json", 16)
+               == 0)
         && (type.len == 16 || type.data[16] == ';' || type.data[16] == ' '))
     {
         ctx->env.json = 1;

@@ -9,10 +9,38 @@
 
 
 /*
- * What a whole answer says of itself: a scanner finds the wanted members
- * while its bytes go by.  The reason of its finish stands deeper, but near
- * its end, so that the last bytes are kept for a second look.
+ * What a whole answer says of itself.  In one piece, as most are, it is read
+ * in one go; else a scanner finds the wanted members while its bytes go by.
+ * The reason of its finish stands deeper, but near its end, so that the last
+ * bytes are kept for a second look.
  */
+
+
+static void ngx_llmops_whole_meter(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_json_member_t *found, u_char *tail, size_t len);
+
+
+ngx_int_t
+ngx_llmops_whole(ngx_llmops_ctx_t *ctx, ngx_str_t *body)
+{
+    size_t                       len;
+    ngx_llmops_json_member_t     found[NGX_LLMOPS_JSON_MAX_WANT];
+    const ngx_llmops_dialect_t  *d;
+
+    d = ngx_llmops_step(ctx)->dialect;
+
+    if (ngx_llmops_json_members(body, d->body_want, found, d->nbody_want)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    len = ngx_min(body->len, NGX_LLMOPS_BODY_TAIL);
+
+    ngx_llmops_whole_meter(ctx, found, body->data + body->len - len, len);
+
+    return NGX_OK;
+}
 
 
 void
@@ -55,23 +83,31 @@ ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p, size_t len)
 ngx_int_t
 ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx, ngx_llmops_body_scan_t *bs)
 {
-    ngx_str_t                    tail;
-    const ngx_llmops_dialect_t  *d;
-
     if (ngx_llmops_json_scan_done(&bs->scan) != NGX_LLMOPS_JSON_OK) {
         return NGX_DECLINED;
     }
 
-    d = ngx_llmops_step(ctx)->dialect;
-
-    d->body(&ctx->meter, ngx_llmops_step(ctx)->op, bs->found);
-
-    if (d->body_tail && ctx->meter.finish == NGX_LLMOPS_FINISH_NONE) {
-        tail.data = bs->tail;
-        tail.len = bs->tail_len;
-
-        d->body_tail(&ctx->meter, &tail);
-    }
+    ngx_llmops_whole_meter(ctx, bs->found, bs->tail, bs->tail_len);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_llmops_whole_meter(ngx_llmops_ctx_t *ctx, ngx_llmops_json_member_t *found,
+    u_char *tail, size_t len)
+{
+    ngx_str_t                    s;
+    const ngx_llmops_dialect_t  *d;
+
+    d = ngx_llmops_step(ctx)->dialect;
+
+    d->body(&ctx->meter, ngx_llmops_step(ctx)->op, found);
+
+    if (d->body_tail && ctx->meter.finish == NGX_LLMOPS_FINISH_NONE) {
+        s.data = tail;
+        s.len = len;
+
+        d->body_tail(&ctx->meter, &s);
+    }
 }

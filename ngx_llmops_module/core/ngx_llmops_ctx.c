@@ -152,30 +152,17 @@ ngx_llmops_header_in(ngx_http_request_t *r, const char *name, size_t len)
 ngx_int_t
 ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id)
 {
-    u_char    *p;
-    uint64_t   n;
-    ngx_uint_t i;
+    uint64_t  n[2];
 
-    static const u_char  hex[] = "0123456789abcdef";
-
-    p = ngx_pnalloc(pool, 32);
-    if (p == NULL) {
+    id->data = ngx_pnalloc(pool, 2 * sizeof(n));
+    if (id->data == NULL) {
         return NGX_ERROR;
     }
 
-    id->data = p;
-    id->len = 32;
+    n[0] = ngx_llmops_id_next();
+    n[1] = ngx_llmops_id_next();
 
-    n = 0;
-
-    for (i = 0; i < 32; i++) {
-        if (i % 16 == 0) {
-            n = ngx_llmops_id_next();
-        }
-
-        *p++ = hex[n & 15];
-        n >>= 4;
-    }
+    id->len = ngx_hex_dump(id->data, (u_char *) n, sizeof(n)) - id->data;
 
     return NGX_OK;
 }

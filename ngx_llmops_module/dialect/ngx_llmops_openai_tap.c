@@ -270,22 +270,37 @@ void
 ngx_llmops_openai_body_tail(ngx_llmops_meter_t *m, ngx_str_t *tail)
 {
     size_t      n;
-    u_char     *p, *last;
+    u_char     *p, *f, *last;
     ngx_str_t   value;
 
     static const u_char  key[] = "\"finish_reason\"";
 
     n = sizeof(key) - 1;
     last = tail->data + tail->len;
+    p = NULL;
 
     if (tail->len <= n) {
         return;
     }
 
-    for (p = last - n; *p != '"' || ngx_memcmp(p, key, n) != 0; p--) {
-        if (p == tail->data) {
-            return;
+    /* the last one; an "f" behind a quote is rare enough */
+
+    for (f = tail->data + 1; f < last; f++) {
+        f = memchr(f, 'f', last - f);
+
+        if (f == NULL) {
+            break;
         }
+
+        if (f[-1] == '"' && (size_t) (last - f) >= n
+            && ngx_memcmp(f - 1, key, n) == 0)
+        {
+            p = f - 1;
+        }
+    }
+
+    if (p == NULL) {
+        return;
     }
 
     for (p += n; p < last && (*p == ' ' || *p == ':'); p++) { /* void */ }

@@ -138,34 +138,59 @@ ngx_llmops_usage_count(ngx_str_t *value, int64_t *count)
 }
 
 
-/* counts that are absent, or not counts, stay -1 */
+/* counts that are absent, or not counts, stay -1; in one pass */
+
+static ngx_int_t
+ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
+    const ngx_llmops_usage_name_t *names, int64_t *counts)
+{
+    ngx_int_t                       rc;
+    ngx_str_t                       key, v;
+    const ngx_llmops_usage_name_t  *n;
+
+    if (*c->pos != '{') {
+        return ngx_llmops_cursor_value(c, NULL);
+    }
+
+    c->pos++;
+
+    while ((rc = ngx_llmops_cursor_member(c, &key)) == NGX_OK) {
+        n = ngx_llmops_usage_find(names, &key);
+
+        if (n && n->inside) {
+            rc = ngx_llmops_usage_enter(c, n->inside, counts);
+
+        } else {
+            rc = ngx_llmops_cursor_value(c, &v);
+
+            if (n && rc == NGX_OK) {
+                ngx_llmops_usage_count(&v, &counts[n->count]);
+            }
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+}
+
 
 static ngx_int_t
 ngx_llmops_usage_gather(ngx_str_t *value,
     const ngx_llmops_usage_name_t *names, int64_t *counts)
 {
-    ngx_str_t                       key, v;
-    ngx_llmops_json_iter_t          it;
-    const ngx_llmops_usage_name_t  *n;
+    ngx_llmops_cursor_t  c;
 
-    if (ngx_llmops_json_object(&it, value) != NGX_OK) {
+    if (value->len == 0 || value->data[0] != '{') {
         return NGX_DECLINED;
     }
 
-    while (ngx_llmops_json_next(&it, &key, &v) == NGX_OK) {
-        n = ngx_llmops_usage_find(names, &key);
+    c.pos = value->data;
+    c.last = value->data + value->len;
 
-        if (n == NULL) {
-            continue;
-        }
-
-        if (n->inside == NULL) {
-            ngx_llmops_usage_count(&v, &counts[n->count]);
-
-        } else {
-            (void) ngx_llmops_usage_gather(&v, n->inside, counts);
-        }
-    }
+    (void) ngx_llmops_usage_enter(&c, names, counts);
 
     return NGX_OK;
 }

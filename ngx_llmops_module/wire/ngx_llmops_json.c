@@ -36,15 +36,9 @@ ngx_llmops_json_skip_space(u_char *p, u_char *last)
  */
 
 static u_char *
-ngx_llmops_json_skip_string(u_char *p, u_char *last)
+ngx_llmops_json_skip_long_string(u_char *p, u_char *last)
 {
     u_char  *quote, *b;
-
-    quote = (u_char *) ngx_llmops_json_near_quote(p, last);
-
-    if (quote) {
-        return quote + 1;
-    }
 
     for (b = p; (quote = memchr(b, '"', last - b)); b = quote + 1) {
 
@@ -59,6 +53,48 @@ ngx_llmops_json_skip_string(u_char *p, u_char *last)
 }
 
 
+/* keys, and most values, end within 32 bytes */
+
+static ngx_inline u_char *
+ngx_llmops_json_skip_string(u_char *p, u_char *last)
+{
+#ifdef __SSE2__
+    u_char       *quote;
+    uint32_t      mask;
+
+    if (last - p >= 32) {
+        mask = _mm_movemask_epi8(_mm_cmpeq_epi8(
+                   _mm_loadu_si128((__m128i *) p), _mm_set1_epi8('"')));
+        quote = p;
+
+        if (mask == 0) {
+            quote = p + 16;
+            mask = _mm_movemask_epi8(_mm_cmpeq_epi8(
+                       _mm_loadu_si128((__m128i *) quote),
+                       _mm_set1_epi8('"')));
+        }
+
+        if (mask) {
+            quote += __builtin_ctz(mask);
+
+            /* before p is the opening quote */
+
+            if (quote[-1] != '\\') {
+                return quote + 1;
+            }
+        }
+    }
+#endif
+
+    return ngx_llmops_json_skip_long_string(p, last);
+}
+
+
+static const u_char  ngx_llmops_json_structure[256] = {
+    ['"'] = 1, ['{'] = 1, ['['] = 1, ['}'] = 1, [']'] = 1
+};
+
+
 /* p is at a bracket; returns one past the one that closes it */
 
 static u_char *
@@ -69,12 +105,25 @@ ngx_llmops_json_skip_nested(u_char *p, u_char *last)
 
     depth = 0;
 
-    while (p && p < last) {
+    for ( ;; ) {
+
+        while (p < last && !ngx_llmops_json_structure[*p]) {
+            p++;
+        }
+
+        if (p == last) {
+            return NULL;
+        }
 
         switch (*p++) {
 
         case '"':
             p = ngx_llmops_json_skip_string(p, last);
+
+            if (p == NULL) {
+                return NULL;
+            }
+
             break;
 
         case '{':
@@ -87,8 +136,7 @@ ngx_llmops_json_skip_nested(u_char *p, u_char *last)
             stack[depth++] = p[-1] + 2;
             break;
 
-        case '}':
-        case ']':
+        default: /* a closing bracket */
             if (stack[--depth] != p[-1]) {
                 return NULL;
             }
@@ -96,12 +144,8 @@ ngx_llmops_json_skip_nested(u_char *p, u_char *last)
             if (depth == 0) {
                 return p;
             }
-
-            break;
         }
     }
-
-    return NULL;
 }
 
 
@@ -351,6 +395,60 @@ ngx_llmops_json_get(ngx_str_t *object, const char *path, ngx_str_t *value)
     *value = v;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_llmops_json_found(ngx_str_t *document, ngx_llmops_json_want_t *want,
+    ngx_llmops_json_member_t *m, ngx_str_t *value)
+{
+    m->count++;
+    m->type = ngx_llmops_json_type(value);
+    m->start = value->data - document->data;
+    m->end = m->start + value->len;
+
+    if (value->len <= want->capture) {
+        m->value = *value;
+
+    } else {
+        ngx_str_null(&m->value);
+    }
+}
+
+
+ngx_int_t
+ngx_llmops_json_members(ngx_str_t *document, ngx_llmops_json_want_t *want,
+    ngx_llmops_json_member_t *found, ngx_uint_t nwant)
+{
+    ngx_int_t               rc;
+    ngx_str_t               key, value;
+    ngx_uint_t              i;
+    ngx_llmops_json_iter_t  it;
+
+    ngx_memzero(found, nwant * sizeof(ngx_llmops_json_member_t));
+
+    if (ngx_llmops_json_object(&it, document) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    while ((rc = ngx_llmops_json_next(&it, &key, &value)) == NGX_OK) {
+
+        for (i = 0; i < nwant; i++) {
+
+            if (want[i].name.len == key.len
+                && ngx_memcmp(want[i].name.data, key.data, key.len) == 0)
+            {
+                ngx_llmops_json_found(document, &want[i], &found[i], &value);
+                break;
+            }
+        }
+    }
+
+    /* the end has left pos at the bracket */
+
+    return (rc == NGX_DONE
+            && ngx_llmops_json_skip_space(it.pos + 1, it.last) == it.last)
+           ? NGX_OK : NGX_DECLINED;
 }
 
 
