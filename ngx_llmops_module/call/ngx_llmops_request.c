@@ -44,6 +44,7 @@ static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd,
 static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd,
     ngx_chain_t ***last);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
+static ngx_str_t *ngx_llmops_request_hop(ngx_http_request_t *r);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h);
 static u_char *ngx_llmops_request_headers(ngx_llmops_building_t *bd,
@@ -62,7 +63,6 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_int_t              rc;
     ngx_buf_t             *b;
     ngx_chain_t           *cl, **last;
-    ngx_table_elt_t       *connection;
     ngx_llmops_building_t  bd;
 
     ngx_memzero(&bd, sizeof(ngx_llmops_building_t));
@@ -95,12 +95,7 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_request_args(&bd);
 
-    connection = ngx_llmops_header_in(r, "connection",
-                                      sizeof("connection") - 1);
-
-    if (connection && connection->value.len > sizeof("keep-alive") - 1) {
-        bd.hop = &connection->value;
-    }
+    bd.hop = ngx_llmops_request_hop(r);
 
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
         return NGX_ERROR;
@@ -287,6 +282,42 @@ ngx_llmops_request_args(ngx_llmops_building_t *bd)
     }
 
     bd->args = args;
+}
+
+
+/* the Connection header that names others, if there is one */
+
+static ngx_str_t *
+ngx_llmops_request_hop(ngx_http_request_t *r)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == sizeof("connection") - 1
+            && h[i].value.len > sizeof("keep-alive") - 1
+            && ngx_memcmp(h[i].lowcase_key, "connection",
+                          sizeof("connection") - 1)
+               == 0)
+        {
+            return &h[i].value;
+        }
+    }
 }
 
 
