@@ -8,8 +8,8 @@
 #define _NGX_LLMOPS_MOCK_JOB_H_INCLUDED_
 
 
-#include <jansson.h>
 #include "ngx_llmops_mock.h"
+#include <jansson.h>
 
 
 /* The inside of the built-in provider.  Private to its files. */

@@ -4,9 +4,9 @@
  */
 
 
-#include <jansson.h>
-
 #include "ngx_llmops_price.h"
+
+#include <jansson.h>
 
 
 /*
