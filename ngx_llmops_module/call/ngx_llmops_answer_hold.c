@@ -116,7 +116,14 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_held_error(r, ctx);
     }
 
-    if (call->xlate == NULL) {
+    if (!step->translate) {
+
+        /* only for the replay; one of an earlier attempt is of no use */
+
+        if (call->xlate) {
+            ngx_llmops_xlate_free(call->xlate);
+        }
+
         call->xlate = ngx_llmops_xlate_create(ctx->env.dialect, step->dialect,
                                               ctx->env.op, &ctx->env.model,
                                               ctx->env.stream,
@@ -180,6 +187,10 @@ ngx_llmops_answer_held_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                     "the provider did not accept the gateway's credentials");
         ngx_str_set(&err.code, "upstream_auth");
         status = NGX_HTTP_BAD_GATEWAY;
+
+    } else if (status == NGX_HTTP_UNAUTHORIZED) {
+
+        err.kind = NGX_LLMOPS_ERR_AUTH;         /* the caller's own key */
 
     } else if (err.kind == NGX_LLMOPS_ERR_OVERLOADED
                || status == 529)

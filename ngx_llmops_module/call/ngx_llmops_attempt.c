@@ -251,6 +251,10 @@ ngx_llmops_enter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ctx->refusal = NULL;            /* of an earlier step's dialect */
     ctx->error = NGX_LLMOPS_ERR_NONE;
 
+    if (!step->translate) {
+        ctx->warnings.len = 0;
+    }
+
     u->conf = &p->uconf;
     u->upstream = p->uscf;
 #if (NGX_HTTP_SSL)

@@ -490,3 +490,25 @@ def test_that_the_test_above_can_fail(gateway, provider):
                  proxy_next_upstream error timeout http_503 non_idempotent;
                  """)
     assert mixed(gw, 24, 60, 1)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_nothing_of_a_translated_attempt_is_left(chain, stream):
+    """The second target speaks the caller's dialect, and answers a request
+    for a stream with a document."""
+    gw, ups = chain(answers.error("anthropic", 500),
+                    answers.json({"id": "x", "object": "chat.completion",
+                                  "created": 1, "model": "real", "choices": [
+                                      {"index": 0, "message": {
+                                          "role": "assistant",
+                                          "content": "hello"},
+                                       "finish_reason": "stop"}]}),
+                    dialects=["anthropic", "openai"])
+    answer = gw.chat(seed=7, stream=stream)
+    assert answer.status == 200
+    assert b"hello" in answer.body
+    assert answer.header("x-llm-warnings") is None
+    assert "seed" not in ups[0].last.json
+    assert ups[1].last.json["seed"] == 7
+    if stream:
+        assert answer.events[-1].data == "[DONE]"
