@@ -149,7 +149,7 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
     const ngx_llmops_usage_name_t  *n;
 
     if (*c->pos != '{') {
-        return ngx_llmops_cursor_value(c, NULL);
+        return ngx_llmops_cursor_skip(c);
     }
 
     c->pos++;

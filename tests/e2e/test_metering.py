@@ -269,3 +269,27 @@ def test_the_built_in_provider(gateway):
     assert gw.messages("x").json["content"][0]["text"]
     lines = gw.ledger(4)
     assert all(int(x["llm_output_tokens"]) > 0 for x in lines)
+
+
+@pytest.mark.parametrize("details", [None, 5, "x", [], {}, True])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_details_that_are_none(serve, stream, details):
+    """Some servers write null where others write an object."""
+    usage = {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7,
+             "prompt_tokens_details": details,
+             "completion_tokens_details": details}
+    if stream:
+        chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1,
+                 "model": "m", "choices": [{"index": 0, "delta": {
+                     "content": "hi"}, "finish_reason": "stop"}]}
+        script = answers.events([
+            b"data: " + answers.dump(chunk) + b"\n\n",
+            b"data: " + answers.dump({**chunk, "choices": [],
+                                      "usage": usage}) + b"\n\n",
+            b"data: [DONE]\n\n"])
+    else:
+        script = answers.json({"id": "x", "choices": [], "usage": usage})
+    gw, up = serve(script)
+    assert gw.chat(stream=stream).status == 200
+    line = gw.ledger()[0]
+    assert (line["llm_input_tokens"], line["llm_output_tokens"]) == ("3", "4")
