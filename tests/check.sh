@@ -49,7 +49,7 @@ pytest() {
 
 
 step_unit() {
-    make unit
+    make -j"$jobs" unit
 }
 
 step_e2e() {

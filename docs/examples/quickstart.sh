@@ -68,10 +68,6 @@ provider() {
         echo "    target $name;"
         echo "}"
     } >> "$http"
-
-    if [ -n "$key" ]; then
-        echo "env $key;" >> "$main"
-    fi
     providers="$providers$name "
 }
 
