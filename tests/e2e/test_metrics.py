@@ -120,7 +120,8 @@ def test_what_is_in_flight(serve):
         client.request("POST", "/v1/chat/completions",
                        json={"model": "m", "messages": []})
     up.wait_requests(7)
-    assert gw.metrics().sum("llm_requests_in_flight") == 7
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 7, 5,
+             "seven in the gauge")
     for client in clients:
         client.close()
     wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 0, 5,
