@@ -114,8 +114,9 @@ step_bench() {
 }
 
 step_soak() {
-    tests/venv.sh && sanitized build/venv/bin/python tests/soak.py \
-        --seconds "${SOAK_SECONDS:-60}"
+    tests/venv.sh && sanitized build/venv/bin/python tests/soak/soak.py \
+        --seconds "${SOAK_SECONDS:-60}" \
+        && make all && build/venv/bin/python tests/soak/slow.py
 }
 
 step_agents() {
