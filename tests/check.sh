@@ -114,8 +114,11 @@ step_bench() {
 }
 
 step_soak() {
-    tests/venv.sh && sanitized build/venv/bin/python tests/soak.py \
-        --seconds "${SOAK_SECONDS:-60}"
+    tests/venv.sh && sanitized build/venv/bin/python tests/soak/soak.py \
+        --seconds "${SOAK_SECONDS:-60}" \
+        && make all \
+        && env -u LLMOPS_NGINX -u LLMOPS_MODULE -u LLMOPS_SLOW \
+            build/venv/bin/python tests/soak/slow.py
 }
 
 step_agents() {

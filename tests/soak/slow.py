@@ -56,7 +56,8 @@ def stream(dialect, size, rate, directory):
     problems = []
     try:
         gw.start()
-        gw.chat()                   # what the first request allocates is there
+        sent[0] = size              # a short one: what the first allocates
+        gw.chat(stream=True)
         sent[0] = 0
         client = Client(gw.port, rcvbuf=16384, timeout=60)
         client.request("POST", "/v1/chat/completions", json={
