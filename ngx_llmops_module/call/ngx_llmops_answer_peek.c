@@ -19,6 +19,10 @@
 #define NGX_LLMOPS_PEEK_JSON       64
 
 
+static ngx_uint_t ngx_llmops_answer_event_is_error(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_sse_event_t *ev);
+static ngx_uint_t ngx_llmops_answer_start(ngx_http_request_t *r,
+    ngx_llmops_call_t *call, ngx_str_t *head, size_t size);
 static void ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
 
@@ -30,10 +34,8 @@ ngx_llmops_answer_peek_stream(ngx_http_request_t *r)
     u_char                      *p, *last;
     ngx_int_t                    rc;
     ngx_buf_t                    b;
-    ngx_llmops_tap_t             tap;
     ngx_llmops_ctx_t            *ctx;
     ngx_llmops_call_t           *call;
-    ngx_llmops_meter_t           meter;
     ngx_llmops_sse_event_t       ev;
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
@@ -71,20 +73,12 @@ ngx_llmops_answer_peek_stream(ngx_http_request_t *r)
                 continue;
             }
 
-            if (!ev.partial) {
-                ngx_memzero(&meter, sizeof(ngx_llmops_meter_t));
-
-                ngx_llmops_step(ctx)->dialect->event(&meter,
-                                                 ngx_llmops_step(ctx)->op,
-                                                 &ev, 1, &tap);
-
-                if (meter.error
-                    && ngx_llmops_call_can_next(r, ctx,
-                                                NGX_LLMOPS_ON_FIRST_EVENT))
-                {
-                    return ngx_llmops_answer_fail(ctx,
-                                                 NGX_LLMOPS_FAIL_FIRST_EVENT);
-                }
+            if (!ev.partial && ngx_llmops_answer_event_is_error(ctx, &ev)
+                && ngx_llmops_call_can_next(r, ctx,
+                                            NGX_LLMOPS_ON_FIRST_EVENT))
+            {
+                return ngx_llmops_answer_fail(ctx,
+                                              NGX_LLMOPS_FAIL_FIRST_EVENT);
             }
 
             goto answer;
@@ -110,53 +104,38 @@ answer:
 }
 
 
+static ngx_uint_t
+ngx_llmops_answer_event_is_error(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_sse_event_t *ev)
+{
+    ngx_llmops_tap_t     tap;
+    ngx_llmops_meter_t   meter;
+
+    ngx_memzero(&meter, sizeof(ngx_llmops_meter_t));
+
+    ngx_llmops_step(ctx)->dialect->event(&meter, ngx_llmops_step(ctx)->op,
+                                         ev, 1, &tap);
+
+    return meter.error;
+}
+
+
 /* an error that came with 200: {"error": ...} */
 
 ngx_int_t
 ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 {
-    size_t                n;
-    u_char               *p, *last;
-    ngx_int_t             rc;
     ngx_str_t             head;
-    ngx_buf_t             b;
     ngx_uint_t            complete;
     ngx_llmops_ctx_t     *ctx;
-    ngx_llmops_call_t    *call, save;
+    ngx_llmops_call_t    *call;
     u_char                buf[NGX_LLMOPS_PEEK_JSON];
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
     call = &ctx->call;
 
-    save = *call;
-    b = r->upstream->buffer;
     head.data = buf;
-    head.len = 0;
-
-    while (head.len < sizeof(buf)) {
-        rc = ngx_llmops_dechunk(r, call, &b, &p, &last);
-
-        if (rc != NGX_OK) {
-            break;
-        }
-
-        while (head.len == 0 && p < last
-               && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
-        {
-            p++;
-        }
-
-        n = ngx_min((size_t) (last - p), sizeof(buf) - head.len);
-        ngx_memcpy(buf + head.len, p, n);
-        head.len += n;
-    }
-
-    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
-        /* void */
-    }
-
-    complete = call->complete;
-    *call = save;
+    complete = ngx_llmops_answer_start(r, call, &head, sizeof(buf));
 
     if (ngx_llmops_error_body(&head)) {
         ctx->meter.error = 1;
@@ -195,6 +174,45 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
     }
 
     return NGX_AGAIN;
+}
+
+
+/*
+ * Copies the first bytes of the body that has come, without leading white
+ * space, to head->data[size]; returns whether all of the body has come.
+ */
+
+static ngx_uint_t
+ngx_llmops_answer_start(ngx_http_request_t *r, ngx_llmops_call_t *call,
+    ngx_str_t *head, size_t size)
+{
+    u_char             *p, *last;
+    size_t              n;
+    ngx_buf_t           b;
+    ngx_uint_t          complete;
+    ngx_llmops_call_t   save;
+
+    save = *call;
+    b = r->upstream->buffer;
+    head->len = 0;
+
+    while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
+
+        while (head->len == 0 && p < last
+               && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
+        {
+            p++;
+        }
+
+        n = ngx_min((size_t) (last - p), size - head->len);
+        ngx_memcpy(head->data + head->len, p, n);
+        head->len += n;
+    }
+
+    complete = call->complete;
+    *call = save;
+
+    return complete;
 }
 
 
