@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from harness import Reply, Reserved, answers, openai_wire, route, wait_for
+from harness import (Reply, Reserved, SLOW, answers, openai_wire, route,
+                     wait_for)
 
 LOOPS = int(os.environ.get("LLMOPS_KEEPALIVE_LOOPS", "100"))
 
@@ -121,6 +122,7 @@ def test_extra_bytes_after_an_answer(serve):
             "model": "m", "messages": []}).read()
         assert not answer.header("x-smuggled")
         assert answer.json["choices"]
+        time.sleep(0.05 * SLOW)     # what comes after the next request is its
 
 
 def test_more_than_the_length_says(serve):
