@@ -139,6 +139,8 @@ def test_what_may_not_be_in_a_log(gateway, provider):
         location = /leak { return 200; access_log logs/leak.log; }""")
     gw.chat()
     gw.get(f"/leak?key={up.key}")
+    leak = gw.prefix / "logs" / "leak.log"
+    wait_for(lambda: up.key in leak.read_text(), 5, "the line in the log")
     gw.log.open("a").write("2030/01/01 [alert] 1#1: open socket #3 left\n")
     gw.kill()
     problems = gw.finish(lambda: None)
