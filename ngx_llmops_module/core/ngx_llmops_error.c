@@ -417,7 +417,7 @@ ngx_llmops_error_cause(ngx_llmops_ctx_t *ctx)
     switch (ctx->call.fail) {
 
     case NGX_LLMOPS_FAIL_CONNECT:
-        return "the last one could not be connected to";
+        return "the last one could not be reached";
 
     case NGX_LLMOPS_FAIL_FIRST_TOKEN:
     case NGX_LLMOPS_FAIL_TOTAL:
