@@ -45,6 +45,8 @@ static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd,
     ngx_chain_t ***last);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
 static ngx_str_t *ngx_llmops_request_hop(ngx_http_request_t *r);
+static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list, u_char *name,
+    size_t len);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h);
 static u_char *ngx_llmops_request_headers(ngx_llmops_building_t *bd,
@@ -321,6 +323,35 @@ ngx_llmops_request_hop(ngx_http_request_t *r)
 }
 
 
+/* whether a name is one of those in a comma-separated list */
+
+static ngx_uint_t
+ngx_llmops_request_named(ngx_str_t *list, u_char *name, size_t len)
+{
+    u_char  *p, *last, *end;
+
+    last = list->data + list->len;
+
+    for (p = list->data; p < last; p = end + 1) {
+
+        while (p < last && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        for (end = p; end < last && *end != ','; end++) { /* void */ }
+
+        if ((size_t) (end - p) >= len
+            && ngx_strncasecmp(p, name, len) == 0
+            && (p + len == end || p[len] == ' ' || p[len] == '\t'))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_uint_t
 ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
@@ -331,9 +362,7 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     name = h->lowcase_key;
     len = h->key.len;
 
-    if (bd->hop && ngx_strlcasestrn(bd->hop->data, bd->hop->data + bd->hop->len,
-                                    name, len - 1))
-    {
+    if (bd->hop && ngx_llmops_request_named(bd->hop, name, len)) {
         return 0;
     }
 
