@@ -18,6 +18,7 @@
 #include "ngx_llmops_dialect.h"
 #include "ngx_llmops_xlate.h"
 #include "ngx_llmops_zone.h"
+#include "ngx_llmops_store.h"
 
 
 /*
@@ -161,6 +162,8 @@ struct ngx_llmops_route_s {
     ngx_uint_t                 retry_on;
     ngx_msec_t                 retry_timeout;
     ngx_flag_t                 strict;
+    ngx_array_t               *limits;     /* guard/: "limit", or NULL */
+    ngx_array_t               *countries;  /* guard/: "country", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -191,6 +194,10 @@ struct ngx_llmops_main_conf_s {
                                               counting */
     ngx_str_t                  prices_file;
     ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
+    ngx_llmops_store_t        *store;
+    void                      *redis;      /* store/: llm_redis, or NULL */
+    void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
+    void                      *limits;     /* guard/: llm_limit, llm_quota */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass */
 };
@@ -204,6 +211,8 @@ typedef struct {
     ngx_flag_t                 ignore_client_abort;
     size_t                     buffer_size;
     ngx_uint_t                 response_headers;   /* ops/: bits */
+    void                      *auth;       /* guard/: llm_auth, or NULL */
+    ngx_uint_t                 admin;      /* ops/: llm_admin */
 } ngx_llmops_loc_conf_t;
 
 
@@ -325,6 +334,11 @@ struct ngx_llmops_ctx_s {
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
+    struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
+    void                      *auth;       /* guard's own: while it asks */
+    struct ngx_llmops_limits_s  *limits;   /* guard: what is reserved, or NULL */
+    size_t                     limits_at;  /* guard: bytes of output at which it
+                                              wants to be asked again */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */
     ngx_llmops_err_e           error;      /* how it ended */
     ngx_llmops_error_t        *refusal;    /* what we say instead */

@@ -1,0 +1,97 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_NET_H_INCLUDED_
+#define _NGX_LLMOPS_NET_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+
+/*
+ * Connections that the gateway itself opens, apart from requests to providers:
+ * to Redis, for key sets (JWKS), for webhooks.  One connection, its name
+ * looked up by nginx's resolver, TLS with verification where wanted, never
+ * blocking.  What is spoken on it is the owner's affair.
+ *
+ * All memory is the worker's heap.  An owner embeds ngx_llmops_net_t, zeroed,
+ * and sets the first part; it may be opened again after close().
+ */
+
+
+typedef struct ngx_llmops_net_s  ngx_llmops_net_t;
+
+typedef void (*ngx_llmops_net_pt)(ngx_llmops_net_t *net);
+
+
+/* how to speak TLS; made while the configuration is read */
+
+typedef struct {
+    ngx_ssl_t                  ssl;
+    unsigned                   verify:1;
+} ngx_llmops_net_tls_t;
+
+
+struct ngx_llmops_net_s {
+    ngx_str_t                  host;       /* a name, an address, or
+                                              "unix:/path" */
+    in_port_t                  port;
+    ngx_str_t                  server;     /* TLS: name that is verified; len
+                                              0: host */
+    ngx_llmops_net_tls_t      *tls;        /* NULL: plain */
+    ngx_resolver_t            *resolver;   /* for names; may be NULL */
+    ngx_msec_t                 resolver_timeout;
+    ngx_msec_t                 timeout;    /* lookup, connect and handshake
+                                              together */
+    ngx_log_t                 *log;
+
+    ngx_llmops_net_pt          opened;     /* it can be written */
+    ngx_llmops_net_pt          readable;   /* read until NGX_AGAIN */
+    ngx_llmops_net_pt          writable;   /* after a write was NGX_AGAIN */
+    ngx_llmops_net_pt          failed;     /* lookup, connect, handshake,
+                                              timeout: has been closed;
+                                              net->error says what */
+    void                      *data;
+
+    const char                *error;      /* static text, or NULL */
+    ngx_connection_t          *connection; /* NULL unless open(ing) */
+    ngx_resolver_ctx_t        *lookup;
+    ngx_event_t                timer;
+    ngx_pool_t                *pool;       /* of the connection */
+    unsigned                   open:1;
+};
+
+
+/*
+ * Prepares TLS: certificates are verified against ca (PEM file; len 0: the
+ * system's), unless verify is 0; cert and key, with len 0 for none, are the
+ * client's.  Called while the configuration is read; NULL (logged) on failure.
+ */
+ngx_llmops_net_tls_t *ngx_llmops_net_tls(ngx_conf_t *cf, ngx_str_t *ca,
+    ngx_str_t *cert, ngx_str_t *key, unsigned verify);
+
+/*
+ * Starts to open.  opened() or failed() is called later, never from within.
+ * NGX_OK, or NGX_ERROR (out of memory or descriptors), when neither will be.
+ * Neither handler is called after close().
+ */
+ngx_int_t ngx_llmops_net_open(ngx_llmops_net_t *net);
+
+/* Closes, in any state; any handler of net may call it. */
+void ngx_llmops_net_close(ngx_llmops_net_t *net);
+
+/*
+ * Reads and writes as recv(2) and send(2): a count, NGX_AGAIN (events are
+ * armed), 0 for the end, NGX_ERROR.  After NGX_AGAIN of a write, writable()
+ * will be called.
+ */
+ssize_t ngx_llmops_net_recv(ngx_llmops_net_t *net, u_char *buf, size_t size);
+ssize_t ngx_llmops_net_send(ngx_llmops_net_t *net, u_char *buf, size_t size);
+
+
+#endif /* _NGX_LLMOPS_NET_H_INCLUDED_ */
