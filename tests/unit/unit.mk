@@ -19,11 +19,14 @@ UNIT_LIBS ?= -lcmocka -ljansson
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
-UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
+             $(filter-out %_engine.c,$(wildcard \
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
-UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
+UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
+                 ngx_llmops_module/store) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
                    $(wildcard tests/unit/test_*.c))
