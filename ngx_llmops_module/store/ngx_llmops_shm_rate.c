@@ -372,7 +372,7 @@ ngx_llmops_rates_grant(ngx_llmops_counter_t *counter,
             continue;
         }
 
-        slot = ngx_llmops_slot_find(counter, charge, i);
+        slot = counter ? ngx_llmops_slot_find(counter, charge, i) : NULL;
 
         charge->levels[i].retry = ngx_llmops_slot_retry(slot,
                                             &charge->rates[i], excess, now);
