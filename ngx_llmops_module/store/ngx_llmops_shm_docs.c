@@ -191,19 +191,19 @@ ngx_llmops_doc_replace(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *old,
 {
     ngx_uint_t            kind;
     ngx_llmops_root_t    *root = shm->root;
-    ngx_llmops_docsh_t  **place;
+    ngx_llmops_docsh_t   *any, *rest, **place;
 
-    kind = old ? old->kind : doc->kind;
+    any = doc ? doc : old;
+    rest = old ? old->chain : NULL;
+    kind = any->kind;
 
-    place = ngx_llmops_doc_place(shm, old ? old->hash : doc->hash, old);
+    place = ngx_llmops_doc_place(shm, any->hash, old);
 
     if (doc) {
-        ngx_llmops_shm_put(shm, doc->chain, old ? old->chain : NULL);
-        ngx_llmops_shm_put(shm, *place, doc);
-
-    } else {
-        ngx_llmops_shm_put(shm, *place, old->chain);
+        ngx_llmops_shm_put(shm, doc->chain, rest);
     }
+
+    ngx_llmops_shm_put(shm, *place, doc ? doc : rest);
 
     if (old) {
         ngx_llmops_cells_give(shm, &root->doc_cells, old);
