@@ -19,8 +19,9 @@ UNIT_LIBS ?= -lcmocka -ljansson
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
-UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
+UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
+             ngx_llmops_module/guard/ngx_llmops_rate.c
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store guard route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
