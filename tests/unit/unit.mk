@@ -20,9 +20,10 @@ UNIT_LIBS ?= -lcmocka -ljansson
 # files of other rooms that call no function of nginx, and where their headers
 # are
 UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
+             ngx_llmops_module/guard/ngx_llmops_rate.c \
              $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c))
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store guard route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
