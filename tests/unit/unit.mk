@@ -21,6 +21,7 @@ UNIT_LIBS ?= -lcmocka -ljansson
 # are
 UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
              ngx_llmops_module/guard/ngx_llmops_rate.c \
+             ngx_llmops_module/store/ngx_llmops_ledger.c \
              $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c))
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store guard route ops)
