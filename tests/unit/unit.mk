@@ -15,7 +15,7 @@ UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson
+UNIT_LIBS ?= -lcmocka -ljansson -lz
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
@@ -23,7 +23,8 @@ UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
              ngx_llmops_module/guard/ngx_llmops_rate.c \
              ngx_llmops_module/store/ngx_llmops_ledger.c \
              $(filter-out %_engine.c,$(wildcard \
-                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c \
+                 ngx_llmops_module/store/ngx_llmops_state_*.c))
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store guard route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
