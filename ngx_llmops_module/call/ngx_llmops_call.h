@@ -131,6 +131,36 @@ ngx_int_t ngx_llmops_filter(void *data, ssize_t bytes);
 ngx_int_t ngx_llmops_dechunk(ngx_http_request_t *r, ngx_llmops_call_t *call,
     ngx_buf_t *b, u_char **p, u_char **last);
 
+/*
+ * How far dechunk() has come: saved before a look at bytes that will be read
+ * again, and put back behind it.
+ */
+
+typedef struct {
+    ngx_http_chunked_t         chunked;
+    off_t                      length;
+    ngx_uint_t                 complete;
+} ngx_llmops_framing_t;
+
+
+static ngx_inline void
+ngx_llmops_framing_save(ngx_llmops_call_t *call, ngx_llmops_framing_t *f)
+{
+    f->chunked = call->chunked;
+    f->length = call->length;
+    f->complete = call->complete;
+}
+
+
+static ngx_inline void
+ngx_llmops_framing_restore(ngx_llmops_call_t *call, ngx_llmops_framing_t *f)
+{
+    call->chunked = f->chunked;
+    call->length = f->length;
+    call->complete = f->complete;
+}
+
+
 /* Whether the answer has come to its own end, as its dialect tells it. */
 ngx_uint_t ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx);
 
