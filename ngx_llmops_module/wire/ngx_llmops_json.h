@@ -201,16 +201,6 @@ ngx_int_t ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
 ngx_int_t ngx_llmops_json_get(ngx_str_t *object, const char *path,
     ngx_str_t *value);
 
-/*
- * What the scanner finds in a document of one piece, with less work: no more
- * is checked than by _next(), keys are compared as they are spelled, values
- * point into the document, and cuts are not told.  NGX_OK, or NGX_DECLINED
- * when it is not one object.
- */
-ngx_int_t ngx_llmops_json_members(ngx_str_t *document,
-    ngx_llmops_json_want_t *want, ngx_llmops_json_member_t *found,
-    ngx_uint_t nwant);
-
 /* The type of a raw value, by its first byte. */
 ngx_llmops_json_type_e ngx_llmops_json_type(ngx_str_t *value);
 
