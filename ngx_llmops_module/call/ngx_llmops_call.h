@@ -64,6 +64,11 @@ ngx_int_t ngx_llmops_body_slices(ngx_http_request_t *r,
     ngx_chain_t ***last, off_t *length);
 
 
+/* A link with a buf around bytes that stay where they are; NULL if out of
+   memory. */
+ngx_chain_t *ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len);
+
+
 /* request.c */
 
 /* Sets u->request_bufs for the step that has been entered. */

@@ -62,7 +62,6 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_step_t *step)
 {
     ngx_int_t              rc;
-    ngx_buf_t             *b;
     ngx_chain_t           *cl, **last;
     ngx_llmops_building_t  bd;
 
@@ -72,15 +71,11 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     bd.ctx = ctx;
     bd.step = step;
 
-    b = ngx_calloc_buf(r->pool);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (b == NULL || cl == NULL) {
+    cl = ngx_llmops_slice(r, NULL, 0);      /* for the head */
+    if (cl == NULL) {
         return NGX_ERROR;
     }
 
-    cl->buf = b;
-    cl->next = NULL;
     last = &cl->next;
 
     rc = ngx_llmops_request_body(&bd, &last);
@@ -181,7 +176,6 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
 {
     ngx_int_t               rc;
     ngx_str_t               body, *model;
-    ngx_buf_t              *b;
     ngx_chain_t            *cl;
     ngx_llmops_ctx_t       *ctx;
     ngx_llmops_call_t      *call;
@@ -225,21 +219,10 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
     bd->extra = *ngx_llmops_xlate_headers(call->xlate);
     bd->length = call->body.len - bd->path.len;
 
-    b = ngx_calloc_buf(bd->r->pool);
-    cl = ngx_alloc_chain_link(bd->r->pool);
-
-    if (b == NULL || cl == NULL) {
+    cl = ngx_llmops_slice(bd->r, call->body.data + bd->path.len, bd->length);
+    if (cl == NULL) {
         return NGX_ERROR;
     }
-
-    b->start = call->body.data + bd->path.len;
-    b->pos = b->start;
-    b->last = call->body.data + call->body.len;
-    b->end = b->last;
-    b->memory = 1;
-
-    cl->buf = b;
-    cl->next = NULL;
 
     **last = cl;
     *last = &cl->next;
@@ -449,7 +432,6 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
     b = cl->buf;
     b->start = p;
     b->pos = p;
-    b->temporary = 1;
 
     p = ngx_llmops_request_line(bd, p);
 
@@ -475,7 +457,9 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
 
     if (bd->has_body) {
         p = ngx_llmops_put(p, "Content-Length: ");
-        p = ngx_sprintf(p, "%O" CRLF, bd->length);
+        p = ngx_llmops_print_int(p, bd->length);
+        *p++ = CR;
+        *p++ = LF;
     }
 
     p = ngx_llmops_put_str(p, &bd->extra);
@@ -498,40 +482,23 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
 static ngx_chain_t *
 ngx_llmops_request_key(ngx_llmops_building_t *bd, ngx_chain_t *cl, u_char *p)
 {
-    ngx_buf_t    *key, *rest;
-    ngx_chain_t  *kl, *rl;
+    ngx_chain_t  *key, *rest;
 
-    key = ngx_calloc_buf(bd->r->pool);
-    rest = ngx_calloc_buf(bd->r->pool);
-    kl = ngx_alloc_chain_link(bd->r->pool);
-    rl = ngx_alloc_chain_link(bd->r->pool);
+    key = ngx_llmops_slice(bd->r, bd->key.data, bd->key.len);
+    rest = ngx_llmops_slice(bd->r, p, 0);
 
-    if (key == NULL || rest == NULL || kl == NULL || rl == NULL) {
+    if (key == NULL || rest == NULL) {
         return NULL;
     }
 
     cl->buf->last = p;
     cl->buf->end = p;
 
-    key->start = bd->key.data;
-    key->pos = key->start;
-    key->last = key->start + bd->key.len;
-    key->end = key->last;
-    key->memory = 1;
+    rest->next = cl->next;
+    key->next = rest;
+    cl->next = key;
 
-    rest->start = p;
-    rest->pos = p;
-    rest->temporary = 1;
-
-    kl->buf = key;
-    kl->next = rl;
-
-    rl->buf = rest;
-    rl->next = cl->next;
-
-    cl->next = kl;
-
-    return rl;
+    return rest;
 }
 
 

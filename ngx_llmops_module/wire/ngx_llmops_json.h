@@ -32,7 +32,6 @@
 #define NGX_LLMOPS_JSON_MAX_WANT    16
 #define NGX_LLMOPS_JSON_MAX_KEY     32     /* of a wanted name, decoded */
 #define NGX_LLMOPS_JSON_RAW_KEY     192    /* its longest spelling */
-#define NGX_LLMOPS_JSON_BUCKETS     32     /* of wanted names, a bit each */
 
 
 /* results of the scanner; all errors are final */
@@ -125,7 +124,6 @@ typedef struct {
     ngx_int_t                  current;      /* index into want or -1 */
     ngx_int_t                  first;        /* whose cut takes the comma */
     ngx_llmops_json_type_e     type;
-    uint16_t                   bucket[NGX_LLMOPS_JSON_BUCKETS];
     unsigned                   capturing:1;
     unsigned                   escaped:1;    /* the key has a backslash */
     u_char                     low;          /* of the next byte of UTF-8 */
