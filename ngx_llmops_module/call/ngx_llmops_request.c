@@ -20,6 +20,7 @@
 
 
 #define NGX_LLMOPS_BODY_MAX   (256 * 1024 * 1024)
+#define NGX_LLMOPS_JOIN       128          /* bytes of a body behind its head */
 
 
 typedef struct {
@@ -55,6 +56,7 @@ static ngx_int_t ngx_llmops_request_head(ngx_llmops_building_t *bd,
 static ngx_chain_t *ngx_llmops_request_key(ngx_llmops_building_t *bd,
     ngx_chain_t *cl, u_char *p);
 static u_char *ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p);
+static void ngx_llmops_request_join(ngx_chain_t *cl);
 
 
 ngx_int_t
@@ -420,6 +422,7 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
            + provider->host_header.len + dialect->key_header.len
            + dialect->key_prefix.len + bd->extra.len
            + NGX_OFF_T_LEN + ngx_llmops_request_headers_size(bd)
+           + NGX_LLMOPS_JOIN
            + sizeof("  ? HTTP/1.1\r\nHost: \r\n: \r\nContent-Length: \r\n"
                     "Content-Type: application/json\r\n"
                     "Accept-Encoding: identity\r\n\r\n");
@@ -468,6 +471,8 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
 
     b->last = p;
     b->end = p;
+
+    ngx_llmops_request_join(cl);
 
     return NGX_OK;
 }
@@ -524,4 +529,34 @@ ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p)
     *p++ = LF;
 
     return p;
+}
+
+
+/*
+ * The model's name stands near the start of most bodies: what is before it,
+ * and the name, are copied behind the head, for which there is room, since a
+ * buf costs more than so few bytes.
+ */
+
+static void
+ngx_llmops_request_join(ngx_chain_t *cl)
+{
+    size_t      size, room;
+    ngx_buf_t  *b, *next;
+
+    b = cl->buf;
+
+    for (room = NGX_LLMOPS_JOIN; cl->next; room -= size) {
+        next = cl->next->buf;
+        size = next->last - next->pos;
+
+        if (next->in_file || size > room) {
+            break;
+        }
+
+        b->last = ngx_cpymem(b->last, next->pos, size);
+        b->end = b->last;
+
+        cl->next = cl->next->next;
+    }
 }
