@@ -25,6 +25,12 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c))
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
+UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
+             ngx_llmops_module/guard/ngx_llmops_rate.c \
+             ngx_llmops_module/store/ngx_llmops_ledger.c \
+             $(filter-out %_engine.c,$(wildcard \
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store guard route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
