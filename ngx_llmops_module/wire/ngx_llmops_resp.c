@@ -190,6 +190,12 @@ ngx_llmops_resp_number(ngx_llmops_resp_scan_t *scan)
         return NGX_OK;
     }
 
+    /* hiredis refuses it there even if it is empty */
+
+    if (scan->type == '*' && scan->depth == NGX_LLMOPS_RESP_DEPTH) {
+        return ngx_llmops_resp_error(scan, "a reply is nested too deeply");
+    }
+
     if (scan->negative) {
 
         if (scan->number != 1) {
@@ -225,10 +231,6 @@ ngx_llmops_resp_array(ngx_llmops_resp_scan_t *scan)
     if (scan->number == 0) {
         ngx_llmops_resp_done(scan);
         return NGX_OK;
-    }
-
-    if (scan->depth == NGX_LLMOPS_RESP_DEPTH) {
-        return ngx_llmops_resp_error(scan, "a reply is nested too deeply");
     }
 
     scan->elements += (size_t) scan->number;
