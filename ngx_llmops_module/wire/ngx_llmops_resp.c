@@ -23,6 +23,8 @@ static ngx_int_t ngx_llmops_resp_type(ngx_llmops_resp_scan_t *scan, u_char c);
 static ngx_int_t ngx_llmops_resp_text(ngx_llmops_resp_scan_t *scan, u_char c);
 static ngx_int_t ngx_llmops_resp_digit(ngx_llmops_resp_scan_t *scan,
     u_char c);
+static ngx_int_t ngx_llmops_resp_append(ngx_llmops_resp_scan_t *scan,
+    ngx_uint_t digit);
 static ngx_int_t ngx_llmops_resp_number(ngx_llmops_resp_scan_t *scan);
 static ngx_int_t ngx_llmops_resp_array(ngx_llmops_resp_scan_t *scan);
 static ngx_int_t ngx_llmops_resp_bulk(ngx_llmops_resp_scan_t *scan, u_char *p,
@@ -158,14 +160,8 @@ ngx_llmops_resp_text(ngx_llmops_resp_scan_t *scan, u_char c)
 static ngx_int_t
 ngx_llmops_resp_digit(ngx_llmops_resp_scan_t *scan, u_char c)
 {
-    if (c >= '0' && c <= '9' && scan->digits < 19) {
-
-        /* 19 digits may be above 2^63 - 1 only as a value, which nobody uses:
-           lengths are far below */
-
-        scan->number = (int64_t) ((uint64_t) scan->number * 10 + (c - '0'));
-        scan->digits++;
-        return NGX_OK;
+    if (c >= '0' && c <= '9') {
+        return ngx_llmops_resp_append(scan, c - '0');
     }
 
     if (c == '-' && scan->digits == 0 && !scan->negative) {
@@ -179,6 +175,29 @@ ngx_llmops_resp_digit(ngx_llmops_resp_scan_t *scan, u_char c)
     }
 
     return ngx_llmops_resp_error(scan, "a reply has an invalid number");
+}
+
+
+/* numbers are written as hiredis wants them: no leading zeros, no -0 */
+
+static ngx_int_t
+ngx_llmops_resp_append(ngx_llmops_resp_scan_t *scan, ngx_uint_t digit)
+{
+    uint64_t  max;
+
+    max = (uint64_t) INT64_MAX + scan->negative;
+
+    if ((scan->digits && scan->number == 0)
+        || (scan->negative && scan->digits == 0 && digit == 0)
+        || scan->number > (max - digit) / 10)
+    {
+        return ngx_llmops_resp_error(scan, "a reply has an invalid number");
+    }
+
+    scan->number = scan->number * 10 + digit;
+    scan->digits++;
+
+    return NGX_OK;
 }
 
 
@@ -210,7 +229,7 @@ ngx_llmops_resp_number(ngx_llmops_resp_scan_t *scan)
         return ngx_llmops_resp_array(scan);
     }
 
-    if ((uint64_t) scan->number > scan->max_bytes - scan->bytes) {
+    if (scan->number > scan->max_bytes - scan->bytes) {
         return ngx_llmops_resp_error(scan, "a reply is too large");
     }
 
@@ -224,7 +243,7 @@ ngx_llmops_resp_number(ngx_llmops_resp_scan_t *scan)
 static ngx_int_t
 ngx_llmops_resp_array(ngx_llmops_resp_scan_t *scan)
 {
-    if ((uint64_t) scan->number > scan->max_elements - scan->elements) {
+    if (scan->number > scan->max_elements - scan->elements) {
         return ngx_llmops_resp_error(scan, "a reply has too many elements");
     }
 

@@ -34,7 +34,7 @@ typedef struct {
     size_t                     elements;
     size_t                     left;       /* of a bulk string, with CRLF */
     size_t                     line;
-    int64_t                    number;
+    uint64_t                   number;     /* without its sign */
     ngx_uint_t                 digits;
     ngx_uint_t                 depth;
     size_t                     open[NGX_LLMOPS_RESP_DEPTH];
