@@ -15,7 +15,7 @@ UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson
+UNIT_LIBS ?= -lcmocka -ljansson -lm
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
