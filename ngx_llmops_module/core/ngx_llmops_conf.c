@@ -27,6 +27,8 @@
 
 static ngx_int_t ngx_llmops_init_zone(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_store(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_providers(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_dropped(ngx_conf_t *cf,
@@ -119,6 +121,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     if (ngx_llmops_init_zone(cf, mcf) != NGX_OK
+        || ngx_llmops_init_store(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {
@@ -140,6 +143,15 @@ ngx_llmops_init_zone(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     }
 
     return mcf->zone ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_store(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    mcf->store = ngx_llmops_store_create(cf, &ngx_llmops_store_shm, mcf->zone);
+
+    return mcf->store ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -269,6 +269,10 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     ngx_llmops_metrics_start(mcf);
 
+    if (ngx_llmops_store_start(cycle, mcf->store) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     routes = mcf->routes.elts;
 
     for (i = 0; i < mcf->routes.nelts; i++) {
@@ -314,4 +318,6 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < mcf->providers.nelts; i++) {
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
+
+    ngx_llmops_store_stop(cycle, mcf->store);
 }

@@ -22,8 +22,9 @@
  * Every call that has to ask returns NGX_OK (it is done, the result is in
  * place), NGX_AGAIN (the handler will be called, later, never from within the
  * call), or NGX_ERROR (out of memory; nothing was done, no handler will be
- * called).  Shared memory never answers NGX_AGAIN.  What is started in one
- * turn of the event loop leaves for Redis in one write.
+ * called).  Shared memory never answers NGX_AGAIN, but for the two operations
+ * that write to the disk: put and remove with llm_state.  What is started in
+ * one turn of the event loop leaves for Redis in one write.
  *
  * A handler runs outside of any request: whoever enters a request from it
  * ends with ngx_http_run_posted_requests().
@@ -128,9 +129,12 @@ typedef struct {
                                               room; 0: granted */
     unsigned                   failed:1;   /* the engine cannot be asked now;
                                               levels are unknown */
-    unsigned                   local:1;    /* set by the caller: ask, and
-                                              settle with, shared memory */
+    unsigned                   local:1;    /* set by the caller, for all of a
+                                              reservation's charges or none:
+                                              ask, and settle with, shared
+                                              memory */
     void                      *data;       /* the engine's own */
+    int64_t                    mark;       /* the same */
 } ngx_llmops_charge_t;
 
 
@@ -155,6 +159,7 @@ struct ngx_llmops_reservation_s {
     unsigned                   failed:1;   /* some charge has .failed; the
                                               others stand as they are */
     unsigned                   held:1;     /* settle() is due */
+    unsigned                   asking:1;   /* set by the store: levels() */
     void                      *engine;     /* the engine's own */
 };
 
@@ -273,6 +278,19 @@ struct ngx_llmops_store_s {
 
 extern const ngx_llmops_engine_t  ngx_llmops_store_shm;
 extern const ngx_llmops_engine_t  ngx_llmops_store_redis;
+
+
+/*
+ * Makes the store of a configuration, at its end; engine is the one that
+ * holds.  NULL: out of memory.
+ */
+ngx_llmops_store_t *ngx_llmops_store_create(ngx_conf_t *cf,
+    const ngx_llmops_engine_t *engine, ngx_shm_zone_t *zone);
+
+/* Per worker, from init_process and exit_process. */
+ngx_int_t ngx_llmops_store_start(ngx_cycle_t *cycle,
+    ngx_llmops_store_t *store);
+void ngx_llmops_store_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store);
 
 
 /*

@@ -19,12 +19,16 @@ UNIT_LIBS ?= -lcmocka -ljansson -lm
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
-UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c \
-             ngx_llmops_module/guard/ngx_llmops_rate.c
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store guard route ops)
+UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
+UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
+
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
-UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
+UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
+                 ngx_llmops_module/store) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
                    $(wildcard tests/unit/test_*.c))
