@@ -16,6 +16,7 @@ UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_LIBS ?= -lcmocka -ljansson -lhiredis
+UNIT_LIBS ?= -lcmocka -ljansson -lm
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
