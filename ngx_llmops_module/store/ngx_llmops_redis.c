@@ -297,7 +297,11 @@ ngx_llmops_redis_refused(ngx_llmops_redis_node_t *node,
         return 0;
     }
 
-    ngx_llmops_redis_node_doom(node, "%s", reply->str);
+    if (node->doom == NULL) {
+        node->drain = 1;
+        ngx_llmops_redis_node_doom(node, "%s", reply->str);
+    }
+
     ngx_llmops_redis_cmd_done(cmd, NULL, 0);
 
     return 1;

@@ -166,6 +166,7 @@ ngx_llmops_redis_node_open(ngx_llmops_redis_node_t *node)
     node->state = NGX_LLMOPS_REDIS_OPENING;
     node->generation++;
     node->doom = NULL;
+    node->drain = 0;
 
     if (ngx_llmops_net_open(&node->net) != NGX_OK) {
         ngx_llmops_redis_node_lost(node, "no memory, or none of "

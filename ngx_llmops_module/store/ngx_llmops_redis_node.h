@@ -140,6 +140,8 @@ struct ngx_llmops_redis_node_s {
 
     unsigned                   stalled:1;  /* a command has timed out, and no
                                               reply has come since */
+    unsigned                   drain:1;    /* doom waits for the replies that
+                                              are to come */
     unsigned                   mixed:1;    /* deadlines are not in order */
     unsigned                   failing:1;  /* that has been logged */
     unsigned                   seed:1;     /* Cluster: of the configuration */
