@@ -32,7 +32,7 @@
 
 
 #define NGX_LLMOPS_DOC_CELL        256
-#define NGX_LLMOPS_COUNTER_CELL    640
+#define NGX_LLMOPS_COUNTER_CELL    704
 
 
 static ngx_int_t ngx_llmops_shm_make(ngx_llmops_shm_t *shm, size_t size);
