@@ -13,6 +13,7 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
+#include "ngx_llmops_redis.h"
 
 
 /*
@@ -26,6 +27,8 @@
 
 
 static ngx_int_t ngx_llmops_init_zone(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_redis(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_store(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
@@ -121,6 +124,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     if (ngx_llmops_init_zone(cf, mcf) != NGX_OK
+        || ngx_llmops_init_redis(cf, mcf) != NGX_OK
         || ngx_llmops_init_store(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
@@ -143,6 +147,21 @@ ngx_llmops_init_zone(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     }
 
     return mcf->zone ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (mcf->redis == NULL) {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver);
 }
 
 
