@@ -20,6 +20,8 @@ UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lm
 # files of other rooms that call no function of nginx, or only what their tests
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c \
+             ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
