@@ -140,7 +140,7 @@ def check_directives() -> None:
 
 def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
-    text = without_comments(sources("core", "route"))
+    text = without_comments(sources("core", "route", "store"))
     text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
     known = set(re.findall(r'"(\w+)="', text))
     known |= set(re.findall(

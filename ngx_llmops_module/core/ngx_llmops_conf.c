@@ -14,6 +14,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_redis.h"
 
 
 /*
@@ -27,6 +28,8 @@
 
 
 static ngx_int_t ngx_llmops_init_zone(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_redis(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_store(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
@@ -122,6 +125,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     if (ngx_llmops_init_zone(cf, mcf) != NGX_OK
+        || ngx_llmops_init_redis(cf, mcf) != NGX_OK
         || ngx_llmops_init_store(cf, mcf) != NGX_OK
         || ngx_llmops_auth_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
@@ -145,6 +149,21 @@ ngx_llmops_init_zone(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     }
 
     return mcf->zone ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (mcf->redis == NULL) {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver);
 }
 
 

@@ -15,6 +15,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_redis.h"
 
 
 /*
@@ -41,6 +42,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    NGX_LLMOPS_REDIS_COMMANDS,
 
     { ngx_string("llm_prices"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,

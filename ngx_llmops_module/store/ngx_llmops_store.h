@@ -34,6 +34,9 @@
 typedef struct ngx_llmops_store_s   ngx_llmops_store_t;
 typedef struct ngx_llmops_engine_s  ngx_llmops_engine_t;
 
+typedef struct ngx_llmops_ledger_read_s  ngx_llmops_ledger_read_t;
+typedef void (*ngx_llmops_ledger_pt)(ngx_array_t *rows, void *data);
+
 
 /* -- counters ------------------------------------------------------------- */
 
@@ -251,6 +254,13 @@ struct ngx_llmops_engine_s {
                                    ngx_llmops_docop_t *op);
     uint64_t                 (*revision)(ngx_llmops_store_t *store,
                                    ngx_llmops_docs_e docs);
+
+    /* as ngx_llmops_ledger_rows() */
+    ngx_int_t                (*rows)(ngx_llmops_store_t *store, uint32_t from,
+                                   uint32_t to, ngx_pool_t *pool,
+                                   ngx_array_t **rows,
+                                   ngx_llmops_ledger_pt handler, void *data,
+                                   ngx_llmops_ledger_read_t **read);
 
     ngx_int_t                (*start)(ngx_cycle_t *cycle,
                                    ngx_llmops_store_t *store);

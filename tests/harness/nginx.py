@@ -18,7 +18,7 @@ import re
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -114,6 +114,7 @@ class Config:
     metrics: bool = True             # location = /metrics
     debug: bool = DEBUG
     listen: str = ""                 # more for the first listener
+    modules: list[Path] = field(default_factory=list)    # more, loaded last
 
     def but(self, **changes: Any) -> "Config":
         return Config(**{**self.__dict__, **changes})
@@ -195,6 +196,7 @@ class Gateway:
         names = [p.key_variable for p in self.providers if p.key]
         env = "".join(f"env {name};\n" for name in [*names, *self.env])
         load = f"load_module {MODULE};\n" if config.module else ""
+        load += "".join(f"load_module {path};\n" for path in config.modules)
         fields = [*PLAIN, *(VARIABLES if config.module else [])]
         ledger = ",".join(f'"{name}":"${name}"' for name in fields)
         metrics = ""
