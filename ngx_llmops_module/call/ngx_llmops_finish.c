@@ -11,6 +11,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_inflate.h"
+#include "ngx_llmops_guard.h"
 
 
 /*
@@ -406,6 +407,7 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_ctx_t *ctx = data;
 
     ngx_llmops_call_timers_off(ctx);
+    ngx_llmops_auth_cleanup(ctx);
 
     if (ctx->call.counted) {
         ctx->call.counted = 0;
@@ -430,6 +432,8 @@ ngx_llmops_pool_cleanup(void *data)
         ngx_llmops_xlate_free(ctx->call.xlate);
         ctx->call.xlate = NULL;
     }
+
+    ngx_llmops_auth_release(ctx);
 }
 
 

@@ -14,6 +14,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_redis.h"
+#include "ngx_llmops_auth.h"
 
 
 /*
@@ -126,6 +127,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     if (ngx_llmops_init_zone(cf, mcf) != NGX_OK
         || ngx_llmops_init_redis(cf, mcf) != NGX_OK
         || ngx_llmops_init_store(cf, mcf) != NGX_OK
+        || ngx_llmops_auth_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {
@@ -322,6 +324,10 @@ ngx_llmops_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               NGX_LLMOPS_BUFFER_SIZE);
 
     ngx_llmops_response_headers_merge(conf, prev);
+
+    if (conf->auth == NULL) {
+        conf->auth = prev->auth;
+    }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
