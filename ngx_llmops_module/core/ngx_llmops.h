@@ -200,7 +200,9 @@ struct ngx_llmops_main_conf_s {
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     time_t                     started;
-    unsigned                   used:1;     /* some location has llm_pass */
+    unsigned                   used:1;     /* some location has llm_pass,
+                                              llm_metrics or llm_admin */
+    unsigned                   admin:1;    /* some location has llm_admin */
 };
 
 
@@ -326,10 +328,20 @@ typedef struct {
 } ngx_llmops_call_t;
 
 
+/* the caller's headers that decide something, found in one walk */
+
+typedef struct {
+    ngx_str_t                 *encoding;   /* Content-Encoding */
+    ngx_str_t                 *hop;        /* Connection, if it names headers */
+    unsigned                   anthropic:1;    /* such a client sends it */
+} ngx_llmops_heads_t;
+
+
 struct ngx_llmops_ctx_s {
     ngx_http_request_t        *request;
     ngx_int_t                  read_rc;    /* verdict of the read stage */
     ngx_str_t                  id;         /* x-llm-request-id */
+    ngx_llmops_heads_t         heads;      /* read */
 
     ngx_str_t                  memory;     /* body in one piece, or NULL */
     ngx_llmops_plan_t          plan;       /* plan */
@@ -377,6 +389,52 @@ ngx_int_t ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id);
 /* A request's first header of that lowercase name, or NULL. */
 ngx_table_elt_t *ngx_llmops_header_in(ngx_http_request_t *r,
     const char *name, size_t len);
+
+
+/*
+ * A walk over a list of headers, a request's or an answer's: _first() and
+ * _next() give one after the other, then NULL.  A list must not grow while
+ * it is walked over.
+ */
+
+typedef struct {
+    ngx_list_part_t           *part;
+    ngx_uint_t                 i;          /* of the next one in the part */
+} ngx_llmops_walk_t;
+
+
+static ngx_inline ngx_table_elt_t *
+ngx_llmops_header_next(ngx_llmops_walk_t *w)
+{
+    while (w->i == w->part->nelts) {
+
+        if (w->part->next == NULL) {
+            return NULL;
+        }
+
+        w->part = w->part->next;
+        w->i = 0;
+    }
+
+    return (ngx_table_elt_t *) w->part->elts + w->i++;
+}
+
+
+static ngx_inline ngx_table_elt_t *
+ngx_llmops_header_first(ngx_llmops_walk_t *w, ngx_list_t *headers)
+{
+    w->part = &headers->part;
+    w->i = 0;
+
+    return ngx_llmops_header_next(w);
+}
+
+
+/* Whether a header has that name, a literal in lower case. */
+#define ngx_llmops_header_is(h, name)                                         \
+    ((h)->key.len == sizeof(name) - 1                                         \
+     && ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
+
 
 /* Makes the context of a request, with its id and cleanups; NULL if out of
    memory. */

@@ -13,6 +13,7 @@
 #include <hiredis/hiredis.h>
 
 #include "ngx_llmops_net.h"
+#include "ngx_llmops_secret.h"
 
 
 /*
@@ -27,7 +28,9 @@
  *
  *   ngx_llmops_redis.c          what callers see: commands, time, state
  *   ngx_llmops_redis_conf.c     llm_redis
- *   ngx_llmops_redis_node.c     one server: connection, pipeline, deadlines
+ *   ngx_llmops_redis_node.c     one server: its connection
+ *   ngx_llmops_redis_pipe.c     one server: commands, replies, deadlines
+ *   ngx_llmops_redis_greet.c    what a connection begins with
  *   ngx_llmops_redis_cluster.c  slots, MOVED, ASK
  *   ngx_llmops_redis_sentinel.c finding the master
  *   ngx_llmops_redis_counter.c  the store's counters
@@ -56,27 +59,62 @@ typedef enum {
 } ngx_llmops_policy_e;
 
 typedef struct {
-    ngx_array_t                nodes;      /* of ngx_llmops_net_t templates */
+    ngx_str_t                  host;       /* as ngx_llmops_net_t has it */
+    in_port_t                  port;
+} ngx_llmops_redis_addr_t;
+
+
+typedef struct {
+    ngx_array_t               *nodes;      /* of ngx_llmops_redis_addr_t */
     ngx_str_t                  sentinel;   /* the master's name, or len 0 */
     ngx_str_t                  user;
-    ngx_str_t                  password;
-    ngx_str_t                  sentinel_password;
+    ngx_llmops_secret_t        password;
+    ngx_llmops_secret_t        sentinel_password;
     ngx_uint_t                 db;
-    ngx_str_t                  prefix;     /* of all keys, default "llm" */
+    ngx_str_t                  prefix;     /* of all keys, default "llm";
+                                              without a colon at its end */
     ngx_msec_t                 timeout;
-    ngx_llmops_net_tls_t      *tls;
+    ngx_llmops_net_tls_t      *tls;        /* NULL: plain */
+    ngx_str_t                  server;     /* ssl_name=, or len 0 */
+    ngx_str_t                  ssl_ca;
+    ngx_str_t                  ssl_cert;
+    ngx_str_t                  ssl_key;
     ngx_uint_t                 policy;     /* ngx_llmops_policy_e: default of
                                               limits that do not say */
-    ngx_resolver_t            *resolver;
+    ngx_resolver_t            *resolver;   /* NULL: there is none */
+    ngx_str_t                  file;       /* where llm_redis stands */
+    ngx_uint_t                 line;
     unsigned                   cluster:1;
+    unsigned                   ssl:1;
+    unsigned                   ssl_verify:1;
 } ngx_llmops_redis_conf_t;
 
 
-/* llm_redis ADDRESS ... [parameters], in http{}. */
+#define NGX_LLMOPS_REDIS_COMMANDS                                             \
+    { ngx_string("llm_redis"),                                                \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,                                      \
+      ngx_llmops_redis_directive,                                             \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      offsetof(ngx_llmops_main_conf_t, redis),                                \
+      NULL }
+
+
+/* llm_redis ADDRESS ... [parameters], in http{}; sets the pointer at
+   cmd->offset of conf to an ngx_llmops_redis_conf_t. */
 char *ngx_llmops_redis_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* Starts and stops this worker's connections; start does not wait. */
+/* At the end of the configuration: resolver is that of http{}, or NULL.
+   NGX_OK, or NGX_ERROR (logged): there is a name, and nobody to resolve it. */
+ngx_int_t ngx_llmops_redis_init(ngx_conf_t *cf, ngx_llmops_redis_conf_t *conf,
+    ngx_resolver_t *resolver);
+
+/*
+ * Starts and stops this worker's connections; start does not wait, and may be
+ * called again for connections of their own (WATCH).  stop() writes what has
+ * been sent in this turn; handlers of what is under way are not called.  Not
+ * from within a handler.
+ */
 ngx_llmops_redis_t *ngx_llmops_redis_start(ngx_cycle_t *cycle,
     ngx_llmops_redis_conf_t *conf);
 void ngx_llmops_redis_stop(ngx_llmops_redis_t *redis);
@@ -86,8 +124,9 @@ void ngx_llmops_redis_stop(ngx_llmops_redis_t *redis);
  * looked at without Cluster).  argv is copied.  handler may be NULL: the
  * reply does not matter.  NULL: cannot be asked now (fail fast), or out of
  * memory; the handler will not be called.  Redirections (MOVED, ASK) are
- * followed within the timeout; a LOADING, READONLY, CLUSTERDOWN or MASTERDOWN
- * reply makes it look for another master and counts as no reply, unsent.
+ * followed within the timeout; a LOADING, READONLY, MASTERDOWN, BUSY, NOAUTH
+ * or CLUSTERDOWN reply makes it look for a master that can be used, and counts
+ * as no reply, unsent.
  */
 ngx_llmops_redis_cmd_t *ngx_llmops_redis_command(ngx_llmops_redis_t *redis,
     ngx_str_t *key, ngx_uint_t argc, const ngx_str_t *argv,
@@ -97,8 +136,16 @@ ngx_llmops_redis_cmd_t *ngx_llmops_redis_command(ngx_llmops_redis_t *redis,
    swallowed. */
 void ngx_llmops_redis_cancel(ngx_llmops_redis_cmd_t *cmd);
 
-/* Whether commands for that key have a connection now. */
+/* Whether commands for that key have a connection now, whose server answers. */
 ngx_uint_t ngx_llmops_redis_up(ngx_llmops_redis_t *redis, ngx_str_t *key);
+
+/*
+ * A number of the connection for that key, another one for each connection; 0
+ * while there is none.  What a connection keeps (WATCH) holds for commands that
+ * are sent while it is the same: they leave on that connection or not at all.
+ */
+ngx_uint_t ngx_llmops_redis_generation(ngx_llmops_redis_t *redis,
+    ngx_str_t *key);
 
 /*
  * Milliseconds since the epoch by the server's clock (TIME, asked at connect

@@ -16,7 +16,7 @@ FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter \
                -fsanitize=address,undefined \
                -fno-sanitize-recover=undefined
-FUZZ_LIBS ?= -ljansson
+FUZZ_LIBS ?= -ljansson -lhiredis
 
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 
