@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 
 import anthropic
@@ -11,7 +12,7 @@ import pytest
 
 from harness import Reply, answers, route, wait_for
 from harness.keys import KeyFile, key_line, sha256
-from harness.util import regions
+from harness.util import SLOW, regions
 
 ALICE = "sk-alice-0123456789abcdefghij"
 BOB = "sk-bob-0123456789abcdefghijkl"
@@ -602,3 +603,56 @@ def test_bad_directives(gateway, config, advice):
     said = gw.check()
     assert not said.ok and advice in said.stderr
     assert "nginx.conf:" in said.stderr or "llm_keys" in config
+
+
+# -- cost ----------------------------------------------------------------------
+
+def spent(pid):
+    """Seconds on a processor."""
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
+def cost(gw, keys, count=4000, rounds=3):
+    """Microseconds of a worker for a request that is answered at once."""
+    client = gw.connect()
+    requests = [f"GET /v1/models/m HTTP/1.1\r\nHost: x\r\n"
+                f"x-api-key: {keys[n % len(keys)]}\r\n\r\n".encode()
+                for n in range(count)]
+
+    def ask(some):
+        for at in range(0, len(some), 50):
+            client.send(b"".join(some[at:at + 50]))
+            for _ in some[at:at + 50]:
+                client.expect()
+                assert client.read().status == 200
+    ask(requests[:500])
+    best = 1e9
+    for _ in range(rounds):
+        before = spent(gw.worker())
+        ask(requests)
+        best = min(best, (spent(gw.worker()) - before) / count * 1e6)
+    client.close()
+    return best
+
+
+def test_a_million_keys_cost_what_ten_do(gateway, tmp_path):
+    """LLMOPS_KEYS=1000000 for the whole million."""
+    many = int(os.environ.get("LLMOPS_KEYS", "200000"))
+    costs = {}
+    for count in (10, many):
+        file = KeyFile(tmp_path / f"keys{count}.conf", *(
+            key_line(f"sk-{n}", f"client=c{n}", "plan=gold")
+            for n in range(count)))
+        gw = gateway(http=file.directive + "upstream m { llm_dialect mock; }"
+                     + route("target m;", match="m"),
+                     location="llm_auth on; llm_pass; access_log off;")
+        costs[count] = cost(gw, ["sk-7"])
+        if count == many:
+            costs["any"] = cost(gw, [f"sk-{n * 7919 % many}"
+                                     for n in range(4000)])
+        gw.stop()
+    print(costs)
+    assert costs[many] < 1.3 * costs[10] + 1
+    # also when they come one after the other, which the caches do not like
+    assert costs["any"] < costs[10] + 15 * SLOW
