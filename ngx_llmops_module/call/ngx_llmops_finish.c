@@ -12,6 +12,7 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_inflate.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_account.h"
 
 
 /*
@@ -440,15 +441,18 @@ ngx_llmops_pool_cleanup(void *data)
 ngx_int_t
 ngx_llmops_log_handler(ngx_http_request_t *r)
 {
-    ngx_llmops_ctx_t  *ctx;
+    ngx_llmops_ctx_t        *ctx;
+    ngx_llmops_main_conf_t  *mcf;
 
     ctx = ngx_llmops_ctx(r);
 
     if (ctx && !ctx->accounted) {
         ctx->accounted = 1;
-        ngx_llmops_metrics_account(ngx_http_get_module_main_conf(r,
-                                                          ngx_llmops_module),
-                                   ctx);
+
+        mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
+        ngx_llmops_account(mcf, ctx);
+        ngx_llmops_metrics_account(mcf, ctx);
     }
 
     return NGX_OK;

@@ -15,6 +15,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
+#include "ngx_llmops_admin.h"
 
 
 /*
@@ -340,6 +341,8 @@ ngx_llmops_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->handler = ngx_llmops_handler;
     }
 
+    ngx_llmops_admin_merge(cf, prev, conf);
+
     if (!conf->pass) {
         return NGX_CONF_OK;
     }
@@ -426,6 +429,10 @@ ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "cannot stand beside \"llm_metrics\" in one location";
     }
 
+    if (clcf->handler == ngx_llmops_admin_handler) {
+        return "cannot stand beside \"llm_admin\" in one location";
+    }
+
     clcf->handler = ngx_llmops_handler;
 
     if (cf->args->nelts == 1) {
@@ -463,6 +470,10 @@ ngx_llmops_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (clcf->handler == ngx_llmops_handler) {
         return "cannot stand beside \"llm_pass\" in one location";
+    }
+
+    if (clcf->handler == ngx_llmops_admin_handler) {
+        return "cannot stand beside \"llm_admin\" in one location";
     }
 
     clcf->handler = ngx_llmops_metrics_handler;

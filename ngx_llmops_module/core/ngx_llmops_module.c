@@ -16,6 +16,7 @@
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
+#include "ngx_llmops_admin.h"
 
 
 /*
@@ -141,6 +142,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       0,
       NULL },
 
+    NGX_LLMOPS_ADMIN_COMMANDS,
+
     { ngx_string("llm_ignore_client_abort"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -239,6 +242,10 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_llmops_headers_init(cf) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (mcf->admin) {
+        ngx_llmops_admin_filters();
     }
 
     return ngx_llmops_error_filters(cf);

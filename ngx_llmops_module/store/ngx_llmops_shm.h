@@ -106,6 +106,7 @@ typedef struct {
                                               which the ring is right;
                                               CALENDAR: start of the period */
     int64_t                    end;        /* CALENDAR */
+    int64_t                    carried;    /* CALENDAR: into this period */
     ngx_llmops_ring_t         *ring;       /* SLIDING */
 } ngx_llmops_slot_t;
 

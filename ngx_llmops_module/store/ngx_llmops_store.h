@@ -75,6 +75,9 @@ typedef struct {
     int64_t                    start;      /* ms since the epoch: CALENDAR, */
     int64_t                    end;        /* set by the caller each time */
     int64_t                    limit;
+    int64_t                    carry;      /* CALENDAR: what the period before
+                                              has left of the limit is added
+                                              to it, up to so much */
 } ngx_llmops_rate_t;
 
 
@@ -87,6 +90,8 @@ typedef struct {
 /* where a rate stands; what this reservation has been granted is in it */
 
 typedef struct {
+    int64_t                    limit;      /* that holds now: divided, and with
+                                              what was carried over */
     int64_t                    used;       /* settled, in the present window */
     int64_t                    reserved;   /* by all, not settled yet */
     int64_t                    reset;      /* ms from now until all of "used"
