@@ -449,12 +449,16 @@ class Cluster:
 
     def owner(self, slot: int) -> Server:
         """Who says himself that he has it."""
+        return wait_for(lambda: self._owner(slot), 10,
+                        f"slot {slot} to have an owner")
+
+    def _owner(self, slot: int) -> Optional[Server]:
         for server in self.alive:
             for first, last, (_, port, *_), *_ in server.do("CLUSTER",
                                                             "SLOTS"):
                 if first <= slot <= last and port == server.port:
                     return server
-        raise LookupError(f"nobody has slot {slot}")
+        return None
 
     @staticmethod
     def _id(server: Server) -> str:
