@@ -199,7 +199,9 @@ struct ngx_llmops_main_conf_s {
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     time_t                     started;
-    unsigned                   used:1;     /* some location has llm_pass */
+    unsigned                   used:1;     /* some location has llm_pass,
+                                              llm_metrics or llm_admin */
+    unsigned                   admin:1;    /* some location has llm_admin */
 };
 
 

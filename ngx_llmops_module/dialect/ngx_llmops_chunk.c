@@ -271,6 +271,28 @@ ngx_llmops_chunk_other(ngx_llmops_cursor_t *c, ngx_str_t *key,
 }
 
 
+/* what only whole answers have: those of the Responses API */
+
+static ngx_int_t
+ngx_llmops_chunk_answer(ngx_llmops_cursor_t *c, ngx_str_t *key,
+    ngx_llmops_chunk_t *ch)
+{
+    if (ngx_llmops_is(key, "status")) {
+        return ngx_llmops_cursor_value(c, &ch->status);
+    }
+
+    if (ngx_llmops_is(key, "output")) {
+        return ngx_llmops_chunk_texts(c, ch);
+    }
+
+    if (ngx_llmops_is(key, "incomplete_details")) {
+        return ngx_llmops_cursor_value(c, &ch->details);
+    }
+
+    return ngx_llmops_cursor_skip(c);
+}
+
+
 static ngx_int_t
 ngx_llmops_chunk_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
     ngx_llmops_chunk_t *ch)
@@ -329,29 +351,8 @@ ngx_llmops_chunk_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
         break;
     }
 
-    return ngx_llmops_chunk_other(c, key, ch);
-}
-
-
-/* what only whole answers have: the Responses API */
-
-static ngx_int_t
-ngx_llmops_chunk_member_whole(ngx_llmops_cursor_t *c, ngx_str_t *key,
-    ngx_llmops_chunk_t *ch)
-{
-    if (ngx_llmops_is(key, "status")) {
-        return ngx_llmops_cursor_value(c, &ch->status);
-    }
-
-    if (ngx_llmops_is(key, "output")) {
-        return ngx_llmops_chunk_texts(c, ch);
-    }
-
-    if (ngx_llmops_is(key, "incomplete_details")) {
-        return ngx_llmops_cursor_value(c, &ch->details);
-    }
-
-    return ngx_llmops_chunk_member(c, key, ch);
+    return ch->whole ? ngx_llmops_chunk_answer(c, key, ch)
+                     : ngx_llmops_chunk_other(c, key, ch);
 }
 
 
@@ -372,10 +373,7 @@ ngx_llmops_chunk_read(ngx_llmops_chunk_t *ch, ngx_str_t *data,
 
     while ((rc = ngx_llmops_cursor_member(&c, &key)) == NGX_OK) {
 
-        rc = whole ? ngx_llmops_chunk_member_whole(&c, &key, ch)
-                   : ngx_llmops_chunk_member(&c, &key, ch);
-
-        if (rc != NGX_OK) {
+        if (ngx_llmops_chunk_member(&c, &key, ch) != NGX_OK) {
             return NGX_DECLINED;
         }
     }

@@ -48,21 +48,21 @@ typedef struct {
 } ngx_llmops_ledger_row_t;
 
 
-/* Adds row->sums to the row of that identity.  When there is no room for a
-   new row it is added to the row of the same day with all parts "other", and
-   that is logged once a minute. */
+/*
+ * Adds row->sums to the row of that identity.  When there is no room for a new
+ * row the oldest days lose their detail first, as long as they are more than
+ * 32 days back: their rows become one, with all parts "other".  Then it is
+ * added to the row "other" of its own day, and that is logged once a minute.
+ * Days that are more than 400 days back are forgotten.
+ */
 void ngx_llmops_ledger_add(ngx_llmops_store_t *store,
     ngx_llmops_ledger_row_t *row);
 
 
-typedef struct ngx_llmops_ledger_read_s  ngx_llmops_ledger_read_t;
-
-/* rows: of ngx_llmops_ledger_row_t, in pool; NULL: could not be asked */
-typedef void (*ngx_llmops_ledger_pt)(ngx_array_t *rows, void *data);
-
 /*
  * Reads all rows of the days [from, to] (at most 400 days), of all gateways.
- * NGX_OK: *rows; NGX_AGAIN: handler is called later, unless cancelled through
+ * NGX_OK: *rows, of ngx_llmops_ledger_row_t, in pool; NGX_AGAIN: handler is
+ * called with them later (NULL: could not be asked), unless cancelled through
  * *read; NGX_ERROR.  What has been added more than two seconds ago is in it.
  */
 ngx_int_t ngx_llmops_ledger_rows(ngx_llmops_store_t *store, uint32_t from,
@@ -70,6 +70,32 @@ ngx_int_t ngx_llmops_ledger_rows(ngx_llmops_store_t *store, uint32_t from,
     ngx_llmops_ledger_pt handler, void *data,
     ngx_llmops_ledger_read_t **read);
 void ngx_llmops_ledger_cancel(ngx_llmops_ledger_read_t *read);
+
+/* a reading under way: an engine's own begins with this */
+struct ngx_llmops_ledger_read_s {
+    void                     (*cancel)(ngx_llmops_ledger_read_t *read);
+};
+
+
+/*
+ * For the engine that keeps the ledger elsewhere: what has been added here and
+ * not carried there yet.
+ *
+ * take() marks up to max rows as being carried and gives them out, with the
+ * amounts to add there, in pool; the batch gets a number that no other batch
+ * has, on any gateway, but for chance in 2^62.  NGX_OK; NGX_DECLINED: there is
+ * nothing, or another worker is carrying; NGX_ERROR: out of memory.  When
+ * the worker that had taken a batch is gone, the next one to call gets exactly
+ * that batch, of the same number, whatever max is: who notes beside the sums
+ * which number was added last, in one transaction, adds nothing twice.
+ *
+ * done() ends it: with ok the amounts are subtracted here, and rows that are
+ * empty by that vanish; without it they are as if they had not been taken.
+ */
+ngx_int_t ngx_llmops_ledger_take(ngx_llmops_store_t *store, ngx_uint_t max,
+    ngx_pool_t *pool, ngx_array_t **rows, uint64_t *batch);
+void ngx_llmops_ledger_done(ngx_llmops_store_t *store, uint64_t batch,
+    ngx_uint_t ok);
 
 
 #endif /* _NGX_LLMOPS_LEDGER_H_INCLUDED_ */

@@ -11,6 +11,7 @@
 #include <ngx_event.h>
 
 #include "ngx_llmops_store.h"
+#include "ngx_llmops_ledger.h"
 
 
 /*
@@ -25,6 +26,9 @@
  *   ngx_llmops_shm_reserve.c  reservations
  *   ngx_llmops_shm_worker.c   who holds what, and what becomes of it
  *   ngx_llmops_shm_docs.c     documents
+ *   ngx_llmops_shm_ledger.c   the ledger's rows and days
+ *   ngx_llmops_shm_rows.c     reading them
+ *   ngx_llmops_shm_carry.c    what of it is carried elsewhere
  *   ngx_llmops_shm_engine.c   what the store sees of all that
  *
  * All is protected by one lock, the zone's mutex: a request holds it twice,
@@ -102,6 +106,7 @@ typedef struct {
                                               which the ring is right;
                                               CALENDAR: start of the period */
     int64_t                    end;        /* CALENDAR */
+    int64_t                    carried;    /* CALENDAR: into this period */
     ngx_llmops_ring_t         *ring;       /* SLIDING */
 } ngx_llmops_slot_t;
 
@@ -194,6 +199,41 @@ struct ngx_llmops_docsh_s {
 };
 
 
+/* -- the ledger ----------------------------------------------------------- */
+
+#define NGX_LLMOPS_LEDGER_PARTS    4       /* client, tenant, route, model */
+#define NGX_LLMOPS_LEDGER_TEXT                                                \
+    (NGX_LLMOPS_LEDGER_PARTS * NGX_LLMOPS_LEDGER_PART)
+
+typedef struct ngx_llmops_row_s  ngx_llmops_row_t;
+typedef struct ngx_llmops_day_s  ngx_llmops_day_t;
+
+/* the four parts of its identity follow, one after the other, through all
+   cells of the chain */
+
+struct ngx_llmops_row_s {
+    ngx_llmops_cell_t          cell;
+    ngx_llmops_row_t          *chain;      /* in its hash bucket */
+    ngx_llmops_row_t          *next;       /* of its day */
+    int64_t                    hash;
+    uint32_t                   day;        /* 20261125 */
+    uint8_t                    len[NGX_LLMOPS_LEDGER_PARTS];
+    int64_t                    sums[NGX_LLMOPS_LEDGER_MAX];
+    int64_t                    taken[NGX_LLMOPS_LEDGER_MAX];
+                                           /* of these, what is being carried
+                                              elsewhere */
+};
+
+
+struct ngx_llmops_day_s {
+    ngx_llmops_cell_t          cell;
+    ngx_llmops_day_t          *older;      /* not always by date */
+    ngx_llmops_row_t          *rows;
+    ngx_llmops_row_t          *other;      /* the last one of them */
+    int64_t                    day;
+};
+
+
 /* -- the root ------------------------------------------------------------- */
 
 typedef struct {
@@ -215,6 +255,8 @@ typedef struct {
     ngx_atomic_t               revisions[NGX_LLMOPS_DOCS_MAX];
 
     int64_t                    clock;      /* ms, monotonic: newest ever seen */
+    int64_t                    changes;    /* of counters and the ledger: to
+                                              see whether there were any */
     int64_t                    serial;     /* last one given away */
     uint64_t                   seed;       /* of hashes */
 
@@ -222,6 +264,7 @@ typedef struct {
     ngx_llmops_cells_t         hold_cells;
     ngx_llmops_cells_t         member_cells;
     ngx_llmops_cells_t         doc_cells;
+    ngx_llmops_cells_t         row_cells;  /* of the ledger */
 
     ngx_llmops_counter_t     **counters;   /* hash */
     uint64_t                   counters_mask;
@@ -236,6 +279,16 @@ typedef struct {
     int64_t                    ndocs[NGX_LLMOPS_DOCS_MAX];
     int64_t                    swept;      /* bucket up to which expired ones
                                               were looked for */
+
+    ngx_llmops_row_t         **rows;       /* hash */
+    uint64_t                   rows_mask;
+    int64_t                    nrows;
+    int64_t                    rows_freed; /* how often: a pointer to a row is
+                                              good as long as it stays */
+    ngx_llmops_day_t          *days;
+    int64_t                    batch;      /* number of what is being carried */
+    int64_t                    carrier;    /* its worker's serial; 0: nothing
+                                              is being carried */
 } ngx_llmops_root_t;
 
 
@@ -251,6 +304,7 @@ typedef struct {
     u_char                    *scratch;    /* room for a document */
     ngx_event_t                tick;
     time_t                     full;       /* when it may be said again */
+    time_t                     rows_full;  /* the same, of the ledger */
 } ngx_llmops_shm_t;
 
 
@@ -317,6 +371,11 @@ int64_t ngx_llmops_shm_now(ngx_llmops_shm_t *shm);
 #define ngx_llmops_shm_wall()                                                 \
     ((int64_t) ngx_cached_time->sec * 1000 + (int64_t) ngx_cached_time->msec)
 
+/* Whether the bytes at p are those of s, whose data may be NULL if it is
+   empty. */
+#define ngx_llmops_shm_same(p, s)                                             \
+    ((s)->len == 0 || ngx_memcmp(p, (s)->data, (s)->len) == 0)
+
 /* A hash that callers cannot foresee, of two strings. */
 int64_t ngx_llmops_shm_hash(ngx_llmops_shm_t *shm, uint64_t kind,
     ngx_str_t *a, ngx_str_t *b);
@@ -346,6 +405,15 @@ void *ngx_llmops_cells_take(ngx_llmops_shm_t *shm, ngx_llmops_cells_t *cells,
 /* Gives a chain back. */
 void ngx_llmops_cells_give(ngx_llmops_shm_t *shm, ngx_llmops_cells_t *cells,
     void *first);
+
+/*
+ * Copies to and from a chain of cells.  Offsets go through the chain as if it
+ * were one piece; the first words of all but the first cell do not count.
+ */
+void ngx_llmops_cells_write(ngx_llmops_cells_t *cells, void *first,
+    size_t offset, ngx_str_t *s);
+void ngx_llmops_cells_read(ngx_llmops_cells_t *cells, void *first,
+    size_t offset, u_char *p, size_t len);
 
 
 /* -- ngx_llmops_shm_counter.c: with the lock ------------------------------- */
@@ -443,10 +511,9 @@ void ngx_llmops_member_leave(ngx_llmops_shm_t *shm);
 
 /* -- ngx_llmops_shm_docs.c: with the lock ---------------------------------- */
 
-/* Copies from (write: to) the bytes that follow a document's head: its id, and
-   its value. */
-void ngx_llmops_doc_bytes(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *head,
-    size_t offset, u_char *p, size_t len, ngx_uint_t write);
+/* Copies a document's id and value, one after the other. */
+void ngx_llmops_doc_read(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *doc,
+    u_char *buf);
 
 /* The document of that kind and id, also if it has expired; or NULL. */
 ngx_llmops_docsh_t *ngx_llmops_doc_find(ngx_llmops_shm_t *shm,
@@ -469,6 +536,48 @@ void ngx_llmops_doc_replace(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *old,
 
 /* Removes what has expired from the next n buckets.  Commits. */
 void ngx_llmops_docs_sweep(ngx_llmops_shm_t *shm, ngx_uint_t n);
+
+
+/* -- ngx_llmops_shm_ledger.c, ngx_llmops_shm_rows.c ----------------------- */
+
+/* a row, copied */
+
+typedef struct {
+    uint32_t                   day;
+    uint8_t                    len[NGX_LLMOPS_LEDGER_PARTS];
+    int64_t                    sums[NGX_LLMOPS_LEDGER_MAX];
+    u_char                     text[NGX_LLMOPS_LEDGER_TEXT];
+} ngx_llmops_rowcopy_t;
+
+/* a way through all rows; zeroed: the start */
+
+typedef struct {
+    ngx_llmops_day_t          *day;
+    ngx_llmops_row_t          *row;
+    int64_t                    freed;      /* rows_freed, at the last step */
+    unsigned                   begun:1;
+    unsigned                   moved:1;    /* rows were freed meanwhile: begin
+                                              again */
+} ngx_llmops_walk_t;
+
+
+/* Adds; takes the lock. */
+void ngx_llmops_shm_ledger_add(ngx_llmops_shm_t *shm,
+    ngx_llmops_ledger_row_t *row);
+
+/* The next rows, n at the most; 0: the end, or walk->moved.  Takes the lock. */
+ngx_uint_t ngx_llmops_ledger_walk(ngx_llmops_shm_t *shm,
+    ngx_llmops_walk_t *walk, ngx_llmops_rowcopy_t *copies, ngx_uint_t n);
+
+/* Makes a public row of a copy.  NGX_OK or NGX_ERROR: out of memory. */
+ngx_int_t ngx_llmops_ledger_public(ngx_pool_t *pool,
+    ngx_llmops_rowcopy_t *copy, ngx_llmops_ledger_row_t *row);
+
+/* With the lock: a row's copy; a row is empty now and can go. */
+void ngx_llmops_ledger_copy(ngx_llmops_shm_t *shm, ngx_llmops_row_t *row,
+    ngx_llmops_rowcopy_t *copy);
+void ngx_llmops_ledger_drop(ngx_llmops_shm_t *shm, ngx_llmops_day_t *day,
+    ngx_llmops_row_t *row);
 
 
 /* -- what the engine consists of: as in ngx_llmops_engine_t ---------------- */
@@ -494,6 +603,10 @@ ngx_int_t ngx_llmops_shm_list(ngx_llmops_store_t *store,
     ngx_llmops_docop_t *op);
 uint64_t ngx_llmops_shm_revision(ngx_llmops_store_t *store,
     ngx_llmops_docs_e docs);
+ngx_int_t ngx_llmops_shm_rows(ngx_llmops_store_t *store, uint32_t from,
+    uint32_t to, ngx_pool_t *pool, ngx_array_t **rows,
+    ngx_llmops_ledger_pt handler, void *data,
+    ngx_llmops_ledger_read_t **read);
 
 
 #endif /* _NGX_LLMOPS_SHM_H_INCLUDED_ */

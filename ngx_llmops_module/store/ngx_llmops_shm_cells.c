@@ -23,6 +23,9 @@ static void ngx_llmops_cells_thread(ngx_llmops_shm_t *shm,
     ngx_llmops_cells_t *cells);
 static ngx_uint_t ngx_llmops_cells_grow(ngx_llmops_shm_t *shm,
     ngx_llmops_cells_t *cells);
+static void ngx_llmops_cells_copy(ngx_llmops_cells_t *cells,
+    ngx_llmops_cell_t *cell, size_t offset, u_char *p, size_t len,
+    ngx_uint_t write);
 
 
 #define NGX_LLMOPS_CELLS_BATCH  32
@@ -149,4 +152,55 @@ ngx_llmops_cells_give(ngx_llmops_shm_t *shm, ngx_llmops_cells_t *cells,
     ngx_llmops_shm_put(shm, cells->free, (ngx_llmops_cell_t *) first);
     ngx_llmops_shm_put(shm, cells->nfree, cells->nfree + n);
     ngx_llmops_shm_put(shm, cells->used, cells->used - n);
+}
+
+
+void
+ngx_llmops_cells_write(ngx_llmops_cells_t *cells, void *first, size_t offset,
+    ngx_str_t *s)
+{
+    ngx_llmops_cells_copy(cells, first, offset, s->data, s->len, 1);
+}
+
+
+void
+ngx_llmops_cells_read(ngx_llmops_cells_t *cells, void *first, size_t offset,
+    u_char *p, size_t len)
+{
+    ngx_llmops_cells_copy(cells, first, offset, p, len, 0);
+}
+
+
+/* an offset counts the bytes of all cells, and the first word of the first
+   one, but not those of the others */
+
+static void
+ngx_llmops_cells_copy(ngx_llmops_cells_t *cells, ngx_llmops_cell_t *cell,
+    size_t offset, u_char *p, size_t len, ngx_uint_t write)
+{
+    size_t   n;
+    u_char  *q;
+
+    while (len) {
+
+        if (offset >= cells->size) {
+            offset -= cells->size - sizeof(ngx_llmops_cell_t);
+            cell = cell->next;
+            continue;
+        }
+
+        q = (u_char *) cell + offset;
+        n = ngx_min(len, cells->size - offset);
+
+        if (write) {
+            ngx_memcpy(q, p, n);
+
+        } else {
+            ngx_memcpy(p, q, n);
+        }
+
+        p += n;
+        len -= n;
+        offset += n;
+    }
 }

@@ -48,8 +48,8 @@ ngx_llmops_counter_find(ngx_llmops_shm_t *shm, ngx_llmops_charge_t *charge,
         if (c->hash == hash
             && c->name_len == name->len
             && c->key_len == key->len
-            && ngx_memcmp(c->text, name->data, name->len) == 0
-            && ngx_memcmp(c->text + name->len, key->data, key->len) == 0)
+            && ngx_llmops_shm_same(c->text, name)
+            && ngx_llmops_shm_same(c->text + name->len, key))
         {
             return c;
         }
@@ -101,7 +101,10 @@ ngx_llmops_counter_make(ngx_llmops_shm_t *shm, ngx_llmops_charge_t *charge,
     c->key_len = charge->key.len;
 
     p = ngx_cpymem(c->text, charge->name.data, charge->name.len);
-    ngx_memcpy(p, charge->key.data, charge->key.len);
+
+    if (charge->key.len) {
+        ngx_memcpy(p, charge->key.data, charge->key.len);
+    }
 
     ngx_llmops_shm_put(shm, *bucket, c);
     ngx_llmops_shm_put(shm, root->ncounters, root->ncounters + 1);

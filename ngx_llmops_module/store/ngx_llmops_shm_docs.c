@@ -35,44 +35,13 @@ static ngx_llmops_docsh_t *ngx_llmops_docs_next(ngx_llmops_shm_t *shm,
     ((doc)->expires && (doc)->expires <= (int64_t) ngx_time())
 
 
-/* copies between a chain of cells, from an offset into what follows the head,
-   and plain memory */
-
 void
-ngx_llmops_doc_bytes(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *head,
-    size_t offset, u_char *p, size_t len, ngx_uint_t write)
+ngx_llmops_doc_read(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *doc,
+    u_char *buf)
 {
-    size_t              n, room;
-    u_char             *q;
-    ngx_llmops_cell_t  *cell;
-
-    cell = &head->cell;
-    q = (u_char *) head + sizeof(ngx_llmops_docsh_t);
-    room = shm->root->doc_cells.size - sizeof(ngx_llmops_docsh_t);
-
-    while (len) {
-
-        if (offset < room) {
-            n = ngx_min(len, room - offset);
-
-            if (write) {
-                ngx_memcpy(q + offset, p, n);
-
-            } else {
-                ngx_memcpy(p, q + offset, n);
-            }
-
-            p += n;
-            len -= n;
-            offset = room;
-        }
-
-        offset -= room;
-
-        cell = cell->next;
-        q = (u_char *) cell + sizeof(ngx_llmops_cell_t);
-        room = shm->root->doc_cells.size - sizeof(ngx_llmops_cell_t);
-    }
+    ngx_llmops_cells_read(&shm->root->doc_cells, doc,
+                          sizeof(ngx_llmops_docsh_t), buf,
+                          (size_t) doc->id_len + doc->value_len);
 }
 
 
@@ -92,9 +61,8 @@ ngx_llmops_doc_find(ngx_llmops_shm_t *shm, ngx_llmops_docs_e kind,
         if (doc->hash == hash
             && doc->kind == kind
             && doc->id_len == id->len
-            && ngx_memcmp((u_char *) doc + sizeof(ngx_llmops_docsh_t),
-                          id->data, id->len)
-               == 0)
+            && ngx_llmops_shm_same((u_char *) doc
+                                   + sizeof(ngx_llmops_docsh_t), id))
         {
             return doc;
         }
@@ -160,8 +128,9 @@ ngx_llmops_doc_make(ngx_llmops_shm_t *shm, ngx_llmops_docs_e kind,
     doc->id_len = id->len;
     doc->value_len = value->len;
 
-    ngx_llmops_doc_bytes(shm, doc, 0, id->data, id->len, 1);
-    ngx_llmops_doc_bytes(shm, doc, id->len, value->data, value->len, 1);
+    ngx_llmops_cells_write(cells, doc, sizeof(ngx_llmops_docsh_t), id);
+    ngx_llmops_cells_write(cells, doc, sizeof(ngx_llmops_docsh_t) + id->len,
+                           value);
 
     return doc;
 }
@@ -259,8 +228,7 @@ ngx_llmops_shm_get(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 
     if (doc) {
         head = *doc;
-        ngx_llmops_doc_bytes(shm, doc, 0, shm->scratch,
-                             (size_t) doc->id_len + doc->value_len, 0);
+        ngx_llmops_doc_read(shm, doc, shm->scratch);
     }
 
     ngx_llmops_shm_unlock(shm);
@@ -429,8 +397,7 @@ ngx_llmops_shm_list(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 
         if (next) {
             head = *next;
-            ngx_llmops_doc_bytes(shm, next, 0, shm->scratch,
-                                 (size_t) next->id_len + next->value_len, 0);
+            ngx_llmops_doc_read(shm, next, shm->scratch);
         }
 
         ngx_llmops_shm_unlock(shm);

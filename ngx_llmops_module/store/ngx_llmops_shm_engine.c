@@ -40,6 +40,7 @@ const ngx_llmops_engine_t  ngx_llmops_store_shm = {
     ngx_llmops_shm_list,
     ngx_llmops_shm_forget,
     ngx_llmops_shm_revision,
+    ngx_llmops_shm_rows,
     ngx_llmops_shm_start,
     ngx_llmops_shm_stop
 };

@@ -77,6 +77,9 @@ ngx_llmops_shm_reserve(ngx_llmops_store_t *store,
 
     if (res->denied) {
         ngx_llmops_charge_back(shm, res, now);
+
+    } else {
+        shm->root->changes++;                /* requests are counted now */
     }
 
     ngx_llmops_shm_unlock(shm);
@@ -351,6 +354,8 @@ ngx_llmops_shm_settle(ngx_llmops_store_t *store,
         ngx_llmops_charge_settle(shm, &res->charges[i], truth, now);
     }
 
+    shm->root->changes++;
+
     ngx_llmops_shm_unlock(shm);
 
     res->held = 0;
@@ -462,6 +467,8 @@ ngx_llmops_shm_reset(ngx_llmops_store_t *store, ngx_llmops_reservation_t *res)
 
         ngx_llmops_rates_levels(counter, charge, now);
     }
+
+    shm->root->changes++;
 
     ngx_llmops_shm_unlock(shm);
 

@@ -32,7 +32,8 @@
 
 
 #define NGX_LLMOPS_DOC_CELL        256
-#define NGX_LLMOPS_COUNTER_CELL    640
+#define NGX_LLMOPS_COUNTER_CELL    704
+#define NGX_LLMOPS_ROW_CELL        256
 
 
 static ngx_int_t ngx_llmops_shm_make(ngx_llmops_shm_t *shm, size_t size);
@@ -190,6 +191,7 @@ ngx_llmops_shm_make(ngx_llmops_shm_t *shm, size_t size)
                  ^ (uintptr_t) root;
     root->gateways = 1;
     root->serial = 0;
+    root->batch = (int64_t) (root->seed >> 1);  /* another one in each zone */
 
     ngx_llmops_shm_share(&root->cells, NGX_LLMOPS_COUNTER_CELL, size / 4);
     ngx_llmops_shm_share(&root->hold_cells, sizeof(ngx_llmops_hold_t),
@@ -197,6 +199,7 @@ ngx_llmops_shm_make(ngx_llmops_shm_t *shm, size_t size)
     ngx_llmops_shm_share(&root->member_cells, sizeof(ngx_llmops_member_t),
                          16 * ngx_pagesize);
     ngx_llmops_shm_share(&root->doc_cells, NGX_LLMOPS_DOC_CELL, size / 8 * 3);
+    ngx_llmops_shm_share(&root->row_cells, NGX_LLMOPS_ROW_CELL, size / 8);
 
     root->member_cells.extent = ngx_pagesize;
 
@@ -206,8 +209,10 @@ ngx_llmops_shm_make(ngx_llmops_shm_t *shm, size_t size)
     root->docs = ngx_llmops_shm_table(shm,
                               size / 8 * 3 / NGX_LLMOPS_DOC_CELL / 2,
                               &root->docs_mask);
+    root->rows = ngx_llmops_shm_table(shm, size / 8 / NGX_LLMOPS_ROW_CELL,
+                              &root->rows_mask);
 
-    if (root->counters == NULL || root->docs == NULL) {
+    if (root->counters == NULL || root->docs == NULL || root->rows == NULL) {
         return NGX_ERROR;
     }
 

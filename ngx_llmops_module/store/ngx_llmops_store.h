@@ -34,6 +34,9 @@
 typedef struct ngx_llmops_store_s   ngx_llmops_store_t;
 typedef struct ngx_llmops_engine_s  ngx_llmops_engine_t;
 
+typedef struct ngx_llmops_ledger_read_s  ngx_llmops_ledger_read_t;
+typedef void (*ngx_llmops_ledger_pt)(ngx_array_t *rows, void *data);
+
 
 /* -- counters ------------------------------------------------------------- */
 
@@ -72,6 +75,9 @@ typedef struct {
     int64_t                    start;      /* ms since the epoch: CALENDAR, */
     int64_t                    end;        /* set by the caller each time */
     int64_t                    limit;
+    int64_t                    carry;      /* CALENDAR: what the period before
+                                              has left of the limit is added
+                                              to it, up to so much */
 } ngx_llmops_rate_t;
 
 
@@ -84,6 +90,8 @@ typedef struct {
 /* where a rate stands; what this reservation has been granted is in it */
 
 typedef struct {
+    int64_t                    limit;      /* that holds now: divided, and with
+                                              what was carried over */
     int64_t                    used;       /* settled, in the present window */
     int64_t                    reserved;   /* by all, not settled yet */
     int64_t                    reset;      /* ms from now until all of "used"
@@ -251,6 +259,13 @@ struct ngx_llmops_engine_s {
                                    ngx_llmops_docop_t *op);
     uint64_t                 (*revision)(ngx_llmops_store_t *store,
                                    ngx_llmops_docs_e docs);
+
+    /* as ngx_llmops_ledger_rows() */
+    ngx_int_t                (*rows)(ngx_llmops_store_t *store, uint32_t from,
+                                   uint32_t to, ngx_pool_t *pool,
+                                   ngx_array_t **rows,
+                                   ngx_llmops_ledger_pt handler, void *data,
+                                   ngx_llmops_ledger_read_t **read);
 
     ngx_int_t                (*start)(ngx_cycle_t *cycle,
                                    ngx_llmops_store_t *store);

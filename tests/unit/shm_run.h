@@ -109,14 +109,14 @@ ngx_slab_calloc_locked(ngx_slab_pool_t *pool, size_t size)
 
 /* pools: all that was allocated is freed by shm_free() */
 
-static void         *shm_blocks[100000];
+static void         *shm_blocks[1000000];
 static ngx_uint_t    shm_nblocks;
 
 
 void *
 ngx_palloc(ngx_pool_t *pool, size_t size)
 {
-    assert_true(shm_nblocks < 100000);
+    assert_true(shm_nblocks < 1000000);
 
     return shm_blocks[shm_nblocks++] = malloc(size);
 }
@@ -133,6 +133,17 @@ void *
 ngx_pcalloc(ngx_pool_t *pool, size_t size)
 {
     return memset(ngx_palloc(pool, size), 0, size);
+}
+
+
+ngx_array_t *
+ngx_array_create(ngx_pool_t *pool, ngx_uint_t n, size_t size)
+{
+    ngx_array_t  *a;
+
+    a = ngx_palloc(pool, sizeof(ngx_array_t));
+
+    return ngx_array_init(a, pool, n, size) == NGX_OK ? a : NULL;
 }
 
 
@@ -326,11 +337,12 @@ shm_sane(shm_run_t *run)
     ngx_llmops_counter_t  *c;
     ngx_llmops_cells_t    *pools[] = { &root->cells, &root->hold_cells,
                                        &root->member_cells,
-                                       &root->doc_cells };
+                                       &root->doc_cells,
+                                       &root->row_cells };
 
     ngx_llmops_shm_lock(&run->shm);
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 5; i++) {
         for (n = 0, cell = pools[i]->free; cell; cell = cell->next) {
             n++;
         }
@@ -388,6 +400,17 @@ shm_sane(shm_run_t *run)
 
     assert_int_equal(held, 0);
     assert_int_equal(reserved, 0);
+
+    n = 0;
+
+    for (ngx_llmops_day_t *d = root->days; d; d = d->older) {
+        for (ngx_llmops_row_t *row = d->rows; row; row = row->next) {
+            n++;
+            assert_true(row->next || row == d->other);
+        }
+    }
+
+    assert_int_equal(n, root->nrows);
 
     ngx_llmops_shm_unlock(&run->shm);
 
