@@ -13,8 +13,8 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
-#include "ngx_llmops_redis.h"
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 
 

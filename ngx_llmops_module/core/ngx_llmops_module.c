@@ -14,8 +14,8 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_headers.h"
-#include "ngx_llmops_redis.h"
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 
 

@@ -27,7 +27,6 @@
  * and with nginx, in ngx_llmops_auth.h:
  *
  *   ngx_llmops_jwt_conf.c      llm_jwt
- *   ngx_llmops_jwt_secret.c    its secret, for HS256
  *   ngx_llmops_jwt_identify.c  from a token to an identity
  *   ngx_llmops_jwt_set.c       key sets that change, and those who wait
  */

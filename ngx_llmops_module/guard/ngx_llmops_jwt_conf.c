@@ -205,21 +205,23 @@ ngx_llmops_jwt_param(ngx_conf_t *cf, ngx_llmops_jwt_t *jwt, ngx_str_t *param)
 static char *
 ngx_llmops_jwt_end(ngx_conf_t *cf, ngx_llmops_jwt_t *jwt)
 {
-    ngx_uint_t  usable;
+    ngx_uint_t  secret, usable;
 
-    if ((jwt->source.len == 0) == (jwt->secret == NULL)) {
+    secret = (jwt->secret.value.len != 0);
+
+    if ((jwt->source.len != 0) == secret) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"llm_jwt\" needs either \"jwks=\", for tokens "
                            "that are signed, or \"secret=\", for HS256");
         return NGX_CONF_ERROR;
     }
 
-    usable = jwt->secret ? (ngx_uint_t) 1 << NGX_LLMOPS_JWT_HS256
-                         : NGX_LLMOPS_JWT_ASYMMETRIC;
+    usable = secret ? (ngx_uint_t) 1 << NGX_LLMOPS_JWT_HS256
+                    : NGX_LLMOPS_JWT_ASYMMETRIC;
 
     if (jwt->algs & ~usable) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "%s", jwt->secret
+                           "%s", secret
                            ? "\"secret=\" is for HS256 alone, write "
                              "\"jwks=\" for the other algorithms"
                            : "HS256 needs a secret, which a key set does not "
@@ -242,7 +244,7 @@ ngx_llmops_jwt_end(ngx_conf_t *cf, ngx_llmops_jwt_t *jwt)
     jwt->rules.audiences = jwt->audiences.elts;
     jwt->rules.naudiences = jwt->audiences.nelts;
 
-    return jwt->secret ? NGX_CONF_OK : ngx_llmops_jwt_end_jwks(cf, jwt);
+    return secret ? NGX_CONF_OK : ngx_llmops_jwt_end_jwks(cf, jwt);
 }
 
 
@@ -316,13 +318,27 @@ static char *
 ngx_llmops_jwt_set_secret(ngx_conf_t *cf, ngx_llmops_jwt_t *jwt,
     ngx_str_t *value)
 {
-    if (jwt->secret) {
+    if (jwt->secret.value.len) {
         return "is duplicate";
     }
 
-    jwt->secret = ngx_llmops_jwt_secret(cf, value);
+    if (ngx_strncmp(value->data, "env:", 4) != 0
+        && ngx_strncmp(value->data, "file:", 5) != 0)
+    {
+        return "has no place in the configuration, write \"secret=env:NAME\" "
+               "or \"secret=file:PATH\"";
+    }
 
-    return jwt->secret ? NGX_CONF_OK : NGX_CONF_ERROR;
+    if (ngx_llmops_secret_read(cf, value, "secret", &jwt->secret) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (jwt->secret.value.len < NGX_LLMOPS_JWT_SECRET) {
+        return "must have at least 32 bytes, make one with \"openssl rand -hex "
+               "32\"";
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -199,8 +199,8 @@ ngx_llmops_jwt_signed(ngx_llmops_jwt_t *jwt, ngx_llmops_jwt_token_t *token,
     ngx_int_t              rc;
     ngx_llmops_jwt_key_t  *key;
 
-    if (jwt->secret) {
-        rc = ngx_llmops_jwt_verify_secret(token, &jwt->secret->value);
+    if (jwt->secret.value.len) {
+        rc = ngx_llmops_jwt_verify_secret(token, &jwt->secret.value);
         *reason = "the token's signature is not valid";
 
         return rc;

@@ -57,8 +57,8 @@ void
 ngx_llmops_jwt_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_jwt_t *jwt)
 {
-    if (jwt->secret) {
-        ngx_llmops_jwt_secret_start(jwt->secret);
+    if (jwt->secret.value.len) {
+        ngx_llmops_secret_start(&jwt->secret);
         return;
     }
 

@@ -10,6 +10,7 @@
 
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_fetch.h"
+#include "ngx_llmops_secret.h"
 
 
 /* What the files of llm_jwt that need nginx know of each other. */
@@ -33,16 +34,6 @@ typedef struct {
 } ngx_llmops_jwt_sh_t;
 
 
-/* a secret from env: or file:, in memory that core dumps leave out */
-
-typedef struct {
-    ngx_str_t                  value;
-    ngx_str_t                  env;        /* the variable's name */
-    u_char                    *env_value;  /* where it stands, to be wiped */
-    u_char                    *memory;
-} ngx_llmops_jwt_secret_t;
-
-
 /* one llm_jwt; what follows "worker" is of each worker */
 
 struct ngx_llmops_jwt_s {
@@ -61,7 +52,7 @@ struct ngx_llmops_jwt_s {
     ngx_llmops_fetch_url_t     url;        /* or url.host.len != 0 */
     ngx_str_t                  ca;
     ngx_resolver_t            *resolver;
-    ngx_llmops_jwt_secret_t   *secret;     /* or secret= */
+    ngx_llmops_secret_t        secret;     /* of secret=, or len 0 */
 
     ngx_llmops_jwks_t         *set;        /* worker: NULL: not yet known */
     uint64_t                   revision;
@@ -80,13 +71,6 @@ struct ngx_llmops_jwt_s {
     ngx_file_uniq_t            uniq;
 };
 
-
-/* env:NAME or file:PATH.  NULL (logged) on failure. */
-ngx_llmops_jwt_secret_t *ngx_llmops_jwt_secret(ngx_conf_t *cf,
-    ngx_str_t *source);
-
-/* Wipes what a worker does not need: once, at its start. */
-void ngx_llmops_jwt_secret_start(ngx_llmops_jwt_secret_t *secret);
 
 /* Reads the set of a file.  Returns NULL, or what is wrong, with err. */
 const char *ngx_llmops_jwt_file(ngx_llmops_jwt_t *jwt, ngx_log_t *log,

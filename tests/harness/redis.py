@@ -152,7 +152,8 @@ class Server:
             self._held.append(Reserved())
             self.lines += ["cluster-enabled yes", "cluster-node-timeout 1000",
                            f"cluster-port {self._held[1].port}",
-                           "cluster-config-file nodes.conf"]
+                           "cluster-config-file nodes.conf",
+                           "repl-diskless-sync-delay 0"]
         if tls:
             chain, key = tls.files(*names)
             self.lines += [f"port 0", f"tls-port {self.port}",
@@ -175,11 +176,12 @@ class Server:
 
     # -- life
 
-    def start(self) -> "Server":
-        """Empty, on the same port as before."""
+    def start(self, keep: bool = False) -> "Server":
+        """Empty, on the same port as before; keep: its place in a Cluster."""
         self.conf.write_text("\n".join(self.lines) + "\n")
         for old in self.directory.glob("nodes*.conf"):
-            old.unlink()
+            if not keep:
+                old.unlink()
         mode = ["--sentinel"] if self.sentinel else []
         self.process = subprocess.Popen(
             [*COMMAND, str(self.conf), *self.args, *mode],
@@ -410,6 +412,8 @@ class Cluster:
 
     def _ready(self) -> bool:
         return all("cluster_state:ok" in s.do("CLUSTER", "INFO")
+                   and "master_link_status:down" not in s.do(
+                       "INFO", "replication")
                    and len(s.do("CLUSTER", "NODES").splitlines())
                    == len(self.servers)
                    for s in self.alive)
@@ -444,10 +448,12 @@ class Cluster:
         return crc % 16384
 
     def owner(self, slot: int) -> Server:
-        for first, last, (_, port, *_), *_ in self.alive[0].do("CLUSTER",
-                                                               "SLOTS"):
-            if first <= slot <= last:
-                return next(s for s in self.servers if s.port == port)
+        """Who says himself that he has it."""
+        for server in self.alive:
+            for first, last, (_, port, *_), *_ in server.do("CLUSTER",
+                                                            "SLOTS"):
+                if first <= slot <= last and port == server.port:
+                    return server
         raise LookupError(f"nobody has slot {slot}")
 
     @staticmethod

@@ -15,15 +15,13 @@ UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lm
-UNIT_LIBS ?= -lcmocka -ljansson -lcrypto
+UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lm
 
 # files of other rooms that call no function of nginx, or only what their tests
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
-UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c \
-             ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
+UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_digest.c key_record.c key_value.c \
