@@ -171,7 +171,8 @@ ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 static ngx_int_t
 ngx_llmops_init_store(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
-    mcf->store = ngx_llmops_store_create(cf, &ngx_llmops_store_shm, mcf->zone);
+    mcf->store = ngx_llmops_store_create(cf, &ngx_llmops_store_shm, mcf->zone,
+                                         mcf->state);
 
     return mcf->store ? NGX_OK : NGX_ERROR;
 }

@@ -44,6 +44,13 @@ static ngx_command_t  ngx_llmops_commands[] = {
       0,
       NULL },
 
+    { ngx_string("llm_state"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_path_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_llmops_main_conf_t, state),
+      NULL },
+
     NGX_LLMOPS_REDIS_COMMANDS,
 
     { ngx_string("llm_prices"),

@@ -47,6 +47,18 @@ ngx_shm_zone_t *ngx_llmops_zone_add(ngx_conf_t *cf, ngx_str_t *name,
     size_t size, void *tag);
 
 /*
+ * Asks to be called in the master, once the zone is mapped and before workers
+ * start; fresh: nothing is in it yet.  Before init; data as the caller likes.
+ * What it returns is the result of the zone's init: NGX_ERROR (logged) refuses
+ * the configuration.
+ */
+typedef ngx_int_t (*ngx_llmops_zone_pt)(ngx_shm_zone_t *zone,
+    ngx_uint_t fresh, void *data);
+
+ngx_int_t ngx_llmops_zone_on_init(ngx_conf_t *cf, ngx_shm_zone_t *zone,
+    ngx_llmops_zone_pt handler, void *data);
+
+/*
  * The node of that kind and name, made (zeroed) if there is none.  NULL when
  * the zone is full: logged once per minute, and the caller goes on without.
  * Takes the zone's mutex only to make a node.  May be called once the zone is

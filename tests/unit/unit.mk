@@ -15,7 +15,7 @@ UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lm
+UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 
 # files of other rooms that call no function of nginx, or only what their tests
 # stand in for, and where their headers are
@@ -28,7 +28,8 @@ UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
-                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c \
+                 ngx_llmops_module/store/ngx_llmops_state_*.c))
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
 
