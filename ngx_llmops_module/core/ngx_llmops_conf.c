@@ -129,6 +129,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
         || ngx_llmops_init_redis(cf, mcf) != NGX_OK
         || ngx_llmops_init_store(cf, mcf) != NGX_OK
         || ngx_llmops_auth_init(cf, mcf) != NGX_OK
+        || ngx_llmops_limits_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {
