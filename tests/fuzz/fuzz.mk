@@ -20,9 +20,14 @@ FUZZ_LIBS ?= -ljansson -lhiredis
 
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 
-FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))
+# files of other rooms that call no function of nginx
+FUZZ_MORE ?= $(addprefix ngx_llmops_module/prompt/ngx_llmops_,arena.c value.c \
+               mustache.c mustache_render.c)
+
+FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
-FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) \
+FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) \
+               ngx_llmops_module/prompt) \
                tests/fuzz/*.h tests/unit/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
@@ -40,7 +45,8 @@ fuzz: $(FUZZ_BINARIES)
 	done
 
 FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
-             $(addprefix -I ,$(FUZZ_ROOMS)) -I tests/unit
+             $(addprefix -I ,$(FUZZ_ROOMS) ngx_llmops_module/prompt) \
+             -I tests/unit
 
 $(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
 	@mkdir -p $(dir $@)
