@@ -135,6 +135,8 @@ ngx_llmops_compile_tag(ngx_llmops_compile_t *c)
     ngx_str_t   inside, indent;
     ngx_uint_t  alone;
 
+    after = NULL;
+
     rc = ngx_llmops_compile_inside(c, &kind, &inside, &after);
 
     if (rc != NGX_OK) {
