@@ -49,13 +49,14 @@ all: $(SO)
 
 # -- the module ---------------------------------------------------------------
 
-# Written only when it changes: a new file, other flags or another nginx make
-# configure run again.
+# Written only when it changes: a new file, other flags, another nginx or
+# another description of the API make configure run again.
 $(OBJS)/inputs: FORCE
 	@mkdir -p $(OBJS)
 	@printf '%s\n' $(SOURCES) '$(CC)' '$(CFLAGS)' '$(LDFLAGS)' '$(WARNINGS)' \
 	    '$(NGINX_SRC)' "$$(cat $(NGINX_SRC)/conf_flags \
-	    $(NGINX_SRC)/src/core/nginx.h 2>/dev/null | cksum)" > $@.new
+	    $(NGINX_SRC)/src/core/nginx.h docs/openapi.json 2>/dev/null \
+	    | cksum)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # Debian's nginx-dev has a configure that writes only into --builddir, and the

@@ -8,6 +8,7 @@
 #include "ngx_llmops_multipart.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_guard.h"
 
 
 /*
@@ -57,20 +58,27 @@ ngx_llmops_read_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
-    if (ctx) {
+    if (ctx && ctx->read_rc != NGX_AGAIN) {
         return ctx->read_rc;                    /* the second entry */
     }
 
-    ctx = ngx_llmops_ctx_create(r);
     if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ctx = ngx_llmops_ctx_create(r);
+        if (ctx == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ctx->read_rc = ngx_llmops_read_target(r, ctx);
+
+        if (ctx->read_rc != NGX_OK) {
+            return ctx->read_rc;
+        }
     }
 
-    rc = ngx_llmops_read_target(r, ctx);
+    ctx->read_rc = ngx_llmops_auth_identify(r, ctx);
 
-    if (rc != NGX_OK) {
-        ctx->read_rc = rc;
-        return rc;
+    if (ctx->read_rc != NGX_OK) {
+        return ctx->read_rc;                    /* NGX_AGAIN: it comes back */
     }
 
     ctx->read_rc = NGX_DONE;

@@ -194,12 +194,15 @@ struct ngx_llmops_main_conf_s {
                                               counting */
     ngx_str_t                  prices_file;
     ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
+    ngx_path_t                *state;      /* llm_state, or NULL */
     ngx_llmops_store_t        *store;
     void                      *redis;      /* store/: llm_redis, or NULL */
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     time_t                     started;
-    unsigned                   used:1;     /* some location has llm_pass */
+    unsigned                   used:1;     /* some location has llm_pass,
+                                              llm_metrics or llm_admin */
+    unsigned                   admin:1;    /* some location has llm_admin */
 };
 
 

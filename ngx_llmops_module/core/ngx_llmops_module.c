@@ -14,7 +14,9 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_headers.h"
+#include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
+#include "ngx_llmops_admin.h"
 
 
 /*
@@ -42,6 +44,13 @@ static ngx_command_t  ngx_llmops_commands[] = {
       0,
       NULL },
 
+    { ngx_string("llm_state"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_path_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_llmops_main_conf_t, state),
+      NULL },
+
     NGX_LLMOPS_REDIS_COMMANDS,
 
     { ngx_string("llm_prices"),
@@ -57,6 +66,10 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       NGX_LLMOPS_ROUTE_CONF,
       NULL },
+
+    /* who may call */
+
+    NGX_LLMOPS_AUTH_COMMANDS,
 
     /* llm_route{} */
 
@@ -136,6 +149,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       0,
       NULL },
 
+    NGX_LLMOPS_ADMIN_COMMANDS,
+
     { ngx_string("llm_ignore_client_abort"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -195,7 +210,11 @@ ngx_module_t  ngx_llmops_module = {
 static ngx_int_t
 ngx_llmops_preconfiguration(ngx_conf_t *cf)
 {
-    return ngx_llmops_variables_add(cf);
+    if (ngx_llmops_variables_add(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_auth_variables_add(cf);
 }
 
 
@@ -216,6 +235,9 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
     if (ngx_llmops_phase(cmcf, NGX_HTTP_PREACCESS_PHASE,
                          ngx_llmops_read_handler)
         != NGX_OK
+        || ngx_llmops_phase(cmcf, NGX_HTTP_ACCESS_PHASE,
+                            ngx_llmops_auth_access)
+           != NGX_OK
         || ngx_llmops_phase(cmcf, NGX_HTTP_LOG_PHASE, ngx_llmops_log_handler)
            != NGX_OK)
     {
@@ -227,6 +249,10 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_llmops_headers_init(cf) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (mcf->admin) {
+        ngx_llmops_admin_filters();
     }
 
     return ngx_llmops_error_filters(cf);
@@ -272,7 +298,9 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     ngx_llmops_metrics_start(mcf);
 
-    if (ngx_llmops_store_start(cycle, mcf->store) != NGX_OK) {
+    if (ngx_llmops_store_start(cycle, mcf->store) != NGX_OK
+        || ngx_llmops_auth_start(cycle, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -322,5 +350,6 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_auth_stop(cycle, mcf);
     ngx_llmops_store_stop(cycle, mcf->store);
 }

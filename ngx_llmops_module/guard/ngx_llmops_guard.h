@@ -71,20 +71,25 @@ ngx_int_t ngx_llmops_auth_identify(ngx_http_request_t *r,
 /* The handler of the ACCESS phase: 401 and 403, composing with "satisfy". */
 ngx_int_t ngx_llmops_auth_access(ngx_http_request_t *r);
 
+/* What ACCESS has refused, and another means of "satisfy any" has let in, is no
+   error any more.  At the start of the content handler. */
+void ngx_llmops_auth_passed(ngx_llmops_ctx_t *ctx);
+
 /*
  * Whether the caller may use a route, under a model's name (len 0: any).
- * allowed(): for lists.  check(): NGX_OK, or a status with its refusal made:
- * 404 model_not_found where the caller need not know that it exists, 403
- * where a country or a network forbids.
+ * allowed(): for lists.  check(), under the name that was asked for: NGX_OK;
+ * NGX_DECLINED, when it is to be answered as if there were no such route,
+ * since the caller need not know that it exists; or 403 with its refusal made.
  */
 ngx_uint_t ngx_llmops_auth_allowed(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route, ngx_str_t *model);
 ngx_int_t ngx_llmops_auth_check(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route);
 
-/* Gives ctx->identity back; stops a question under way.  From the request's
-   cleanup. */
+/* Stops a question under way: from the request's cleanup.  release() gives
+   ctx->identity back: from that of its pool, after the log. */
 void ngx_llmops_auth_cleanup(ngx_llmops_ctx_t *ctx);
+void ngx_llmops_auth_release(ngx_llmops_ctx_t *ctx);
 
 /* Per worker: key caches, key sets. */
 ngx_int_t ngx_llmops_auth_start(ngx_cycle_t *cycle,

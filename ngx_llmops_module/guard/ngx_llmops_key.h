@@ -51,6 +51,9 @@
 #define NGX_LLMOPS_KEY_OVERLAP  (90 * 86400)   /* s, at the most */
 #define NGX_LLMOPS_KEY_ERROR    256        /* bytes of an error's text */
 
+/* how a record is written: flags of json_dumps() */
+#define NGX_LLMOPS_KEY_DUMP     (JSON_COMPACT|JSON_REAL_PRECISION(15))
+
 
 typedef struct ngx_llmops_identity_s  ngx_llmops_identity_t;
 
@@ -68,14 +71,15 @@ typedef struct {
  * json_decref(), or NULL with what is wrong, and what to write instead, in
  * error[NGX_LLMOPS_KEY_ERROR].  No error says anything of a secret or digest.
  * now is in seconds since the epoch.  What they return has been checked, all
- * times in it are integers, and json_dumps(record, JSON_COMPACT) is the
- * document's value.
+ * times in it are integers, and json_dumps(record, NGX_LLMOPS_KEY_DUMP) is
+ * the document's value.
  */
 
 /*
  * The record of a new key, with a new id.  wanted is an object with any of the
  * members above but "id", "hashes" and "created"; instead of making a secret
- * "sha256": HEX imports a digest.  Times may also be RFC 3339 strings.
+ * "sha256": HEX imports a digest, then "id" may be given too, for a key that
+ * another gateway has made.  Times may also be RFC 3339 strings.
  */
 json_t *ngx_llmops_key_create(json_t *wanted, time_t now,
     ngx_llmops_key_secret_t *secret, char *error);
@@ -114,9 +118,10 @@ time_t ngx_llmops_key_forget(json_t *record);
 
 /*
  * The id of the record that a key belongs to, by its form or, if it has
- * another, by its digest.  id->data is room for NGX_LLMOPS_KEY_ID_MAX bytes.
+ * another, by its digest; returns 1 or 0 for that.  id->data is room for
+ * NGX_LLMOPS_KEY_ID_MAX bytes.
  */
-void ngx_llmops_key_id_of(ngx_str_t *key,
+ngx_uint_t ngx_llmops_key_id_of(ngx_str_t *key,
     const u_char digest[NGX_LLMOPS_KEY_DIGEST], ngx_str_t *id);
 
 /*

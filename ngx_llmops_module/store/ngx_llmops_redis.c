@@ -268,21 +268,20 @@ ngx_llmops_redis_tick(ngx_event_t *ev)
 {
     ngx_llmops_redis_t *redis = ev->data;
 
-    ngx_uint_t                i;
-    ngx_llmops_redis_node_t  *node;
+    ngx_uint_t  i;
 
     if (ngx_exiting || ngx_terminate) {
         return;
     }
 
     for (i = 0; i < redis->nnodes; i++) {
-        node = redis->nodes[i];
+        ngx_llmops_redis_node_settled(redis->nodes[i]);
+        ngx_llmops_redis_look(redis->nodes[i]);
+    }
 
-        if (node->state == NGX_LLMOPS_REDIS_UP
-            && ngx_llmops_redis_node_accepts(node))
-        {
-            ngx_llmops_redis_time(node);
-        }
+    if (redis->sentinel) {
+        ngx_llmops_redis_node_settled(redis->sentinel);
+        ngx_llmops_redis_look(redis->sentinel);
     }
 
     ngx_add_timer(ev, NGX_LLMOPS_REDIS_TICK);
@@ -297,7 +296,7 @@ ngx_llmops_redis_refused(ngx_llmops_redis_node_t *node,
         return 0;
     }
 
-    ngx_llmops_redis_node_doom(node, "%s", reply->str);
+    ngx_llmops_redis_node_drain(node, "a command", reply);
     ngx_llmops_redis_cmd_done(cmd, NULL, 0);
 
     return 1;

@@ -493,14 +493,12 @@ ngx_llmops_redis_cluster_map(redisReply *reply, ngx_uint_t sent, void *data)
         return;
     }
 
-    if (reply->type != REDIS_REPLY_ARRAY) {
-        ngx_llmops_redis_node_doom(node, "CLUSTER SLOTS: %s",
-                                   (reply->type == REDIS_REPLY_ERROR)
-                                   ? reply->str : "no map");
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_llmops_redis_node_drain(node, "CLUSTER SLOTS", reply);
         return;
     }
 
-    if (reply->elements == 0) {
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
 
         /* it has not met the others yet */
 

@@ -94,6 +94,27 @@ ngx_llmops_redis_time(ngx_llmops_redis_node_t *node)
 }
 
 
+void
+ngx_llmops_redis_look(ngx_llmops_redis_node_t *node)
+{
+    ngx_str_t  argv[1];
+
+    if (node->state != NGX_LLMOPS_REDIS_UP
+        || !ngx_llmops_redis_node_accepts(node))
+    {
+        return;
+    }
+
+    if (node == ngx_llmops_redis_clock(node->redis)) {
+        ngx_llmops_redis_time(node);
+        return;
+    }
+
+    ngx_str_set(&argv[0], "PING");
+    ngx_llmops_redis_node_ask(node, NULL, 1, argv);
+}
+
+
 static void
 ngx_llmops_redis_auth_reply(redisReply *reply, ngx_uint_t sent, void *data)
 {

@@ -34,6 +34,7 @@ static void ngx_llmops_redis_node_again(ngx_event_t *ev);
 static void ngx_llmops_redis_node_close(ngx_llmops_redis_node_t *node);
 static void ngx_llmops_redis_node_pause(ngx_llmops_redis_node_t *node,
     const char *error);
+static void ngx_llmops_redis_node_recovered(ngx_llmops_redis_node_t *node);
 static void ngx_llmops_redis_node_say(ngx_llmops_redis_node_t *node,
     const char *error, ngx_msec_t delay);
 
@@ -166,6 +167,7 @@ ngx_llmops_redis_node_open(ngx_llmops_redis_node_t *node)
     node->state = NGX_LLMOPS_REDIS_OPENING;
     node->generation++;
     node->doom = NULL;
+    node->drain = 0;
 
     if (ngx_llmops_net_open(&node->net) != NGX_OK) {
         ngx_llmops_redis_node_lost(node, "no memory, or none of "
@@ -215,12 +217,8 @@ ngx_llmops_redis_node_ready(ngx_llmops_redis_node_t *node)
     node->up_since = ngx_current_msec;
     node->stalled = 0;
 
-    if (node->failing) {
-        node->failing = 0;
-        node->said[0] = '\0';
-
-        ngx_log_error(NGX_LOG_NOTICE, node->redis->log, 0,
-                      "redis \"%V\" can be asked again", &node->name);
+    if (node->failing && !node->flapping) {
+        ngx_llmops_redis_node_recovered(node);
     }
 
     if (!ngx_queue_empty(&node->waiting)) {
@@ -228,6 +226,34 @@ ngx_llmops_redis_node_ready(ngx_llmops_redis_node_t *node)
     }
 
     node->role->up(node);
+}
+
+
+static void
+ngx_llmops_redis_node_recovered(ngx_llmops_redis_node_t *node)
+{
+    node->failing = 0;
+
+    ngx_log_error(NGX_LOG_NOTICE, node->redis->log, 0,
+                  "redis \"%V\" can be asked again", &node->name);
+}
+
+
+void
+ngx_llmops_redis_node_settled(ngx_llmops_redis_node_t *node)
+{
+    if (node->state != NGX_LLMOPS_REDIS_UP
+        || ngx_current_msec - node->up_since < NGX_LLMOPS_REDIS_STABLE)
+    {
+        return;
+    }
+
+    node->flapping = 0;
+    node->said[0] = '\0';
+
+    if (node->failing) {
+        ngx_llmops_redis_node_recovered(node);
+    }
 }
 
 
@@ -253,16 +279,29 @@ ngx_llmops_redis_node_doom(ngx_llmops_redis_node_t *node, const char *fmt, ...)
 
 
 void
+ngx_llmops_redis_node_drain(ngx_llmops_redis_node_t *node,
+    const char *command, redisReply *reply)
+{
+    if (node->doom == NULL) {
+        node->drain = 1;
+        ngx_llmops_redis_node_doom(node, "%s: %s", command, reply->str);
+    }
+}
+
+
+void
 ngx_llmops_redis_node_lost(ngx_llmops_redis_node_t *node, const char *error,
     ngx_uint_t quick)
 {
-    ngx_uint_t  up;
+    if (node->state == NGX_LLMOPS_REDIS_UP) {
 
-    up = (node->state == NGX_LLMOPS_REDIS_UP);
+        /* a reason that has been logged is so again only after a good time */
 
-    if (up && quick
-        && ngx_current_msec - node->up_since >= NGX_LLMOPS_REDIS_STABLE)
-    {
+        node->flapping = 1;
+        ngx_llmops_redis_node_settled(node);
+    }
+
+    if (quick && node->state == NGX_LLMOPS_REDIS_UP && !node->flapping) {
         node->failures = 0;
 
     } else {
@@ -391,11 +430,12 @@ ngx_llmops_redis_node_say(ngx_llmops_redis_node_t *node, const char *error,
         return;
     }
 
-    if (node->failing && ngx_strcmp(node->said, error) == 0) {
+    node->failing = 1;
+
+    if (ngx_strcmp(node->said, error) == 0) {
         return;
     }
 
-    node->failing = 1;
     (void) ngx_cpystrn(node->said, (u_char *) error, NGX_LLMOPS_NET_TEXT);
 
     ngx_log_error(NGX_LOG_ERR, node->redis->log, 0,

@@ -140,8 +140,11 @@ struct ngx_llmops_redis_node_s {
 
     unsigned                   stalled:1;  /* a command has timed out, and no
                                               reply has come since */
+    unsigned                   drain:1;    /* doom waits for the replies that
+                                              are to come */
     unsigned                   mixed:1;    /* deadlines are not in order */
     unsigned                   failing:1;  /* that has been logged */
+    unsigned                   flapping:1; /* it came back, and went at once */
     unsigned                   seed:1;     /* Cluster: of the configuration */
     unsigned                   master:1;   /* Cluster: it has slots */
 };
@@ -207,6 +210,14 @@ void ngx_llmops_redis_node_ready(ngx_llmops_redis_node_t *node);
 void ngx_llmops_redis_node_doom(ngx_llmops_redis_node_t *node,
     const char *fmt, ...);
 
+/* The same, but its connection works: replies that are due are waited for. */
+void ngx_llmops_redis_node_drain(ngx_llmops_redis_node_t *node,
+    const char *command, redisReply *reply);
+
+/* Every few seconds: a node that has been up for some time is no longer
+   failing. */
+void ngx_llmops_redis_node_settled(ngx_llmops_redis_node_t *node);
+
 /* Closes at once: not from within a reply's handler.  quick: the first new
    attempt is made without a pause. */
 void ngx_llmops_redis_node_lost(ngx_llmops_redis_node_t *node,
@@ -240,7 +251,7 @@ void ngx_llmops_redis_node_send(ngx_llmops_redis_node_t *node,
     ngx_llmops_redis_cmd_t *cmd);
 
 /* A command of the transport's own, also while greeting; handler's data is
-   the node.  If it cannot be sent the node is doomed. */
+   the node, and it may be NULL.  If it cannot be sent the node is doomed. */
 void ngx_llmops_redis_node_ask(ngx_llmops_redis_node_t *node,
     ngx_llmops_redis_pt handler, ngx_uint_t argc, const ngx_str_t *argv);
 
@@ -267,6 +278,9 @@ void ngx_llmops_redis_greet(ngx_llmops_redis_node_t *node, ngx_str_t *user,
 
 /* Asks for the time, if the node is the one whose clock counts. */
 void ngx_llmops_redis_time(ngx_llmops_redis_node_t *node);
+
+/* Looks whether a node that is up still answers. */
+void ngx_llmops_redis_look(ngx_llmops_redis_node_t *node);
 
 /* The first word of an error that says that this server cannot be used now,
    or NULL. */

@@ -427,9 +427,12 @@ ngx_llmops_redis_node_replies(ngx_llmops_redis_node_t *node)
         }
     }
 
-    /* not before all that has come has been told to those who wait */
+    /*
+     * Not before all that has come has been told to those who wait; and if
+     * the server is only unable, the other replies will come too.
+     */
 
-    if (node->doom) {
+    if (node->doom && (!node->drain || ngx_queue_empty(&node->sent))) {
         ngx_llmops_redis_node_lost(node, node->doom, 0);
         return NGX_ERROR;
     }

@@ -45,13 +45,9 @@ static int64_t ngx_llmops_slot_retry(ngx_llmops_slot_t *slot,
 static void ngx_llmops_slot_empty(ngx_llmops_shm_t *shm,
     ngx_llmops_slot_t *slot);
 static int64_t ngx_llmops_rate_id(ngx_llmops_rate_t *rate);
-static int64_t ngx_llmops_rate_room(ngx_llmops_charge_t *charge,
-    ngx_uint_t n);
+static int64_t ngx_llmops_rate_limit(ngx_llmops_charge_t *charge,
+    int64_t limit);
 
-
-/* a window is at most 2^48 ms, some 9000 years */
-
-#define NGX_LLMOPS_WINDOW_MASK     (((int64_t) 1 << 48) - 1)
 
 #define ngx_llmops_rate_window(rate)                                          \
     (((rate)->window > 0) ? (rate)->window : 1)
@@ -169,6 +165,7 @@ ngx_llmops_slot_make(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     ngx_llmops_shm_put(shm, slot->at, ring ? ngx_llmops_rate_part(rate, now)
                                            : rate->start);
     ngx_llmops_shm_put(shm, slot->end, rate->end);
+    ngx_llmops_shm_put(shm, slot->carried, 0);
     ngx_llmops_shm_put(shm, slot->ring, ring);
 
     ngx_llmops_shm_commit(shm);
@@ -254,15 +251,41 @@ static void
 ngx_llmops_slot_period(ngx_llmops_shm_t *shm, ngx_llmops_slot_t *slot,
     ngx_llmops_rate_t *rate)
 {
+    int64_t  left;
+
     if (rate->start <= slot->at
         && slot->at - ngx_llmops_shm_wall() <= ngx_llmops_rate_window(rate))
     {
         return;
     }
 
+    /* what was carried into the old period is not carried on */
+
+    left = 0;
+
+    if (rate->start > slot->at) {
+        left = rate->limit - (rate->start == slot->end ? slot->used : 0);
+        left = ngx_max(ngx_min(left, rate->carry), 0);
+    }
+
+    ngx_llmops_shm_put(shm, slot->carried, left);
     ngx_llmops_shm_put(shm, slot->used, 0);
     ngx_llmops_shm_put(shm, slot->at, rate->start);
     ngx_llmops_shm_put(shm, slot->end, rate->end);
+}
+
+
+/* a share of a limit that is not 0 is not 0 either: one gateway of many must
+   not refuse all */
+
+static int64_t
+ngx_llmops_rate_limit(ngx_llmops_charge_t *charge, int64_t limit)
+{
+    if (charge->divisor > 1 && limit > 0) {
+        return ngx_max(limit / (int64_t) charge->divisor, 1);
+    }
+
+    return limit;
 }
 
 
@@ -279,6 +302,7 @@ ngx_llmops_rates_levels(ngx_llmops_counter_t *counter,
         rate = &charge->rates[i];
         level = &charge->levels[i];
 
+        level->limit = ngx_llmops_rate_limit(charge, rate->limit);
         level->used = 0;
         level->reserved = 0;
         level->reset = 0;
@@ -306,29 +330,16 @@ ngx_llmops_rates_levels(ngx_llmops_counter_t *counter,
 
         level->used = slot->used;
 
+        if (slot->carried && rate->carry) {
+            level->limit += ngx_llmops_rate_limit(charge,
+                                            ngx_min(slot->carried, rate->carry));
+        }
+
         if (slot->ring && slot->used) {
             level->reset = ngx_max(ngx_llmops_rate_leaves(rate,
                                                   slot->ring->newest) - now, 0);
         }
     }
-}
-
-
-/* a share of a limit that is not 0 is not 0 either: one gateway of many must
-   not refuse all */
-
-static int64_t
-ngx_llmops_rate_room(ngx_llmops_charge_t *charge, ngx_uint_t n)
-{
-    int64_t  limit;
-
-    limit = charge->rates[n].limit;
-
-    if (charge->divisor > 1 && limit > 0) {
-        limit = ngx_max(limit / (int64_t) charge->divisor, 1);
-    }
-
-    return limit - charge->levels[n].used - charge->levels[n].reserved;
 }
 
 
@@ -353,7 +364,8 @@ ngx_llmops_rates_grant(ngx_llmops_counter_t *counter,
         unit = charge->rates[i].unit;
         charge->levels[i].retry = 0;
 
-        excess = ngx_llmops_rate_room(charge, i);
+        excess = charge->levels[i].limit - charge->levels[i].used
+                 - charge->levels[i].reserved;
 
         if (!charge->dry_run) {
             charge->granted[unit] = ngx_min(charge->granted[unit],

@@ -32,7 +32,7 @@
 
 
 #define NGX_LLMOPS_DOC_CELL        256
-#define NGX_LLMOPS_COUNTER_CELL    640
+#define NGX_LLMOPS_COUNTER_CELL    704
 #define NGX_LLMOPS_ROW_CELL        256
 
 

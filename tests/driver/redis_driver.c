@@ -52,6 +52,7 @@ static void driver_body(ngx_http_request_t *r);
 static void driver_ask(ngx_http_request_t *r, ngx_uint_t forget);
 static void driver_cleanup(void *data);
 static void driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget);
+static ngx_str_t driver_flat(ngx_http_request_t *r);
 static ngx_uint_t driver_words(u_char *p, u_char *last, ngx_str_t *words);
 static void driver_reply(redisReply *reply, ngx_uint_t sent, void *data);
 static size_t driver_size(redisReply *reply);
@@ -170,8 +171,6 @@ driver_handler(ngx_http_request_t *r)
         return driver_state(r);
     }
 
-    r->request_body_in_single_buf = 1;
-
     rc = ngx_http_read_client_request_body(r, driver_body);
 
     return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
@@ -240,31 +239,23 @@ static void
 driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget)
 {
     u_char            *p, *end, *last;
-    ngx_buf_t         *b;
-    ngx_str_t          words[DRIVER_WORDS];
+    ngx_str_t          body, words[DRIVER_WORDS];
     ngx_uint_t         n;
-    ngx_chain_t       *in;
     driver_command_t  *c;
 
-    in = driver->request->request_body->bufs;
+    body = driver_flat(driver->request);
+    last = body.data + body.len;
 
-    if (in == NULL) {
-        return;
-    }
-
-    b = in->buf;
-    last = b->last;
-
-    for (p = b->pos; p < last; p = end + 1) {
+    for (p = body.data; p < last; p = end + 1) {
 
         end = ngx_strlchr(p, last, LF);
         end = end ? end : last;
 
-        n = driver_words(p, end, words);
-
-        if (n == 0 || driver->n == DRIVER_COMMANDS) {
+        if (p == end || driver->n == DRIVER_COMMANDS) {
             continue;
         }
+
+        n = driver_words(p, end, words);
 
         c = &driver->commands[driver->n++];
         c->driver = driver;
@@ -287,6 +278,36 @@ driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget)
 }
 
 
+static ngx_str_t
+driver_flat(ngx_http_request_t *r)
+{
+    u_char       *p;
+    ngx_str_t     body;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(&body);
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        body.len += cl->buf->last - cl->buf->pos;
+    }
+
+    p = ngx_pnalloc(r->pool, body.len + 1);
+
+    if (p == NULL) {
+        body.len = 0;
+        return body;
+    }
+
+    body.data = p;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        p = ngx_cpymem(p, cl->buf->pos, cl->buf->last - cl->buf->pos);
+    }
+
+    return body;
+}
+
+
 /* unescaped where they are */
 
 static ngx_uint_t
@@ -295,7 +316,7 @@ driver_words(u_char *p, u_char *last, ngx_str_t *words)
     u_char      *end, *src, *dst;
     ngx_uint_t   n;
 
-    for (n = 0; p < last && n < DRIVER_WORDS; p = end + 1) {
+    for (n = 0; p <= last && n < DRIVER_WORDS; p = end + 1) {
 
         end = ngx_strlchr(p, last, ' ');
         end = end ? end : last;

@@ -94,7 +94,8 @@ def redis_driver(gateway: Callable[..., Gateway]) -> Callable[..., Driver]:
         gw = gateway(
             http=directive + http, location="return 204;",
             server=f"location /redis/ {{ redis_driver; "
-                   f"client_max_body_size 64m; }} {server}",
+                   f"client_max_body_size 64m; client_body_buffer_size 64m; }} "
+                   f"{server}",
             modules=[build()], **parts)
         driver = Driver(gw)
         if wait:

@@ -152,7 +152,8 @@ class Server:
             self._held.append(Reserved())
             self.lines += ["cluster-enabled yes", "cluster-node-timeout 1000",
                            f"cluster-port {self._held[1].port}",
-                           "cluster-config-file nodes.conf"]
+                           "cluster-config-file nodes.conf",
+                           "repl-diskless-sync-delay 0"]
         if tls:
             chain, key = tls.files(*names)
             self.lines += [f"port 0", f"tls-port {self.port}",
@@ -175,11 +176,12 @@ class Server:
 
     # -- life
 
-    def start(self) -> "Server":
-        """Empty, on the same port as before."""
+    def start(self, keep: bool = False) -> "Server":
+        """Empty, on the same port as before; keep: its place in a Cluster."""
         self.conf.write_text("\n".join(self.lines) + "\n")
         for old in self.directory.glob("nodes*.conf"):
-            old.unlink()
+            if not keep:
+                old.unlink()
         mode = ["--sentinel"] if self.sentinel else []
         self.process = subprocess.Popen(
             [*COMMAND, str(self.conf), *self.args, *mode],
@@ -410,6 +412,8 @@ class Cluster:
 
     def _ready(self) -> bool:
         return all("cluster_state:ok" in s.do("CLUSTER", "INFO")
+                   and "master_link_status:down" not in s.do(
+                       "INFO", "replication")
                    and len(s.do("CLUSTER", "NODES").splitlines())
                    == len(self.servers)
                    for s in self.alive)
@@ -444,11 +448,24 @@ class Cluster:
         return crc % 16384
 
     def owner(self, slot: int) -> Server:
-        for first, last, (_, port, *_), *_ in self.alive[0].do("CLUSTER",
-                                                               "SLOTS"):
-            if first <= slot <= last:
-                return next(s for s in self.servers if s.port == port)
-        raise LookupError(f"nobody has slot {slot}")
+        """Who says himself that he has it."""
+        return wait_for(lambda: self._owner(slot), 10,
+                        f"slot {slot} to have an owner")
+
+    @staticmethod
+    def _epoch(server: Server) -> str:
+        found = re.search(r"cluster_current_epoch:(\d+)",
+                          server.do("CLUSTER", "INFO"))
+        assert found
+        return found[1]
+
+    def _owner(self, slot: int) -> Optional[Server]:
+        for server in self.alive:
+            for first, last, (_, port, *_), *_ in server.do("CLUSTER",
+                                                            "SLOTS"):
+                if first <= slot <= last and port == server.port:
+                    return server
+        return None
 
     @staticmethod
     def _id(server: Server) -> str:
@@ -463,6 +480,9 @@ class Cluster:
 
     def begin_move(self, slot: int, to: Server) -> Server:
         """From now on the slot is on its way (ASK); who had it."""
+        # a node that does not know the last epoch loses the slot again
+        wait_for(lambda: len(set(map(self._epoch, self.alive))) == 1, 10,
+                 "one epoch")
         old = self.owner(slot)
         to.do("CLUSTER", "SETSLOT", slot, "IMPORTING", self._id(old))
         old.do("CLUSTER", "SETSLOT", slot, "MIGRATING", self._id(to))

@@ -464,6 +464,64 @@ test_calendar(void **state)
 }
 
 
+/* spends an amount on a day from the first one, of what may be spent then */
+
+static int64_t
+spend(int64_t day, int64_t amount, ngx_uint_t divisor)
+{
+    int64_t  today;
+
+    static int64_t  first;
+
+    if (day == 0) {
+        first = (int64_t) shm_time.sec * 1000;
+    }
+
+    today = first + day * DAY;
+    shm_time.sec = today / 1000;
+
+    shm_charge(&c[0], "l", "k", shm_calendar(COST, 1000, DAY, today));
+    c[0].rates[0].carry = 200;
+    c[0].divisor = divisor;
+
+    if (reserve(&c[0], &res, amount, amount)) {
+        ngx_llmops_shm_settle(&run.store, &res,
+                              (int64_t[6]) { 1, 0, 0, 0, amount, 0 });
+    } else {
+        assert_int_equal(c[0].denied, 1);
+    }
+
+    return c[0].levels[0].limit;
+}
+
+
+static void
+test_carry(void **state)
+{
+    assert_int_equal(spend(0, 900, 1), 1000);    /* nobody knows of before */
+    assert_int_equal(spend(1, 1100, 1), 1100);   /* 100 were left */
+    assert_int_equal(c[0].denied, 0);
+    assert_int_equal(spend(1, 1, 1), 1100);
+    assert_int_equal(c[0].denied, 1);
+
+    assert_int_equal(spend(2, 10, 1), 1000);     /* more than 1000 was spent */
+    assert_int_equal(spend(3, 10, 1), 1200);     /* 990 left, at most 200 */
+    assert_int_equal(spend(4, 1000, 1), 1200);   /* not what was carried */
+    assert_int_equal(spend(7, 1200, 2), 600);    /* two days of nothing */
+    assert_int_equal(c[0].denied, 1);
+    assert_int_equal(spend(8, 1200, 1), 1200);
+    assert_int_equal(spend(9, 1, 1), 1000);
+
+    /* a reload takes it away, or gives it */
+
+    shm_charge(&c[0], "l", "k",
+               shm_calendar(COST, 1000, DAY, (int64_t) shm_time.sec * 1000));
+    assert_true(reserve(&c[0], &res, 500, 500));
+    assert_int_equal(c[0].levels[0].limit, 1000);
+    ngx_llmops_shm_cancel(&run.store, &res);
+}
+
+
 /* a reload may change limits, order and number of rates */
 
 static void
@@ -561,7 +619,7 @@ test_eviction(void **state)
     }
 
     cells = small.zone->root.cells.used;
-    assert_true(cells * 640 <= 32 << 10);
+    assert_true(cells * 704 <= 32 << 10);
     assert_true(small.zone->root.evicted[NGX_LLMOPS_QUEUE_SLIDING] > 900);
     assert_int_equal(small.zone->root.evicted[NGX_LLMOPS_QUEUE_CALENDAR], 0);
 
@@ -957,6 +1015,7 @@ main(void)
         t(test_extend),
         t(test_levels_and_reset),
         t(test_calendar),
+        t(test_carry),
         t(test_rates_matched),
         t(test_divisor),
         t(test_eviction),

@@ -15,7 +15,7 @@ UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lm
+UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 
 # files of other rooms that call no function of nginx, or only what their tests
 # stand in for, and where their headers are
@@ -25,9 +25,15 @@ UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_arena.c
 UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_value.c
 UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_mustache.c
 UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_mustache_render.c
+UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
+UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
+                 key_check.c key_digest.c key_record.c key_value.c \
+                 jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
+UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
-                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c \
+                 ngx_llmops_module/store/ngx_llmops_state_*.c))
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt route \
                             ops)
@@ -36,6 +42,8 @@ UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/prompt) \
                  tests/unit/*.h)
+                 ngx_llmops_module/store ngx_llmops_module/guard \
+                 ngx_llmops_module/net) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
                    $(wildcard tests/unit/test_*.c))
