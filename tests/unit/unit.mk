@@ -21,10 +21,8 @@ UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
-UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_arena.c
-UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_value.c
-UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_mustache.c
-UNIT_MORE += ngx_llmops_module/prompt/ngx_llmops_mustache_render.c
+UNIT_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
+                 ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
@@ -35,15 +33,14 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt route \
-                            ops)
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
+                 route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
-                 ngx_llmops_module/store ngx_llmops_module/prompt) \
-                 tests/unit/*.h)
                  ngx_llmops_module/store ngx_llmops_module/guard \
-                 ngx_llmops_module/net) tests/unit/*.h)
+                 ngx_llmops_module/prompt ngx_llmops_module/net) \
+                 tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
                    $(wildcard tests/unit/test_*.c))
