@@ -8,6 +8,7 @@
 #include "ngx_llmops_variables.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_price.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -31,7 +32,8 @@ typedef enum {
     NGX_LLMOPS_VAR_REQUEST_ID,
     NGX_LLMOPS_VAR_RESPONSE_MODEL,
     NGX_LLMOPS_VAR_WARNINGS,
-    NGX_LLMOPS_VAR_USAGE
+    NGX_LLMOPS_VAR_USAGE,
+    NGX_LLMOPS_VAR_PROMPT
 } ngx_llmops_var_e;
 
 
@@ -101,6 +103,8 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_WARNINGS),
     ngx_llmops_var("llm_usage", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_USAGE),
+    ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_PROMPT),
 
     ngx_llmops_var("llm_input_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_INPUT),
@@ -180,6 +184,12 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
 
     case NGX_LLMOPS_VAR_MODEL:
         *value = ctx->env.model;
+        break;
+
+    case NGX_LLMOPS_VAR_PROMPT:
+        if (ctx->prompt) {
+            *value = ctx->prompt->full;
+        }
         break;
 
     case NGX_LLMOPS_VAR_ROUTE:

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_price.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -28,6 +29,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_ATTEMPTS,
     NGX_LLMOPS_HEADER_WARNINGS,
     NGX_LLMOPS_HEADER_COST,
+    NGX_LLMOPS_HEADER_PROMPT,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -63,7 +65,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-target"),
     ngx_string("x-llm-attempts"),
     ngx_string("x-llm-warnings"),
-    ngx_string("x-llm-cost")
+    ngx_string("x-llm-cost"),
+    ngx_string("x-llm-prompt")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -199,6 +202,10 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (ctx->plan.route) {
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
+    }
+
+    if (ctx->prompt) {
+        values[NGX_LLMOPS_HEADER_PROMPT] = ctx->prompt->full;
     }
 
     if (ctx->target) {
@@ -417,7 +424,8 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
-                               "target, attempts, warnings and cost",
+                               "target, attempts, warnings, cost and "
+                               "prompt",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }
