@@ -34,6 +34,14 @@ FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard)
 FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) $(FUZZ_INCS)) \
+# files of other rooms that call no function of nginx
+FUZZ_MORE ?= $(filter-out %_conf.c %_request.c,$(wildcard \
+               ngx_llmops_module/prompt/*.c))
+
+FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
+FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
+FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) \
+               ngx_llmops_module/prompt) \
                tests/fuzz/*.h tests/unit/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
@@ -52,6 +60,8 @@ fuzz: $(FUZZ_BINARIES)
 
 FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
              $(addprefix -I ,$(FUZZ_ROOMS) $(FUZZ_INCS)) -I tests/unit
+             $(addprefix -I ,$(FUZZ_ROOMS) ngx_llmops_module/prompt) \
+             -I tests/unit
 
 $(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
 	@mkdir -p $(dir $@)
