@@ -28,20 +28,14 @@ FUZZ_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 FUZZ_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
+FUZZ_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
+                 ngx_llmops_module/prompt/*.c))
 
-FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard)
+FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt)
 
 FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) $(FUZZ_INCS)) \
-# files of other rooms that call no function of nginx
-FUZZ_MORE ?= $(filter-out %_conf.c %_request.c,$(wildcard \
-               ngx_llmops_module/prompt/*.c))
-
-FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
-FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
-FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) \
-               ngx_llmops_module/prompt) \
                tests/fuzz/*.h tests/unit/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
@@ -60,8 +54,6 @@ fuzz: $(FUZZ_BINARIES)
 
 FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
              $(addprefix -I ,$(FUZZ_ROOMS) $(FUZZ_INCS)) -I tests/unit
-             $(addprefix -I ,$(FUZZ_ROOMS) ngx_llmops_module/prompt) \
-             -I tests/unit
 
 $(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
 	@mkdir -p $(dir $@)
