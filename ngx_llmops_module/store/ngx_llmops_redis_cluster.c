@@ -229,7 +229,7 @@ ngx_llmops_redis_cluster_redirect(ngx_llmops_redis_node_t *node,
 
     if (target == NULL) {
         ngx_llmops_redis_cluster_stale(redis);
-        ngx_llmops_redis_cmd_done(cmd, NULL, 0);
+        ngx_llmops_redis_cmd_done(cmd, cmd->pinned ? reply : NULL, 0);
         return;
     }
 
@@ -240,8 +240,13 @@ ngx_llmops_redis_cluster_redirect(ngx_llmops_redis_node_t *node,
 
         ngx_llmops_redis_cluster_stale(redis);
 
-    } else {
+    } else if (!cmd->pinned) {
         cmd->asking = 1;
+    }
+
+    if (cmd->pinned) {
+        ngx_llmops_redis_cmd_done(cmd, reply, 1);
+        return;
     }
 
     ngx_llmops_redis_cluster_resend(target, cmd);
