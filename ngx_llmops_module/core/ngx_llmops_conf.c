@@ -164,7 +164,7 @@ ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver);
+    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver, mcf->zone);
 }
 
 

@@ -144,6 +144,11 @@ ngx_int_t ngx_llmops_admin_etag(ngx_llmops_admin_t *a, uint64_t revision);
    bytes: no secrets. */
 void ngx_llmops_admin_note(ngx_llmops_admin_t *a, const char *fmt, ...);
 
+/* Writes an amount of money in USD, given in 10^-12 USD: exactly, without
+   zeros at the end.  At most NGX_LLMOPS_ADMIN_MONEY bytes. */
+#define NGX_LLMOPS_ADMIN_MONEY     32
+u_char *ngx_llmops_admin_money(u_char *p, int64_t amount);
+
 /* The header of the answer, and the answer; returns what a content handler
    returns.  For the frame. */
 ngx_int_t ngx_llmops_admin_send(ngx_llmops_admin_t *a);

@@ -83,5 +83,12 @@ void ngx_llmops_print_breaker(ngx_llmops_print_t *pr,
 void ngx_llmops_print_remaining(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 
+void ngx_llmops_print_redis_up(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_redis_commands(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_redis_round_trip(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
 
 #endif /* _NGX_LLMOPS_METRICS_PRINT_H_INCLUDED_ */
