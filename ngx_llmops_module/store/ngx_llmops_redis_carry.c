@@ -46,6 +46,9 @@ static void ngx_llmops_redis_carry_run(ngx_llmops_redis_turn_t *turn);
 static void ngx_llmops_redis_carry_last(redisReply *reply, ngx_uint_t sent,
     void *data);
 static ngx_int_t ngx_llmops_redis_carry_send(ngx_llmops_redis_batch_t *b);
+static ngx_llmops_redis_cmd_t *ngx_llmops_redis_carry_ask(
+    ngx_llmops_redis_batch_t *b, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_llmops_redis_pt handler);
 static ngx_int_t ngx_llmops_redis_carry_row(ngx_llmops_redis_batch_t *b,
     ngx_llmops_ledger_row_t *row, ngx_str_t *day);
 static ngx_int_t ngx_llmops_redis_carry_day(ngx_llmops_redis_batch_t *b,
@@ -203,6 +206,8 @@ ngx_llmops_redis_carry_last(redisReply *reply, ngx_uint_t sent, void *data)
     if (reply == NULL || (reply->type != REDIS_REPLY_STRING
                           && reply->type != REDIS_REPLY_NIL))
     {
+        /* the next tick tries again */
+
         ngx_llmops_redis_turn_end(b->rs, &b->turn);
         return;
     }
@@ -223,7 +228,6 @@ ngx_llmops_redis_carry_send(ngx_llmops_redis_batch_t *b)
     ngx_str_t                 multi = ngx_llmops_redis_word("MULTI");
     ngx_str_t                 exec = ngx_llmops_redis_word("EXEC");
     ngx_uint_t                i;
-    ngx_llmops_redis_t       *redis = b->rs->redis;
     ngx_llmops_ledger_row_t  *row;
 
     ngx_str_set(&set[0], "SET");
@@ -233,9 +237,7 @@ ngx_llmops_redis_carry_send(ngx_llmops_redis_batch_t *b)
     ngx_str_set(&set[3], "EX");
     ngx_str_set(&set[4], "34560000");
 
-    if (ngx_llmops_redis_command(redis, &b->last, 1, &multi, NULL, NULL)
-        == NULL)
-    {
+    if (ngx_llmops_redis_carry_ask(b, 1, &multi, NULL) == NULL) {
         return NGX_ERROR;
     }
 
@@ -263,10 +265,22 @@ ngx_llmops_redis_carry_send(ngx_llmops_redis_batch_t *b)
         }
     }
 
-    return ngx_llmops_redis_command(redis, &b->last, 5, set, NULL, NULL)
-           && ngx_llmops_redis_command(redis, &b->last, 1, &exec,
-                                       ngx_llmops_redis_carried, b)
+    return ngx_llmops_redis_carry_ask(b, 5, set, NULL)
+           && ngx_llmops_redis_carry_ask(b, 1, &exec,
+                                         ngx_llmops_redis_carried)
            ? NGX_OK : NGX_ERROR;
+}
+
+
+/* never redirected, so that the whole is carried out by one server or none */
+
+static ngx_llmops_redis_cmd_t *
+ngx_llmops_redis_carry_ask(ngx_llmops_redis_batch_t *b, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_llmops_redis_pt handler)
+{
+    return ngx_llmops_redis_send(b->rs->redis, NGX_LLMOPS_REDIS_PINNED,
+                                 &b->last, argc, argv, handler,
+                                 handler ? b : NULL);
 }
 
 
@@ -303,9 +317,7 @@ ngx_llmops_redis_carry_row(ngx_llmops_redis_batch_t *b,
         *p = NGX_LLMOPS_REDIS_SUMS[i];
         argv[3].len = ngx_sprintf(number, "%L", row->sums[i]) - number;
 
-        if (ngx_llmops_redis_command(b->rs->redis, day, 4, argv, NULL, NULL)
-            == NULL)
-        {
+        if (ngx_llmops_redis_carry_ask(b, 4, argv, NULL) == NULL) {
             return NGX_ERROR;
         }
     }
@@ -325,8 +337,7 @@ ngx_llmops_redis_carry_day(ngx_llmops_redis_batch_t *b, ngx_str_t *day)
     argv[2].len = ngx_sprintf(number, "%T", ngx_time() + NGX_LLMOPS_REDIS_KEPT)
                   - number;
 
-    return ngx_llmops_redis_command(b->rs->redis, day, 3, argv, NULL, NULL)
-           ? NGX_OK : NGX_ERROR;
+    return ngx_llmops_redis_carry_ask(b, 3, argv, NULL) ? NGX_OK : NGX_ERROR;
 }
 
 

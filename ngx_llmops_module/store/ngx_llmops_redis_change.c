@@ -18,9 +18,11 @@
  * transaction had left leaves it open whether it was made: that is an error
  * for the caller, who looks and tries again.
  *
- * In a Cluster whose slots are on their way a transaction may be torn into its
- * commands, each of which is made where it belongs: the next try then finds
- * its own revision, with its own value, and that is success.
+ * In a Cluster none of these commands is redirected: a transaction is carried
+ * out by one server or not at all.  Where its slot has moved meanwhile it is
+ * tried again with the new map.  A try that was made all the same, though its
+ * reply said otherwise, is found by the next one: its own revision, with its
+ * own value, and that is success.
  *
  * The first revision of a kind is a time, so that one that was counted in a
  * server that has lost everything since does not come back.
@@ -33,6 +35,9 @@
 static ngx_int_t ngx_llmops_redis_change(ngx_llmops_store_t *store,
     ngx_llmops_docop_t *op, ngx_uint_t removing);
 static void ngx_llmops_redis_change_run(ngx_llmops_redis_turn_t *turn);
+static ngx_llmops_redis_cmd_t *ngx_llmops_redis_change_ask(
+    ngx_llmops_redis_task_t *task, ngx_uint_t argc, ngx_str_t *argv,
+    ngx_llmops_redis_pt handler);
 static void ngx_llmops_redis_change_read(redisReply *reply, ngx_uint_t sent,
     void *data);
 static void ngx_llmops_redis_change_write(ngx_llmops_redis_task_t *task,
@@ -115,18 +120,30 @@ ngx_llmops_redis_change_run(ngx_llmops_redis_turn_t *turn)
     task->generation = ngx_llmops_redis_generation(rs->redis, key);
     task->cmd = NULL;
 
-    if (task->generation
-        && ngx_llmops_redis_command(rs->redis, key, 2, watch, NULL, NULL))
+    if (task->generation && ngx_llmops_redis_change_ask(task, 2, watch, NULL))
     {
         task->watching = 1;
-        task->cmd = ngx_llmops_redis_command(rs->redis, key, 3, get,
-                                             ngx_llmops_redis_change_read,
-                                             task);
+        task->cmd = ngx_llmops_redis_change_ask(task, 3, get,
+                                                ngx_llmops_redis_change_read);
     }
 
     if (task->cmd == NULL) {
         ngx_llmops_redis_task_done(task, NGX_ERROR);
     }
+}
+
+
+/* never redirected: it is carried out where the others are, or not at all */
+
+static ngx_llmops_redis_cmd_t *
+ngx_llmops_redis_change_ask(ngx_llmops_redis_task_t *task, ngx_uint_t argc,
+    ngx_str_t *argv, ngx_llmops_redis_pt handler)
+{
+    ngx_llmops_redis_store_t  *rs = task->rs;
+
+    return ngx_llmops_redis_send(rs->redis, NGX_LLMOPS_REDIS_PINNED,
+                                 &rs->docs[task->op->docs], argc, argv,
+                                 handler, handler ? task : NULL);
 }
 
 
@@ -142,6 +159,13 @@ ngx_llmops_redis_change_read(redisReply *reply, ngx_uint_t sent, void *data)
 
     op = task->op;
     task->cmd = NULL;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR
+        && ++task->tries < NGX_LLMOPS_REDIS_TRIES)
+    {
+        ngx_llmops_redis_change_run(&task->turn);       /* it has moved */
+        return;
+    }
 
     if (reply == NULL || (reply->type != REDIS_REPLY_STRING
                           && reply->type != REDIS_REPLY_NIL))
@@ -267,20 +291,17 @@ ngx_llmops_redis_change_sent(ngx_llmops_redis_task_t *task, ngx_str_t *field)
     count[2] = first[2];
     ngx_str_set(&count[3], "1");
 
-    if (ngx_llmops_redis_command(rs->redis, key, 1, &multi, NULL, NULL) == NULL
-        || ngx_llmops_redis_command(rs->redis, key, task->removing ? 3 : 4,
-                                    set, NULL, NULL)
+    if (ngx_llmops_redis_change_ask(task, 1, &multi, NULL) == NULL
+        || ngx_llmops_redis_change_ask(task, task->removing ? 3 : 4, set, NULL)
            == NULL
-        || ngx_llmops_redis_command(rs->redis, key, 4, first, NULL, NULL)
-           == NULL
-        || ngx_llmops_redis_command(rs->redis, key, 4, count, NULL, NULL)
-           == NULL)
+        || ngx_llmops_redis_change_ask(task, 4, first, NULL) == NULL
+        || ngx_llmops_redis_change_ask(task, 4, count, NULL) == NULL)
     {
         return 0;
     }
 
-    task->cmd = ngx_llmops_redis_command(rs->redis, key, 1, &exec,
-                                         ngx_llmops_redis_change_made, task);
+    task->cmd = ngx_llmops_redis_change_ask(task, 1, &exec,
+                                            ngx_llmops_redis_change_made);
 
     return task->cmd != NULL;
 }
