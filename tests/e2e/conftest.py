@@ -61,3 +61,9 @@ def administer(serve: Callable[..., Any]) -> Callable[..., Admin]:
         gw, up = serve(script, server=server, **parts)
         return Admin(gw)
     return make
+
+
+@pytest.fixture(params=["shm"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """What holds counters: lines of http{}."""
+    return ""
