@@ -178,6 +178,13 @@ ngx_int_t ngx_llmops_limit_fill(ngx_http_request_t *r,
     ngx_llmops_limits_t *lim, ngx_llmops_limit_t *limit,
     ngx_llmops_charge_t *charge);
 
+/*
+ * The counter of a value of a limit's key, as requests find it: charge has that
+ * value as key, shard and the rates, and gets the rest.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_limit_identify(ngx_http_request_t *r,
+    ngx_llmops_limit_t *limit, ngx_llmops_charge_t *charge);
+
 /* What input and output tokens may cost at the dearest target of the plan;
    -1 if some target has no price. */
 int64_t ngx_llmops_limit_dearest(ngx_http_request_t *r,

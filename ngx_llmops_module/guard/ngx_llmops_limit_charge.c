@@ -85,6 +85,23 @@ ngx_llmops_limit_fill(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 }
 
 
+ngx_int_t
+ngx_llmops_limit_identify(ngx_http_request_t *r, ngx_llmops_limit_t *limit,
+    ngx_llmops_charge_t *charge)
+{
+    charge->name = limit->name;
+    charge->divisor = 1;
+
+    ngx_llmops_limit_rates(limit, charge);
+
+    if (ngx_llmops_limit_hash(r, &charge->key) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_limit_hash(r, &charge->shard);
+}
+
+
 /* the periods that the calendar is in */
 
 static void

@@ -246,6 +246,14 @@ typedef struct {
 #define NGX_LLMOPS_UNDO_MAX        (1024 / sizeof(uintptr_t))
 
 
+/* a kind's journal in llm_state; with the writer's lock */
+
+typedef struct {
+    int64_t                    generation; /* of the file; 0: there is none */
+    int64_t                    size;       /* that has been made visible */
+} ngx_llmops_journal_t;
+
+
 typedef struct {
     volatile ngx_uint_t        nundo;
     ngx_llmops_undo_t          undo[NGX_LLMOPS_UNDO_MAX];
@@ -277,6 +285,8 @@ typedef struct {
     ngx_llmops_docsh_t       **docs;       /* hash, of all kinds */
     uint64_t                   docs_mask;
     int64_t                    ndocs[NGX_LLMOPS_DOCS_MAX];
+    int64_t                    docs_bytes[NGX_LLMOPS_DOCS_MAX];
+                                           /* of ids and values */
     int64_t                    swept;      /* bucket up to which expired ones
                                               were looked for */
 
@@ -289,6 +299,14 @@ typedef struct {
     int64_t                    batch;      /* number of what is being carried */
     int64_t                    carrier;    /* its worker's serial; 0: nothing
                                               is being carried */
+
+    int64_t                    state_id;   /* of the directory of llm_state */
+    int64_t                    owned;      /* it is this zone's */
+    ngx_llmops_journal_t       journals[NGX_LLMOPS_DOCS_MAX];
+    ngx_llmops_docsh_t        *pending;    /* documents that are being written
+                                              by who has the writer's lock */
+    int64_t                    saved;      /* changes, when last saved */
+    int64_t                    saved_at;   /* ms, monotonic */
 } ngx_llmops_root_t;
 
 
@@ -303,6 +321,7 @@ typedef struct {
     ngx_msec_t                 lease;
     u_char                    *scratch;    /* room for a document */
     ngx_event_t                tick;
+    void                      *state;      /* llm_state's, or NULL */
     time_t                     full;       /* when it may be said again */
     time_t                     rows_full;  /* the same, of the ledger */
 } ngx_llmops_shm_t;
@@ -443,7 +462,17 @@ void ngx_llmops_counter_keep(ngx_llmops_shm_t *shm,
     ngx_llmops_counter_t *counter);
 
 
+#define ngx_llmops_charge_hash(shm, charge)                                   \
+    ngx_llmops_shm_hash(shm, 0, &(charge)->name, &(charge)->key)
+
+
 /* -- ngx_llmops_shm_rate.c: with the lock ---------------------------------- */
+
+/* a window is at most 2^48 ms, some 9000 years; a slot's id has it */
+
+#define NGX_LLMOPS_WINDOW_MASK     (((int64_t) 1 << 48) - 1)
+
+#define ngx_llmops_slot_window(slot)  ((slot)->id & NGX_LLMOPS_WINDOW_MASK)
 
 /* more than any limit, and far from an overflow when added up */
 #define NGX_LLMOPS_AMOUNT_MAX      ((int64_t) 1 << 56)
@@ -534,6 +563,14 @@ ngx_llmops_docsh_t *ngx_llmops_doc_make(ngx_llmops_shm_t *shm,
 void ngx_llmops_doc_replace(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *old,
     ngx_llmops_docsh_t *doc);
 
+/*
+ * The next document of a kind at or behind bucket *b of which *skip have been
+ * seen, that has not expired.  NULL: let others have the lock, and go on at
+ * *b, up to the mask.
+ */
+ngx_llmops_docsh_t *ngx_llmops_doc_next(ngx_llmops_shm_t *shm,
+    ngx_llmops_docs_e kind, uint64_t *b, ngx_uint_t *skip);
+
 /* Removes what has expired from the next n buckets.  Commits. */
 void ngx_llmops_docs_sweep(ngx_llmops_shm_t *shm, ngx_uint_t n);
 
@@ -565,6 +602,11 @@ typedef struct {
 void ngx_llmops_shm_ledger_add(ngx_llmops_shm_t *shm,
     ngx_llmops_ledger_row_t *row);
 
+/* Sets the sums of a row to these where they are larger, for what is read from
+   llm_state.  Takes the lock. */
+void ngx_llmops_ledger_restore(ngx_llmops_shm_t *shm,
+    ngx_llmops_rowcopy_t *copy);
+
 /* The next rows, n at the most; 0: the end, or walk->moved.  Takes the lock. */
 ngx_uint_t ngx_llmops_ledger_walk(ngx_llmops_shm_t *shm,
     ngx_llmops_walk_t *walk, ngx_llmops_rowcopy_t *copies, ngx_uint_t n);
@@ -578,6 +620,16 @@ void ngx_llmops_ledger_copy(ngx_llmops_shm_t *shm, ngx_llmops_row_t *row,
     ngx_llmops_rowcopy_t *copy);
 void ngx_llmops_ledger_drop(ngx_llmops_shm_t *shm, ngx_llmops_day_t *day,
     ngx_llmops_row_t *row);
+
+
+/* -- ngx_llmops_shm_engine.c ----------------------------------------------- */
+
+/* Finds the root in a zone, or makes it.  NGX_OK or NGX_ERROR, logged. */
+ngx_int_t ngx_llmops_shm_attach(ngx_llmops_shm_t *shm, ngx_shm_zone_t *zone);
+
+/* The zone's ngx_llmops_zone_pt: data is the store. */
+ngx_int_t ngx_llmops_shm_init(ngx_shm_zone_t *zone, ngx_uint_t fresh,
+    void *data);
 
 
 /* -- what the engine consists of: as in ngx_llmops_engine_t ---------------- */

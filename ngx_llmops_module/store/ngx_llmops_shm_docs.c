@@ -24,12 +24,13 @@
 
 static ngx_int_t ngx_llmops_doc_copy(ngx_llmops_shm_t *shm,
     ngx_pool_t *pool, ngx_llmops_doc_t *doc, ngx_llmops_docsh_t *head);
-static ngx_llmops_docsh_t *ngx_llmops_docs_next(ngx_llmops_shm_t *shm,
-    ngx_llmops_docs_e kind, uint64_t *bucket, ngx_uint_t *skip);
 
 
 #define ngx_llmops_doc_hash(shm, kind, id)                                    \
     ngx_llmops_shm_hash(shm, 1 + (uint64_t) (kind), id, NULL)
+
+#define ngx_llmops_doc_size(doc)                                              \
+    ((doc) ? (int64_t) (doc)->id_len + (doc)->value_len : 0)
 
 #define ngx_llmops_doc_expired(doc)                                           \
     ((doc)->expires && (doc)->expires <= (int64_t) ngx_time())
@@ -180,6 +181,9 @@ ngx_llmops_doc_replace(ngx_llmops_shm_t *shm, ngx_llmops_docsh_t *old,
 
     ngx_llmops_shm_put(shm, root->ndocs[kind],
                        root->ndocs[kind] + (doc != NULL) - (old != NULL));
+    ngx_llmops_shm_put(shm, root->docs_bytes[kind],
+                       root->docs_bytes[kind] + ngx_llmops_doc_size(doc)
+                       - ngx_llmops_doc_size(old));
     ngx_llmops_shm_put(shm, root->revisions[kind],
                        root->revisions[kind] + 1);
 
@@ -393,7 +397,7 @@ ngx_llmops_shm_list(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 
         ngx_llmops_shm_lock(shm);
 
-        next = ngx_llmops_docs_next(shm, op->docs, &b, &skip);
+        next = ngx_llmops_doc_next(shm, op->docs, &b, &skip);
 
         if (next) {
             head = *next;
@@ -421,13 +425,8 @@ ngx_llmops_shm_list(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 }
 
 
-/*
- * The next document at or behind bucket *b of which *skip have been seen.
- * NULL: go on at *b, so that no lock is held for long.
- */
-
-static ngx_llmops_docsh_t *
-ngx_llmops_docs_next(ngx_llmops_shm_t *shm, ngx_llmops_docs_e kind,
+ngx_llmops_docsh_t *
+ngx_llmops_doc_next(ngx_llmops_shm_t *shm, ngx_llmops_docs_e kind,
     uint64_t *b, ngx_uint_t *skip)
 {
     ngx_uint_t           i, n;

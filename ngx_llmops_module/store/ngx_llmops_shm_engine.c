@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_shm.h"
+#include "ngx_llmops_state.h"
 #include "ngx_llmops_zone.h"
 
 
@@ -17,12 +18,20 @@
 
 #define NGX_LLMOPS_SHM_TICK        1000
 
+/* with Redis nothing here has to outlive nginx */
+#define ngx_llmops_shm_durable(store)                                         \
+    ((store)->state.len && (store)->engine == (store)->local)
+
 
 static ngx_int_t ngx_llmops_shm_start(ngx_cycle_t *cycle,
     ngx_llmops_store_t *store);
 static void ngx_llmops_shm_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store);
 static void ngx_llmops_shm_tick(ngx_event_t *ev);
 static void ngx_llmops_shm_cleanup(void *data);
+static ngx_int_t ngx_llmops_shm_engine_put(ngx_llmops_store_t *store,
+    ngx_llmops_docop_t *op);
+static ngx_int_t ngx_llmops_shm_engine_remove(ngx_llmops_store_t *store,
+    ngx_llmops_docop_t *op);
 static void ngx_llmops_shm_forget(ngx_llmops_store_t *store,
     ngx_llmops_docop_t *op);
 
@@ -35,8 +44,8 @@ const ngx_llmops_engine_t  ngx_llmops_store_shm = {
     ngx_llmops_shm_cancel,
     ngx_llmops_shm_reset,
     ngx_llmops_shm_get,
-    ngx_llmops_shm_put_doc,
-    ngx_llmops_shm_remove,
+    ngx_llmops_shm_engine_put,
+    ngx_llmops_shm_engine_remove,
     ngx_llmops_shm_list,
     ngx_llmops_shm_forget,
     ngx_llmops_shm_revision,
@@ -46,13 +55,34 @@ const ngx_llmops_engine_t  ngx_llmops_store_shm = {
 };
 
 
+ngx_int_t
+ngx_llmops_shm_attach(ngx_llmops_shm_t *shm, ngx_shm_zone_t *zone)
+{
+    ngx_str_t           name = ngx_string("store");
+    ngx_llmops_root_t  *root;
+
+    root = ngx_llmops_zone_node(zone, NGX_LLMOPS_NODE_STORE, &name,
+                                sizeof(ngx_llmops_root_t));
+
+    if (root
+        && ngx_llmops_shm_open(shm, (ngx_slab_pool_t *) zone->shm.addr, root,
+                               zone->shm.size)
+           == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                  "llm_zone \"%V\" is too small, give it more than %uzk",
+                  &zone->shm.name, zone->shm.size / 1024);
+    return NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_llmops_shm_start(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 {
-    ngx_str_t            name = ngx_string("store");
-    ngx_slab_pool_t     *slab;
     ngx_llmops_shm_t    *shm;
-    ngx_llmops_root_t   *root;
     ngx_pool_cleanup_t  *cln;
 
     shm = ngx_pcalloc(cycle->pool, sizeof(ngx_llmops_shm_t));
@@ -64,32 +94,26 @@ ngx_llmops_shm_start(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 
     shm->scratch = ngx_palloc(cycle->pool,
                               NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_SIZE);
-    if (shm->scratch == NULL) {
-        return NGX_ERROR;
-    }
 
-    slab = (ngx_slab_pool_t *) store->zone->shm.addr;
-
-    root = ngx_llmops_zone_node(store->zone, NGX_LLMOPS_NODE_STORE, &name,
-                                sizeof(ngx_llmops_root_t));
-
-    if (root == NULL
-        || ngx_llmops_shm_open(shm, slab, root, store->zone->shm.size)
-           != NGX_OK)
+    if (shm->scratch == NULL
+        || ngx_llmops_shm_attach(shm, store->zone) != NGX_OK)
     {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "llm_zone \"%V\" is too small, give it more than %uzk",
-                      &store->zone->shm.name, store->zone->shm.size / 1024);
         return NGX_ERROR;
     }
 
     shm->lease = store->lease;
 
     store->shm = shm;
-    store->gateways = &root->gateways;
+    store->gateways = &shm->root->gateways;
+
+    if (ngx_llmops_shm_durable(store)
+        && ngx_llmops_state_start(store, cycle) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     shm->tick.handler = ngx_llmops_shm_tick;
-    shm->tick.data = shm;
+    shm->tick.data = store;
     shm->tick.log = cycle->log;
     shm->tick.cancelable = 1;
 
@@ -112,11 +136,18 @@ ngx_llmops_shm_start(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 static void
 ngx_llmops_shm_tick(ngx_event_t *ev)
 {
-    ngx_llmops_shm_t  *shm = ev->data;
+    ngx_llmops_shm_t    *shm;
+    ngx_llmops_store_t  *store = ev->data;
+
+    shm = store->shm;
 
     ngx_add_timer(ev, NGX_LLMOPS_SHM_TICK);
 
     ngx_llmops_members_tick(shm, 0);
+
+    if (shm->state) {
+        ngx_llmops_state_tick(store);
+    }
 }
 
 
@@ -131,6 +162,7 @@ ngx_llmops_shm_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 
     ngx_llmops_shm_cleanup(shm);
     ngx_llmops_member_leave(shm);
+    ngx_llmops_state_stop(store, cycle);
 }
 
 
@@ -147,8 +179,62 @@ ngx_llmops_shm_cleanup(void *data)
 }
 
 
+/* a document has an id, which fits; what does not never will */
+
+static ngx_int_t
+ngx_llmops_shm_engine_put(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
+{
+    ngx_llmops_shm_t  *shm = store->shm;
+
+    if (op->id.len > NGX_LLMOPS_DOC_ID || op->value.len > NGX_LLMOPS_DOC_SIZE)
+    {
+        op->rc = NGX_BUSY;
+        return NGX_OK;
+    }
+
+    return shm->state ? ngx_llmops_state_change(store, op, 0)
+                      : ngx_llmops_shm_put_doc(store, op);
+}
+
+
+static ngx_int_t
+ngx_llmops_shm_engine_remove(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
+{
+    ngx_llmops_shm_t  *shm = store->shm;
+
+    if (op->id.len > NGX_LLMOPS_DOC_ID) {
+        op->rc = NGX_DECLINED;
+        return NGX_OK;
+    }
+
+    return shm->state ? ngx_llmops_state_change(store, op, 1)
+                      : ngx_llmops_shm_remove(store, op);
+}
+
+
 static void
 ngx_llmops_shm_forget(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 {
+    ngx_llmops_shm_t  *shm = store->shm;
+
+    if (shm->state) {
+        ngx_llmops_state_forget(op);
+    }
+
     op->engine = NULL;
+}
+
+
+/* in the master, before there are workers */
+
+ngx_int_t
+ngx_llmops_shm_init(ngx_shm_zone_t *zone, ngx_uint_t fresh, void *data)
+{
+    ngx_llmops_store_t  *store = data;
+
+    if (!ngx_llmops_shm_durable(store)) {
+        return NGX_OK;
+    }
+
+    return ngx_llmops_state_load(store, fresh);
 }

@@ -105,6 +105,47 @@ ngx_llmops_shm_ledger_add(ngx_llmops_shm_t *shm, ngx_llmops_ledger_row_t *row)
 }
 
 
+void
+ngx_llmops_ledger_restore(ngx_llmops_shm_t *shm, ngx_llmops_rowcopy_t *copy)
+{
+    int64_t               sums[NGX_LLMOPS_LEDGER_MAX];
+    ngx_str_t             text[NGX_LLMOPS_LEDGER_PARTS];
+    ngx_str_t            *parts[NGX_LLMOPS_LEDGER_PARTS];
+    u_char               *p;
+    ngx_uint_t            i, full;
+    ngx_llmops_row_t     *row;
+    ngx_llmops_rowkey_t   key;
+
+    p = copy->text;
+
+    for (i = 0; i < NGX_LLMOPS_LEDGER_PARTS; i++) {
+        text[i].data = p;
+        text[i].len = copy->len[i];
+        parts[i] = &text[i];
+        p += copy->len[i];
+    }
+
+    ngx_llmops_rowkey(shm, &key, copy->day, parts);
+
+    full = 0;
+
+    ngx_llmops_shm_lock(shm);
+
+    row = ngx_llmops_row_get(shm, &key, &full);
+
+    for (i = 0; row && i < NGX_LLMOPS_LEDGER_MAX; i++) {
+        sums[i] = full ? copy->sums[i]
+                       : ngx_max(copy->sums[i] - row->sums[i], 0);
+    }
+
+    if (row) {
+        ngx_llmops_row_add(shm, row, sums);
+    }
+
+    ngx_llmops_shm_unlock(shm);
+}
+
+
 static void
 ngx_llmops_rowkey(ngx_llmops_shm_t *shm, ngx_llmops_rowkey_t *key,
     uint32_t day, ngx_str_t *parts[])

@@ -49,10 +49,6 @@ static int64_t ngx_llmops_rate_limit(ngx_llmops_charge_t *charge,
     int64_t limit);
 
 
-/* a window is at most 2^48 ms, some 9000 years */
-
-#define NGX_LLMOPS_WINDOW_MASK     (((int64_t) 1 << 48) - 1)
-
 #define ngx_llmops_rate_window(rate)                                          \
     (((rate)->window > 0) ? (rate)->window : 1)
 

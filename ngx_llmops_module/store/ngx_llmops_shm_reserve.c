@@ -39,10 +39,6 @@ static void ngx_llmops_shm_full(ngx_llmops_shm_t *shm,
     ngx_llmops_reservation_t *res);
 
 
-#define ngx_llmops_charge_hash(shm, charge)                                   \
-    ngx_llmops_shm_hash(shm, 0, &(charge)->name, &(charge)->key)
-
-
 ngx_int_t
 ngx_llmops_shm_reserve(ngx_llmops_store_t *store,
     ngx_llmops_reservation_t *res)

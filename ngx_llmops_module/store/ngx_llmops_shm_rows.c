@@ -170,6 +170,16 @@ ngx_llmops_shm_rows(ngx_llmops_store_t *store, uint32_t from, uint32_t to,
         n = ngx_llmops_ledger_walk(shm, &walk, copies, max);
 
         if (walk.moved) {
+
+            /* all at once, then */
+
+            max = (ngx_uint_t) shm->root->nrows + 1024;
+
+            copies = ngx_palloc(pool, max * sizeof(ngx_llmops_rowcopy_t));
+            if (copies == NULL) {
+                return NGX_ERROR;
+            }
+
             array->nelts = 0;
             ngx_memzero(&walk, sizeof(ngx_llmops_walk_t));
             continue;

@@ -4,7 +4,12 @@
  */
 
 
-#include "ngx_llmops_store.h"
+#include "ngx_llmops_shm.h"
+#include "ngx_llmops_zone.h"
+
+#if (NGX_THREADS)
+#include <ngx_thread_pool.h>
+#endif
 
 
 /*
@@ -148,7 +153,7 @@ ngx_llmops_store_revision(ngx_llmops_store_t *store, ngx_llmops_docs_e docs)
 
 ngx_llmops_store_t *
 ngx_llmops_store_create(ngx_conf_t *cf, const ngx_llmops_engine_t *engine,
-    ngx_shm_zone_t *zone)
+    ngx_shm_zone_t *zone, ngx_path_t *state)
 {
     ngx_llmops_store_t  *store;
 
@@ -160,7 +165,24 @@ ngx_llmops_store_create(ngx_conf_t *cf, const ngx_llmops_engine_t *engine,
     store->engine = engine;
     store->local = &ngx_llmops_store_shm;
     store->zone = zone;
+    store->cycle = cf->cycle;
     store->lease = NGX_LLMOPS_STORE_LEASE;
+
+    if (state) {
+        store->state = state->name;
+
+#if (NGX_THREADS)
+        if (ngx_thread_pool_add(cf, NULL) == NULL) {
+            return NULL;
+        }
+#endif
+    }
+
+    if (ngx_llmops_zone_on_init(cf, zone, ngx_llmops_shm_init, store)
+        != NGX_OK)
+    {
+        return NULL;
+    }
 
     return store;
 }

@@ -280,6 +280,7 @@ struct ngx_llmops_store_s {
     const ngx_llmops_engine_t *engine;     /* the one that holds */
     const ngx_llmops_engine_t *local;      /* shared memory, always there */
     ngx_shm_zone_t            *zone;
+    ngx_cycle_t               *cycle;      /* of the configuration */
     ngx_str_t                  state;      /* directory of llm_state, len 0:
                                               nothing outlives nginx */
     ngx_msec_t                 lease;      /* ms: what a dead worker has
@@ -297,10 +298,11 @@ extern const ngx_llmops_engine_t  ngx_llmops_store_redis;
 
 /*
  * Makes the store of a configuration, at its end; engine is the one that
- * holds.  NULL: out of memory.
+ * holds, state the directory of llm_state, or NULL.  NULL: out of memory.
  */
 ngx_llmops_store_t *ngx_llmops_store_create(ngx_conf_t *cf,
-    const ngx_llmops_engine_t *engine, ngx_shm_zone_t *zone);
+    const ngx_llmops_engine_t *engine, ngx_shm_zone_t *zone,
+    ngx_path_t *state);
 
 /* Per worker, from init_process and exit_process. */
 ngx_int_t ngx_llmops_store_start(ngx_cycle_t *cycle,

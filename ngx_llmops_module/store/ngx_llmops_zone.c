@@ -57,6 +57,14 @@ typedef struct {
 } ngx_llmops_zone_sh_t;
 
 
+/* what zone->data is until the zone is mapped */
+
+typedef struct {
+    ngx_llmops_zone_pt           handler;
+    void                        *data;
+} ngx_llmops_zone_hook_t;
+
+
 #define ngx_llmops_node_data(node)                                            \
     ((u_char *) (node) + sizeof(ngx_llmops_node_t))
 
@@ -67,6 +75,8 @@ typedef struct {
 
 
 static ngx_int_t ngx_llmops_zone_init(ngx_shm_zone_t *zone, void *old);
+static ngx_int_t ngx_llmops_zone_open(ngx_shm_zone_t *zone, void *old,
+    ngx_uint_t *fresh);
 static ngx_int_t ngx_llmops_zone_check(ngx_shm_zone_t *zone);
 static ngx_llmops_node_t *ngx_llmops_zone_find(ngx_llmops_zone_sh_t *sh,
     ngx_llmops_node_e kind, ngx_str_t *name, uint32_t hash);
@@ -106,8 +116,45 @@ ngx_llmops_zone_add(ngx_conf_t *cf, ngx_str_t *name, size_t size, void *tag)
 }
 
 
+ngx_int_t
+ngx_llmops_zone_on_init(ngx_conf_t *cf, ngx_shm_zone_t *zone,
+    ngx_llmops_zone_pt handler, void *data)
+{
+    ngx_llmops_zone_hook_t  *hook;
+
+    hook = ngx_palloc(cf->pool, sizeof(ngx_llmops_zone_hook_t));
+    if (hook == NULL) {
+        return NGX_ERROR;
+    }
+
+    hook->handler = handler;
+    hook->data = data;
+
+    zone->data = hook;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_llmops_zone_init(ngx_shm_zone_t *zone, void *old)
+{
+    ngx_uint_t               fresh;
+    ngx_llmops_zone_hook_t  *hook;
+
+    hook = zone->data;
+    fresh = 0;
+
+    if (ngx_llmops_zone_open(zone, old, &fresh) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return hook ? hook->handler(zone, fresh, hook->data) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_zone_open(ngx_shm_zone_t *zone, void *old, ngx_uint_t *fresh)
 {
     ngx_slab_pool_t       *shpool;
     ngx_llmops_zone_sh_t  *sh;
@@ -136,6 +183,7 @@ ngx_llmops_zone_init(ngx_shm_zone_t *zone, void *old)
     shpool->log_nomem = 0;                   /* ours says what it means */
 
     zone->data = sh;
+    *fresh = 1;
 
     return NGX_OK;
 }

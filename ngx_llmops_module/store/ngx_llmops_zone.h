@@ -29,6 +29,7 @@ typedef enum {
     NGX_LLMOPS_NODE_ENDPOINT,              /* ngx_llmops_endpoint_sh_t */
     NGX_LLMOPS_NODE_STORE,                 /* ngx_llmops_root_t */
     NGX_LLMOPS_NODE_KEYSET,                /* ngx_llmops_jwt_sh_t */
+    NGX_LLMOPS_NODE_REDIS,                 /* ngx_llmops_redis_sh_t */
     NGX_LLMOPS_NODE_LIMIT,                 /* ngx_llmops_limit_sh_t */
     NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_MAX
@@ -36,7 +37,7 @@ typedef enum {
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      3
+#define NGX_LLMOPS_ZONE_LAYOUT      4
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 
@@ -47,6 +48,18 @@ typedef enum {
  */
 ngx_shm_zone_t *ngx_llmops_zone_add(ngx_conf_t *cf, ngx_str_t *name,
     size_t size, void *tag);
+
+/*
+ * Asks to be called in the master, once the zone is mapped and before workers
+ * start; fresh: nothing is in it yet.  Before init; data as the caller likes.
+ * What it returns is the result of the zone's init: NGX_ERROR (logged) refuses
+ * the configuration.
+ */
+typedef ngx_int_t (*ngx_llmops_zone_pt)(ngx_shm_zone_t *zone,
+    ngx_uint_t fresh, void *data);
+
+ngx_int_t ngx_llmops_zone_on_init(ngx_conf_t *cf, ngx_shm_zone_t *zone,
+    ngx_llmops_zone_pt handler, void *data);
 
 /*
  * The node of that kind and name, made (zeroed) if there is none.  NULL when
