@@ -78,3 +78,9 @@ def administer(serve: Callable[..., Any], engine: str
         gw, up = serve(script, server=server, http=engine + http, **parts)
         return Admin(gw)
     return make
+
+
+@pytest.fixture(params=["shm"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """What holds counters: lines of http{}."""
+    return ""
