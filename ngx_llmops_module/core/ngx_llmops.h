@@ -164,6 +164,7 @@ struct ngx_llmops_route_s {
     ngx_flag_t                 strict;
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
+    void                      *prompt;     /* prompt/: "prompt" and the like */
     ngx_llmops_place_t         place;
 };
 
@@ -199,6 +200,7 @@ struct ngx_llmops_main_conf_s {
     void                      *redis;      /* store/: llm_redis, or NULL */
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
+    void                      *prompts;    /* prompt/: NULL: none is used */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass,
                                               llm_metrics or llm_admin */
@@ -352,6 +354,7 @@ struct ngx_llmops_ctx_s {
     ngx_llmops_heads_t         heads;      /* read */
 
     ngx_str_t                  memory;     /* body in one piece, or NULL */
+    struct ngx_llmops_prompt_s  *prompt;   /* of the request, or NULL */
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */

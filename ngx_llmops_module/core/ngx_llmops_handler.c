@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_handler.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_models.h"
@@ -15,6 +16,12 @@
 
 static ngx_int_t ngx_llmops_handler_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t **route);
+static ngx_int_t ngx_llmops_handler_named(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_handler_chosen(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
+static ngx_int_t ngx_llmops_handler_prompt(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_handler_no_target(ngx_http_request_t *r,
@@ -43,14 +50,35 @@ ngx_llmops_handler(ngx_http_request_t *r)
         return ngx_llmops_models_handler(r, ctx);
     }
 
+    if (ctx->env.prompts) {
+        rc = ngx_llmops_handler_named(r, ctx);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     rc = ngx_llmops_handler_route(r, ctx, &route);
     if (rc != NGX_OK) {
         return rc;
     }
 
+    if (ctx->env.prompts) {
+        rc = ngx_llmops_handler_chosen(r, ctx, route);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     rc = ngx_llmops_auth_check(r, ctx, route);
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? ngx_llmops_handler_no_route(r, ctx) : rc;
+    }
+
+    if (ctx->env.prompts) {
+        rc = ngx_llmops_handler_prompt(r, ctx, route);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (ngx_llmops_plan_make(r, ctx, route) != NGX_OK) {
@@ -131,6 +159,75 @@ ngx_llmops_handler_go_on(ngx_http_request_t *r)
 }
 
 
+/* the prompt that a caller names may name the model that leads to the route */
+
+static ngx_int_t
+ngx_llmops_handler_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    ngx_str_t   body, *member;
+
+    member = NULL;
+
+    if (ctx->env.prompt_end) {
+        if (ngx_llmops_body_memory(r, ctx, &body) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        member = &body;
+    }
+
+    rc = ngx_llmops_prompt_named(r, ctx, member);
+
+    if (rc == NGX_OK && ctx->prompt && ctx->env.model.len == 0) {
+        ctx->env.model = ctx->prompt->model;
+    }
+
+    return rc;
+}
+
+
+/* the route's own; the model is known from here on */
+
+static ngx_int_t
+ngx_llmops_handler_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route)
+{
+    ngx_int_t           rc;
+    ngx_llmops_error_t  err;
+
+    rc = ngx_llmops_prompt_choose(r, ctx, route);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ctx->prompt && ctx->env.model.len == 0) {
+        ctx->env.model = ctx->prompt->model;
+    }
+
+    return ngx_llmops_envelope_named(&ctx->env, &err) == NGX_OK
+           ? NGX_OK : ngx_llmops_deny(r, ctx, &err, 0);
+}
+
+
+static ngx_int_t
+ngx_llmops_handler_prompt(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route)
+{
+    ngx_str_t  body;
+
+    if (!ngx_llmops_prompt_needed(ctx, route)) {
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_body_memory(r, ctx, &body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_llmops_prompt_apply(r, ctx, route, &body);
+}
+
+
 /* the body has been read long ago: nginx calls this at once */
 
 static void
@@ -184,6 +281,12 @@ static ngx_int_t
 ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_error_t  err;
+
+    if (ctx->env.prompts
+        && ngx_llmops_envelope_named(&ctx->env, &err) != NGX_OK)
+    {
+        return ngx_llmops_deny(r, ctx, &err, 0);
+    }
 
     if (ctx->env.model.len == 0) {
         return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",

@@ -9,6 +9,7 @@
 #include "ngx_llmops_variables.h"
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_provider.h"
+#include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_price.h"
@@ -61,6 +62,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    NGX_LLMOPS_PROMPT_COMMANDS,
 
     { ngx_string("llm_route"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
@@ -116,6 +119,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_llmops_route_t, strict),
       NULL },
+
+    NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
 
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_CONF_TAKE1,

@@ -9,6 +9,7 @@
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -35,7 +36,8 @@ typedef enum {
     NGX_LLMOPS_VAR_USAGE,
     NGX_LLMOPS_VAR_LIMIT,
     NGX_LLMOPS_VAR_LIMIT_DRY_RUN,
-    NGX_LLMOPS_VAR_QUOTA_WARNING
+    NGX_LLMOPS_VAR_QUOTA_WARNING,
+    NGX_LLMOPS_VAR_PROMPT
 } ngx_llmops_var_e;
 
 
@@ -112,6 +114,8 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_LIMIT_DRY_RUN),
     ngx_llmops_var("llm_quota_warning", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_QUOTA_WARNING),
+    ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_PROMPT),
 
     ngx_llmops_var("llm_input_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_INPUT),
@@ -193,6 +197,12 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
 
     case NGX_LLMOPS_VAR_MODEL:
         *value = ctx->env.model;
+        break;
+
+    case NGX_LLMOPS_VAR_PROMPT:
+        if (ctx->prompt) {
+            *value = ctx->prompt->full;
+        }
         break;
 
     case NGX_LLMOPS_VAR_ROUTE:

@@ -206,6 +206,7 @@ enum {
     NGX_LLMOPS_WANT_MAX_COMPLETION_TOKENS,
     NGX_LLMOPS_WANT_MAX_OUTPUT_TOKENS,
     NGX_LLMOPS_WANT_N,
+    NGX_LLMOPS_WANT_PROMPT,                /* only with env->prompts */
     NGX_LLMOPS_WANT_MAX
 };
 
@@ -238,12 +239,17 @@ struct ngx_llmops_envelope_s {
     size_t                     options_start;
     size_t                     options_end;
     ngx_str_t                  options;    /* raw stream_options, or NULL */
+    size_t                     prompt_start;
+    size_t                     prompt_end; /* span of "prompt"; 0: none */
     unsigned                   json:1;     /* the body is a JSON object */
     unsigned                   multipart:1;
     unsigned                   stream:1;
     unsigned                   include_usage:1;  /* the caller asked for it */
     unsigned                   has_options:1;
     unsigned                   empty:1;    /* the object has no members */
+    unsigned                   prompts:1;  /* set before begin(): "prompt" is
+                                              looked for, and the model may
+                                              be missing, as it has one */
     u_char                     model_buf[NGX_LLMOPS_MODEL_MAX];
     u_char                     capture[NGX_LLMOPS_CAPTURE];
 };
@@ -377,6 +383,11 @@ ngx_int_t ngx_llmops_envelope_end(ngx_llmops_envelope_t *env,
     ngx_llmops_envelope_scan_t *state, ngx_llmops_error_t *err);
 
 #define NGX_LLMOPS_IMAGE_TOKENS  765       /* 1024 x 1024 in high detail */
+
+/* Where env->prompts let a model be missing: NGX_DECLINED with *err if there
+   is still none and the operation needs it, else NGX_OK. */
+ngx_int_t ngx_llmops_envelope_named(ngx_llmops_envelope_t *env,
+    ngx_llmops_error_t *err);
 
 /* Tokens of the prompt, estimated from its text, unless env has a better
    estimate: for what is not reported. */

@@ -8,6 +8,7 @@
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -30,6 +31,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_WARNINGS,
     NGX_LLMOPS_HEADER_COST,
     NGX_LLMOPS_HEADER_QUOTA,
+    NGX_LLMOPS_HEADER_PROMPT,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -69,7 +71,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-attempts"),
     ngx_string("x-llm-warnings"),
     ngx_string("x-llm-cost"),
-    ngx_string("x-llm-quota-warning")
+    ngx_string("x-llm-quota-warning"),
+    ngx_string("x-llm-prompt")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -213,6 +216,10 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (ctx->plan.route) {
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
+    }
+
+    if (ctx->prompt) {
+        values[NGX_LLMOPS_HEADER_PROMPT] = ctx->prompt->full;
     }
 
     if (ctx->target) {
@@ -434,7 +441,7 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
                                "target, attempts, warnings, cost, "
-                               "quota-warning and ratelimit",
+                               "quota-warning, prompt and ratelimit",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

@@ -121,6 +121,18 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_remaining,
       NGX_LLMOPS_TARGET(remaining_tokens), NULL },
 
+    { ngx_string("llm_redis_up"), "gauge", NULL,
+      "Whether all worker processes can ask Redis.",
+      0, ngx_llmops_print_redis_up, 0, NULL },
+
+    { ngx_string("llm_redis_commands_total"), "counter", NULL,
+      "Commands for Redis, by how they ended.",
+      0, ngx_llmops_print_redis_commands, 0, NULL },
+
+    { ngx_string("llm_redis_round_trip_seconds"), "histogram", "seconds",
+      "Time from sending a command to Redis to its reply.",
+      0, ngx_llmops_print_redis_round_trip, 0, NULL },
+
     { ngx_string("llm_limit_denied_total"), "counter", NULL,
       "Requests that a limit has refused.",
       NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_units,

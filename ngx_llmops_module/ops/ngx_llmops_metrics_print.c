@@ -33,7 +33,8 @@ static const ngx_str_t  ngx_llmops_own_labels[] = {
     ngx_string("target"),
     ngx_string("operation"),
     ngx_null_string,
-    ngx_null_string
+    ngx_null_string,
+    ngx_string("prompt")
 };
 
 static const ngx_str_t  ngx_llmops_otel_labels[] = {
@@ -41,7 +42,8 @@ static const ngx_str_t  ngx_llmops_otel_labels[] = {
     ngx_string("target"),
     ngx_string("gen_ai_operation_name"),
     ngx_string("gen_ai_provider_name"),
-    ngx_string("gen_ai_request_model")
+    ngx_string("gen_ai_request_model"),
+    ngx_string("prompt")
 };
 
 
@@ -415,6 +417,10 @@ ngx_llmops_print_labels(ngx_llmops_print_t *pr, ngx_str_t *name,
     last = p + name->len;
 
     for (i = 0; i < NGX_LLMOPS_LABEL_MAX; i++) {
+
+        if (i == NGX_LLMOPS_LABEL_PROMPT && p == last) {
+            break;
+        }
 
         end = ngx_strlchr(p, last, '\0');
 

