@@ -49,7 +49,7 @@ def chain(gateway: Callable[..., Gateway],
 
 #: where documents can be; a module that wants all of them:
 #: pytestmark = every_engine
-ENGINES = ["shm", "state"]
+ENGINES = ["shm", "state", "redis"]
 every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
 
 
@@ -59,6 +59,9 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if getattr(request, "param", "shm") == "state":
         (tmp_path / "state").mkdir()
         return f"llm_state {tmp_path}/state;\n"
+    if getattr(request, "param", "shm") == "redis":
+        server = request.getfixturevalue("redis")()
+        return server.directive() + "\n"
     return ""
 
 
