@@ -11,10 +11,6 @@ import pytest
 from harness import SLOW, wait_for
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
-
 FULL = {
     "client": "alice", "tenant": "search", "plan": "gold",
     "routes": ["chat", "in*"], "models": ["gpt-*"],
