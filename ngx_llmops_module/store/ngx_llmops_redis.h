@@ -213,7 +213,8 @@ ngx_uint_t ngx_llmops_redis_generation(ngx_llmops_redis_t *redis,
  */
 int64_t ngx_llmops_redis_now(ngx_llmops_redis_t *redis);
 
-/* Called, with data, each time a node becomes reachable again.  At most 4. */
+/* Called, with data, each time that commands can be sent to a node again: it
+   has been connected, or answers in time again.  At most 4. */
 ngx_int_t ngx_llmops_redis_on_up(ngx_llmops_redis_t *redis,
     void (*handler)(void *data), void *data);
 
