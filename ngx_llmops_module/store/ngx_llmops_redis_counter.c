@@ -50,6 +50,7 @@
 
 
 static void ngx_llmops_charge_init(ngx_llmops_charge_t *charge);
+static void ngx_llmops_tally_leave(ngx_llmops_tally_t *tally, void *data);
 static void ngx_llmops_tally_stop(ngx_llmops_tally_t *tally, void *data);
 static void ngx_llmops_tally_left_over(ngx_llmops_tally_t *tally, void *data);
 
@@ -245,6 +246,8 @@ ngx_llmops_tallies_stop(ngx_llmops_tallies_t *tallies,
 
     tallies->stopped = 1;
 
+    ngx_llmops_tallies_each(tallies, ngx_llmops_tally_leave, NULL);
+
     if (tallies->tick.timer_set) {
         ngx_del_timer(&tallies->tick);
     }
@@ -267,6 +270,13 @@ ngx_llmops_tallies_stop(ngx_llmops_tallies_t *tallies,
     }
 
     ngx_llmops_tallies_free(tallies);
+}
+
+
+static void
+ngx_llmops_tally_leave(ngx_llmops_tally_t *tally, void *data)
+{
+    ngx_llmops_tally_send_last(tally);
 }
 
 

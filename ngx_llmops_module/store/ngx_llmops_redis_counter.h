@@ -302,7 +302,8 @@ struct ngx_llmops_tallies_s {
     void                     (*spilled)(ngx_llmops_tallies_t *tallies);
                                            /* each tick: takes over what others
                                               have left; NULL: nothing */
-    void                      *data;       /* the engine's */
+    ngx_shm_zone_t            *zone;       /* for that; or NULL */
+    void                      *data;       /* the list in it */
     time_t                     lost_logged;
     time_t                     refused_logged;
     unsigned                   stopped:1;
@@ -517,6 +518,10 @@ void ngx_llmops_tally_changed(ngx_llmops_tally_t *tally);
         }                                                                     \
     } while (0)
 
+/* At the end of the process: what it holds is given back, and its books are
+   told, as far as there is a connection. */
+void ngx_llmops_tally_send_last(ngx_llmops_tally_t *tally);
+
 /* The handler of tallies->turn. */
 void ngx_llmops_tallies_turn(ngx_event_t *ev);
 
@@ -557,6 +562,10 @@ void ngx_llmops_tally_park(ngx_llmops_tally_t *tally);
 
 /* Whether it has claims, or what was granted. */
 ngx_uint_t ngx_llmops_tally_holds(ngx_llmops_tally_t *tally);
+
+/* Takes over what somebody else had to tell; it is told in a moment. */
+void ngx_llmops_tally_take_over(ngx_llmops_tally_rate_t *tr, int64_t at,
+    int64_t amount);
 
 /* No longer in the queue. */
 void ngx_llmops_tally_undue(ngx_llmops_tally_t *tally);
@@ -607,6 +616,16 @@ void ngx_llmops_question_answer(ngx_llmops_question_t *question);
 void ngx_llmops_tallies_answer(ngx_llmops_tallies_t *tallies);
 
 
+/* -- ngx_llmops_redis_counter_spill.c -------------------------------------- */
+
+/* Leaves a book in shared memory, for another worker: to be given to stop(). */
+void ngx_llmops_spill_leave(ngx_llmops_tallies_t *tallies,
+    ngx_llmops_book_t *book);
+
+/* Takes over what others have left: to be set as .spilled. */
+void ngx_llmops_spill_take(ngx_llmops_tallies_t *tallies);
+
+
 /* -- ngx_llmops_redis_counter.c -------------------------------------------- */
 
 /* of truth: as if it had never been */
@@ -615,8 +634,10 @@ extern const int64_t  ngx_llmops_nothing[];
 
 /*
  * Starts and stops a process's counters: the caller sets redis, log, prefix,
- * lease, id and seed of a zeroed structure.  stop() sends nothing, drops all
- * questions, and calls left() for everything that is still to be booked.
+ * lease, id, seed, and if it likes zone and spilled, of a zeroed structure.
+ * stop() comes before that of the connections, which are to write its last
+ * words: that nothing is held any more.  It drops all questions, and calls
+ * left() for what is still to be booked and could not be said.
  */
 typedef void (*ngx_llmops_left_pt)(ngx_llmops_tallies_t *tallies,
     ngx_llmops_book_t *book);

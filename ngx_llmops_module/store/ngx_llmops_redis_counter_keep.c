@@ -85,6 +85,30 @@ ngx_llmops_tally_booked(ngx_llmops_tally_t *tally, ngx_uint_t later)
 }
 
 
+/* rates of one unit have the same to tell: it is booked once */
+
+void
+ngx_llmops_tally_take_over(ngx_llmops_tally_rate_t *tr, int64_t at,
+    int64_t amount)
+{
+    int64_t              before;
+    ngx_llmops_tally_t  *tally;
+
+    tally = tr->tally;
+
+    before = ngx_llmops_tally_open(tally, tr->unit);
+
+    if (ngx_llmops_tally_note(tr, at, amount) != NGX_OK) {
+        return;
+    }
+
+    tally->booked[tr->unit] += ngx_llmops_tally_open(tally, tr->unit) - before;
+    tally->write = 1;
+
+    ngx_llmops_tally_booked(tally, 1);
+}
+
+
 static ngx_msec_t
 ngx_llmops_tally_moment(ngx_llmops_tally_t *tally)
 {

@@ -248,6 +248,55 @@ ngx_llmops_tally_send_books(ngx_llmops_tally_t *tally, int64_t now)
 }
 
 
+/*
+ * What is sent now is taken for told: the connections write it before they are
+ * closed, and nobody is there to hear the answer.
+ */
+
+void
+ngx_llmops_tally_send_last(ngx_llmops_tally_t *tally)
+{
+    int64_t     now;
+    ngx_uint_t  i, k, sent, holds;
+
+    holds = ngx_llmops_tally_holds(tally);
+
+    ngx_memzero(tally->granted, sizeof(tally->granted));
+    ngx_memzero(tally->claimed, sizeof(tally->claimed));
+
+    if (!ngx_llmops_redis_up(tally->tallies->redis, &tally->shares)) {
+        return;
+    }
+
+    now = ngx_llmops_redis_now(tally->tallies->redis);
+    sent = tally->nsent;
+
+    if (sent == 0 && !tally->token && ngx_llmops_tally_books_due(tally)) {
+        tally->flush = 1;
+    }
+
+    if (!tally->flush && !(tally->is_written && holds)) {
+        return;
+    }
+
+    tally->write = 1;
+
+    ngx_llmops_tally_share_check(tally, now);
+
+    if (tally->flush) {
+        ngx_llmops_tally_send_books(tally, now);
+    }
+
+    ngx_llmops_tally_send_share(tally, now);
+
+    for (i = 0; !sent && i < tally->nrates; i++) {
+        for (k = 0; k < NGX_LLMOPS_TALLY_BOOKS; k++) {
+            tally->rates[i]->books[k].sent = 0;
+        }
+    }
+}
+
+
 static ngx_int_t
 ngx_llmops_tally_send_book(ngx_llmops_book_t *book)
 {

@@ -7,6 +7,8 @@
 #include "ngx_llmops_redis_store.h"
 #include "ngx_llmops_redis_counter.h"
 
+#include <openssl/rand.h>
+
 
 /*
  * The engine on Redis as the store sees it, and what its parts have in common:
@@ -148,6 +150,26 @@ ngx_llmops_redis_key(ngx_llmops_redis_store_t *rs, ngx_pool_t *pool,
 }
 
 
+/*
+ * Workers know each other by such a number.  nginx's own random numbers follow
+ * from a process id and the time, which containers that are started together
+ * may share.
+ */
+
+uint64_t
+ngx_llmops_redis_random(void)
+{
+    uint64_t  n;
+
+    if (RAND_bytes((u_char *) &n, sizeof(uint64_t)) == 1) {
+        return n;
+    }
+
+    return ((uint64_t) ngx_random() << 33) ^ ((uint64_t) ngx_random() << 12)
+           ^ ((uint64_t) ngx_pid << 24);
+}
+
+
 static ngx_llmops_tallies_t *
 ngx_llmops_redis_tallies(ngx_llmops_redis_store_t *rs, ngx_pool_t *pool)
 {
@@ -162,11 +184,10 @@ ngx_llmops_redis_tallies(ngx_llmops_redis_store_t *rs, ngx_pool_t *pool)
     tallies->log = rs->log;
     tallies->prefix = rs->conf->prefix;
     tallies->lease = rs->store->lease;
-    tallies->id = (((uint64_t) ngx_random() << 33)
-                   ^ ((uint64_t) ngx_random() << 12)
-                   ^ ((uint64_t) ngx_pid << 24) ^ rs->sh->id)
-                  & ~(uint64_t) 0xffffff;
-    tallies->seed = ((uint64_t) ngx_random() << 32) ^ (uint64_t) ngx_random();
+    tallies->zone = rs->store->zone;
+    tallies->spilled = ngx_llmops_spill_take;
+    tallies->id = ngx_llmops_redis_random() & ~(uint64_t) 0xffffff;
+    tallies->seed = ngx_llmops_redis_random();
 
     return ngx_llmops_tallies_start(tallies) == NGX_OK ? tallies : NULL;
 }
@@ -182,7 +203,7 @@ ngx_llmops_redis_engine_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
     }
 
     if (rs->tallies) {
-        ngx_llmops_tallies_stop(rs->tallies, NULL);
+        ngx_llmops_tallies_stop(rs->tallies, ngx_llmops_spill_leave);
         rs->tallies = NULL;
     }
 

@@ -107,6 +107,9 @@ void ngx_llmops_redis_turn_end(ngx_llmops_redis_store_t *rs,
  */
 void ngx_llmops_redis_discard(ngx_llmops_redis_store_t *rs);
 
+/* A number that nobody else has. */
+uint64_t ngx_llmops_redis_random(void);
+
 /* a word of a command, to begin an array of ngx_str_t with */
 #define ngx_llmops_redis_word(text)  { sizeof(text) - 1, (u_char *) text }
 

@@ -41,8 +41,7 @@ ngx_llmops_redis_watch_start(ngx_llmops_redis_store_t *rs)
 {
     uint64_t  id;
 
-    id = ((uint64_t) ngx_random() << 33) ^ ((uint64_t) ngx_random() << 8)
-         ^ (uint64_t) ngx_pid;
+    id = ngx_llmops_redis_random();
 
     /* the first worker of all names the gateway */
 

@@ -5,6 +5,7 @@
 
 
 #include "tally_run.h"
+#include "ngx_llmops_zone.h"
 
 
 #define T  NGX_LLMOPS_UNIT_TOKENS
@@ -946,6 +947,172 @@ test_exit_away(void **state)
 }
 
 
+/* asked to end at once: its last words are written, not waited for */
+
+static void
+test_exit_at_once(void **state)
+{
+    run_t               *run;
+    run_hold_t          *hold;
+    ngx_uint_t           i;
+    run_worker_t        *w;
+    ngx_llmops_level_t   level;
+
+    run = run_tokens(2, 1000);
+    w = &run->workers[0];
+
+    hold = run_had(w, "a", 300, 300);
+    book_later(w, 300);
+    assert_int_equal(w->redis.ncmds, 0);
+
+    ngx_llmops_claim_free(hold->charges[0].data);
+    run_forget(hold);
+
+    left_books = 0;
+    w->alive = 0;
+    ngx_llmops_tallies_stop(&w->tallies, left);
+    assert_int_equal(left_books, 0);
+
+    for (i = 0; i < w->redis.ncmds; i++) {
+        w->redis.cmds[i]->handler = NULL;
+    }
+
+    fake_settle(&w->redis);
+
+    level = run_level(run, "a", 0);
+    assert_int_equal(level.used, 301);
+    assert_int_equal(level.reserved, 0);
+
+    run_end(run);
+}
+
+
+/* -- what one has left, another takes over --------------------------------- */
+
+static u_char           zone_node[64];
+static ngx_uint_t       slab_pages, slab_full;
+static ngx_shm_zone_t   zone;
+static ngx_slab_pool_t  slab;
+
+
+void *
+ngx_llmops_zone_node(ngx_shm_zone_t *z, ngx_llmops_node_e kind,
+    ngx_str_t *name, size_t size)
+{
+    assert_true(size <= sizeof(zone_node));
+    assert_int_equal(kind, NGX_LLMOPS_NODE_SPILL);
+
+    return zone_node;
+}
+
+
+void
+ngx_shmtx_lock(ngx_shmtx_t *mtx)
+{
+    assert_ptr_equal(mtx, &slab.mutex);
+}
+
+
+void
+ngx_shmtx_unlock(ngx_shmtx_t *mtx)
+{
+    assert_ptr_equal(mtx, &slab.mutex);
+}
+
+
+void *
+ngx_slab_alloc_locked(ngx_slab_pool_t *pool, size_t size)
+{
+    if (slab_full) {
+        return NULL;
+    }
+
+    slab_pages++;
+
+    return malloc(size);
+}
+
+
+void
+ngx_slab_free(ngx_slab_pool_t *pool, void *p)
+{
+    slab_pages--;
+    free(p);
+}
+
+
+static void
+test_spill(void **state)
+{
+    run_t               *run;
+    run_hold_t          *hold;
+    ngx_uint_t           i;
+    run_worker_t        *w;
+    ngx_llmops_level_t   level;
+
+    run = run_new(2, 1);
+    run_rate(run, T, NGX_LLMOPS_PERIOD_CALENDAR, DAY, 1000);
+    run_rate(run, T, NGX_LLMOPS_PERIOD_SLIDING, 3600000, 1000);
+    run_rate(run, R, NGX_LLMOPS_PERIOD_CALENDAR, DAY, 1000);
+    zone.shm.addr = (u_char *) &slab;
+
+    for (i = 0; i < 2; i++) {
+        run->workers[i].tallies.zone = &zone;
+        run->workers[i].tallies.spilled = ngx_llmops_spill_take;
+        fake_cut(&run->workers[i].redis, 0);
+    }
+
+    w = &run->workers[0];
+
+    for (i = 0; i < 5; i++) {
+        hold = run_had(w, i == 4 ? "" : "a", 10, 10);
+        assert_true(hold->res.failed);
+        run_settle(hold, 10);
+    }
+
+    w->alive = 0;
+    ngx_llmops_tallies_stop(&w->tallies, ngx_llmops_spill_leave);
+    assert_int_equal(slab_pages, 6);
+
+    /* the other one is away as well, and takes them over nevertheless */
+
+    run_seconds(run, 2);
+    assert_int_equal(slab_pages, 0);
+
+    fake_connect(&run->workers[1].redis);
+    run_quiet(run);
+
+    level = run_level(run, "a", 0);
+    assert_int_equal(level.used, 40);
+    level = run_level(run, "a", 1);
+    assert_int_equal(level.used, 40);
+    level = run_level(run, "a", 2);
+    assert_int_equal(level.used, 4);
+    level = run_level(run, "", 0);
+    assert_int_equal(level.used, 10);
+
+    /* in the taker's own view as well, and once for both rates */
+
+    hold = run_had(&run->workers[1], "a", 960, 960);
+    assert_true(hold->res.held);
+    run_cancel(hold);
+
+    /* no room: it is lost, and that is logged */
+
+    fake_cut(&run->workers[1].redis, 0);
+    hold = run_had(&run->workers[1], "a", 10, 10);
+    run_settle(hold, 10);
+    slab_full = 1;
+    fake_logged = 0;
+    run->workers[1].alive = 0;
+    ngx_llmops_tallies_stop(&run->workers[1].tallies, ngx_llmops_spill_leave);
+    assert_int_equal(fake_logged, 1);
+    assert_int_equal(slab_pages, 0);
+
+    run_end(run);
+}
+
+
 /* in the middle of everything */
 
 static void
@@ -1010,6 +1177,8 @@ main(void)
         cmocka_unit_test(test_other_rates),
         cmocka_unit_test(test_exit),
         cmocka_unit_test(test_exit_away),
+        cmocka_unit_test(test_exit_at_once),
+        cmocka_unit_test(test_spill),
         cmocka_unit_test(test_stop),
     };
 

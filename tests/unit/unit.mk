@@ -33,6 +33,7 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
+UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  route ops)
 UNIT_MORE += $(filter-out %_spill.c,$(wildcard \
