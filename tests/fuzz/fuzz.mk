@@ -21,7 +21,8 @@ FUZZ_LIBS ?= -ljansson -lhiredis
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 
 # files of other rooms that call no function of nginx
-FUZZ_MORE ?= $(filter-out %_conf.c %_request.c,$(wildcard \
+FUZZ_MORE ?= $(filter-out %_conf.c %_route.c %_reference.c \
+                 %_request.c,$(wildcard \
                ngx_llmops_module/prompt/*.c))
 
 FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
