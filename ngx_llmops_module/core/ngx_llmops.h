@@ -302,6 +302,10 @@ typedef struct {
     ngx_llmops_sse_t           sse;
     ngx_llmops_out_t           held;       /* whole body, or translated bytes */
     ngx_llmops_out_t           body;       /* translated request body */
+    ngx_llmops_out_t           parked;     /* read, while the stream waits */
+    ngx_llmops_out_t           last_event; /* its data, of one that waits */
+    ngx_llmops_responses_state_t  *responses;  /* of a stream that a budget may
+                                                  end, or NULL */
     ngx_llmops_body_scan_t    *scan;       /* of a whole body that passes */
     ngx_llmops_xlate_t        *xlate;
     ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
@@ -327,6 +331,10 @@ typedef struct {
     unsigned                   partial:1;  /* inside an oversized event */
     unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
+    unsigned                   stopped:1;  /* by us, at a budget's end */
+    unsigned                   paused:1;   /* the stream waits for a verdict */
+    unsigned                   replay:1;   /* events come from parked */
+    unsigned                   clean:1;    /* nothing came behind the body */
 } ngx_llmops_call_t;
 
 
@@ -353,8 +361,8 @@ struct ngx_llmops_ctx_s {
     struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
     void                      *auth;       /* guard's own: while it asks */
     struct ngx_llmops_limits_s  *limits;   /* guard: what is reserved, or NULL */
-    size_t                     limits_at;  /* guard: bytes of output at which it
-                                              wants to be asked again */
+    size_t                     limits_at;  /* guard: tokens of output at which
+                                              it wants to be asked again */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */
     ngx_llmops_err_e           error;      /* how it ended */
     ngx_llmops_error_t        *refusal;    /* what we say instead */

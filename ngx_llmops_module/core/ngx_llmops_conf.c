@@ -131,6 +131,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
         || ngx_llmops_init_redis(cf, mcf) != NGX_OK
         || ngx_llmops_init_store(cf, mcf) != NGX_OK
         || ngx_llmops_auth_init(cf, mcf) != NGX_OK
+        || ngx_llmops_limits_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {
@@ -166,7 +167,7 @@ ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver);
+    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver, mcf->zone);
 }
 
 

@@ -26,6 +26,8 @@ static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_handler_no_target(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_handler_wait(ngx_http_request_t *r);
+static void ngx_llmops_handler_go_on(ngx_http_request_t *r);
 static void ngx_llmops_handler_call(ngx_http_request_t *r);
 
 
@@ -87,6 +89,16 @@ ngx_llmops_handler(ngx_http_request_t *r)
         return ngx_llmops_handler_no_target(r, ctx);
     }
 
+    rc = ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_go_on);
+
+    if (rc == NGX_AGAIN) {
+        return ngx_llmops_handler_wait(r);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     rc = ngx_http_read_client_request_body(r, ngx_llmops_handler_call);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
@@ -94,6 +106,56 @@ ngx_llmops_handler(ngx_http_request_t *r)
     }
 
     return NGX_DONE;
+}
+
+
+/*
+ * The store is asked: the request is held by a count, as one whose body is
+ * being read, until go_on() finalizes it or hands it to its call.  A caller
+ * who leaves ends it before.
+ */
+
+static ngx_int_t
+ngx_llmops_handler_wait(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_llmops_handler_go_on(ngx_http_request_t *r)
+{
+    ngx_int_t          rc;
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_llmops_ctx(r);
+
+    rc = ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_go_on);
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_llmops_call_start(r, ctx);
 }
 
 

@@ -54,6 +54,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
 
     NGX_LLMOPS_REDIS_COMMANDS,
 
+    NGX_LLMOPS_LIMIT_COMMANDS,
+
     { ngx_string("llm_prices"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_llmops_prices_directive,
@@ -308,6 +310,8 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     {
         return NGX_ERROR;
     }
+
+    ngx_llmops_limits_start(mcf);
 
     routes = mcf->routes.elts;
 

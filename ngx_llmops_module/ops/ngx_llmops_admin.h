@@ -29,7 +29,7 @@
  *   ngx_llmops_admin_conf.c     llm_admin
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
- *   ngx_llmops_admin_key*.c, _limits.c, _usage*.c
+ *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c
  */
 
 
@@ -73,6 +73,7 @@ typedef struct {
 
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_about[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_keys[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_limits[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_usage[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_audit[];
 
@@ -143,6 +144,11 @@ ngx_int_t ngx_llmops_admin_etag(ngx_llmops_admin_t *a, uint64_t revision);
 /* What else the audit record of a change says, at most NGX_LLMOPS_ADMIN_TEXT
    bytes: no secrets. */
 void ngx_llmops_admin_note(ngx_llmops_admin_t *a, const char *fmt, ...);
+
+/* Writes an amount of money in USD, given in 10^-12 USD: exactly, without
+   zeros at the end.  At most NGX_LLMOPS_ADMIN_MONEY bytes. */
+#define NGX_LLMOPS_ADMIN_MONEY     32
+u_char *ngx_llmops_admin_money(u_char *p, int64_t amount);
 
 /* The header of the answer, and the answer; returns what a content handler
    returns.  For the frame. */

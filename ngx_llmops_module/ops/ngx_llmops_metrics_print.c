@@ -24,8 +24,6 @@ static void ngx_llmops_print_labels(ngx_llmops_print_t *pr, ngx_str_t *name,
     const ngx_str_t *names);
 static void ngx_llmops_print_label(ngx_llmops_print_t *pr, const char *label,
     const ngx_str_t *value);
-static void ngx_llmops_print_escaped(ngx_llmops_print_t *pr, u_char *p,
-    size_t len);
 
 
 /* labels of what we name ourselves, and of what OpenTelemetry has named */
@@ -457,7 +455,7 @@ ngx_llmops_print_label(ngx_llmops_print_t *pr, const char *label,
  * which a scraper would refuse the whole page, become question marks.
  */
 
-static void
+void
 ngx_llmops_print_escaped(ngx_llmops_print_t *pr, u_char *p, size_t len)
 {
     u_char    *last, *start;

@@ -40,6 +40,16 @@ def test_status(administer):
     assert Admin(admin.gateway, "/read").get("status").json["admin"] == "read"
 
 
+def test_keys_of_a_file_are_counted(administer, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("".join(f"sha256:{i:064x} client=c{i};\n"
+                            for i in range(1, 8)))
+    keys.chmod(0o600)
+    admin = administer(http=f"llm_keys {keys};")
+    assert admin.get("status").json["keys"] == {"file": 7}
+    assert admin.get("keys").json["keys"] == []
+
+
 def test_status_after_a_reload(administer):
     admin = administer()
     before = admin.get("status").json["configuration"]["loaded"]

