@@ -42,7 +42,14 @@ ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     binary = 0;
 
-    if (ctx->env.body_len <= NGX_LLMOPS_TOKENS_WHOLE) {
+    if (ctx->memory.data && ctx->memory.len <= NGX_LLMOPS_TOKENS_WHOLE) {
+
+        /* in one piece already, or another one than the caller's */
+
+        n = ngx_llmops_tokens_body(ctx->memory.data, ctx->memory.len,
+                                   &binary);
+
+    } else if (ctx->env.body_len <= NGX_LLMOPS_TOKENS_WHOLE) {
 
         body.data = whole;
         body.len = 0;
@@ -56,7 +63,7 @@ ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         n = ngx_llmops_tokens_body(body.data, body.len, &binary);
 
     } else {
-        n = ngx_llmops_tokens_sample(ngx_llmops_estimate_read, r,
+        n = ngx_llmops_tokens_sample(ngx_llmops_estimate_read, ctx,
                                      ctx->env.body_len, &binary);
     }
 
@@ -97,16 +104,21 @@ ngx_llmops_estimate_gather(void *data, u_char *p, size_t len)
 static const u_char *
 ngx_llmops_estimate_read(void *data, size_t offset, size_t len, u_char *buf)
 {
-    ngx_http_request_t *r = data;
+    ngx_llmops_ctx_t *ctx = data;
 
     size_t        have, n;
     u_char       *to;
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
 
+    if (ctx->memory.data) {
+        return (offset <= ctx->memory.len && len <= ctx->memory.len - offset)
+               ? ctx->memory.data + offset : NULL;
+    }
+
     to = buf;
 
-    for (cl = r->request_body->bufs; cl && len; cl = cl->next) {
+    for (cl = ctx->request->request_body->bufs; cl && len; cl = cl->next) {
         b = cl->buf;
         have = (size_t) ngx_buf_size(b);
 
