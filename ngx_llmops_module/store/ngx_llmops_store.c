@@ -151,6 +151,13 @@ ngx_llmops_store_revision(ngx_llmops_store_t *store, ngx_llmops_docs_e docs)
 }
 
 
+ngx_uint_t
+ngx_llmops_store_up(ngx_llmops_store_t *store)
+{
+    return store->engine->up(store);
+}
+
+
 ngx_llmops_store_t *
 ngx_llmops_store_create(ngx_conf_t *cf, const ngx_llmops_engine_t *engine,
     ngx_shm_zone_t *zone, ngx_path_t *state)
