@@ -341,6 +341,10 @@ ngx_llmops_jwt_claim(json_t *claims, ngx_str_t *name, unsigned nocase)
     u_char  *p, *dot, *last;
     json_t  *value;
 
+    if (name->len == 0) {
+        return NULL;
+    }
+
     value = ngx_llmops_jwt_member(claims, name->data, name->len, nocase);
 
     if (value) {

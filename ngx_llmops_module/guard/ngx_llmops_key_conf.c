@@ -39,6 +39,8 @@ static char *ngx_llmops_keys_line(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
 static char *ngx_llmops_keys_include(ngx_conf_t *cf,
     ngx_llmops_keys_ctx_t *ctx);
+static ngx_int_t ngx_llmops_keys_name(ngx_llmops_keys_ctx_t *ctx,
+    ngx_str_t *to, ngx_str_t *name);
 static char *ngx_llmops_keys_key(ngx_conf_t *cf, ngx_llmops_keys_ctx_t *ctx);
 static char *ngx_llmops_keys_words(ngx_conf_t *cf, json_t *wanted);
 static char *ngx_llmops_keys_word(ngx_str_t *word, json_t *wanted);
@@ -172,25 +174,76 @@ ngx_llmops_keys_line(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 }
 
 
-/* the name must outlive the lines of the file */
+/* as nginx's own, which would keep the names of files beside the words */
 
 static char *
 ngx_llmops_keys_include(ngx_conf_t *cf, ngx_llmops_keys_ctx_t *ctx)
 {
-    u_char     *p;
-    ngx_str_t  *value;
+    char        *rv;
+    ngx_int_t    n;
+    ngx_str_t   *value, file, name;
+    ngx_glob_t   gl;
 
     value = cf->args->elts;
 
-    p = ngx_pnalloc(ctx->pool, value[1].len + 1);
-    if (p == NULL) {
+    if (ngx_llmops_keys_name(ctx, &file, &value[1]) != NGX_OK
+        || ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    (void) ngx_cpystrn(p, value[1].data, value[1].len + 1);
-    value[1].data = p;
+    if (strpbrk((char *) file.data, "*?[") == NULL) {
+        return ngx_conf_parse(cf, &file);
+    }
 
-    return ngx_conf_include(cf, NULL, NULL);
+    ngx_memzero(&gl, sizeof(ngx_glob_t));
+
+    gl.pattern = file.data;
+    gl.log = cf->log;
+    gl.test = 1;
+
+    if (ngx_open_glob(&gl) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_glob_n " \"%s\" failed", file.data);
+        return NGX_CONF_ERROR;
+    }
+
+    rv = NGX_CONF_OK;
+
+    for ( ;; ) {
+        n = ngx_read_glob(&gl, &name);
+
+        if (n != NGX_OK) {
+            break;
+        }
+
+        rv = (ngx_llmops_keys_name(ctx, &file, &name) == NGX_OK)
+             ? ngx_conf_parse(cf, &file) : NGX_CONF_ERROR;
+
+        if (rv != NGX_CONF_OK) {
+            break;
+        }
+    }
+
+    ngx_close_glob(&gl);
+
+    return rv;
+}
+
+
+static ngx_int_t
+ngx_llmops_keys_name(ngx_llmops_keys_ctx_t *ctx, ngx_str_t *to,
+    ngx_str_t *name)
+{
+    to->len = name->len;
+    to->data = ngx_pnalloc(ctx->pool, name->len + 1);
+    if (to->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_cpystrn(to->data, name->data, name->len + 1);
+
+    return NGX_OK;
 }
 
 

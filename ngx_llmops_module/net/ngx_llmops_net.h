@@ -27,7 +27,8 @@
  * say of a connection that fails is kept as net->error, so that the owner,
  * who alone knows how often it has said so already, can log it.
  *
- *   ngx_llmops_net.c      lookup, connect, read, write, close
+ *   ngx_llmops_net.c      connect, read, write, close
+ *   ngx_llmops_net_addr.c addresses, names
  *   ngx_llmops_net_tls.c  certificates, handshake, verification
  */
 
@@ -137,6 +138,26 @@ ssize_t ngx_llmops_net_send(ngx_llmops_net_t *net, u_char *buf, size_t size);
 
 
 /* -- between the files of this room --------------------------------------- */
+
+/* Puts the address that net->host is into net->addrs: NGX_OK, or NGX_DECLINED:
+   it is a name. */
+ngx_int_t ngx_llmops_net_literal(ngx_llmops_net_t *net);
+
+/* Asks for a name's addresses; goes on with connect() or fail().  NGX_OK, or
+   NGX_ERROR: out of memory. */
+ngx_int_t ngx_llmops_net_lookup(ngx_llmops_net_t *net);
+
+/* Tries the next address.  NGX_OK: it is under way, or will fail; NGX_ERROR: no
+   descriptor. */
+ngx_int_t ngx_llmops_net_connect(ngx_llmops_net_t *net);
+
+/* Takes a step in the next turn of the event loop, with an error unless there
+   is one already; sets the deadline, or that of one of "share" addresses;
+   closes and tells the owner. */
+void ngx_llmops_net_later(ngx_llmops_net_t *net, ngx_llmops_net_pt step,
+    const char *error);
+void ngx_llmops_net_arm(ngx_llmops_net_t *net, ngx_uint_t share);
+void ngx_llmops_net_fail(ngx_llmops_net_t *net);
 
 /* Starts TLS on a connection that stands; done() is called at its end, perhaps
    at once: NGX_OK, or NGX_ERROR, with the text of the error if nginx had none

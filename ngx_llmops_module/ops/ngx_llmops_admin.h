@@ -22,13 +22,14 @@
  * does what all have in common: matching, the body, read-only or not, the
  * header x-llm-action, errors, auditing.
  *
- *   ngx_llmops_admin.c          matching, conditions, the body, the end
+ *   ngx_llmops_admin.c          conditions, the body, steps, the end
+ *   ngx_llmops_admin_find.c     the tables, and finding a row in them
  *   ngx_llmops_admin_reply.c    answers, and pages of nginx's own errors
  *   ngx_llmops_admin_ask.c      arguments, bodies, questions to the store
  *   ngx_llmops_admin_conf.c     llm_admin
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
- *   ngx_llmops_admin_keys*.c, _limits.c, _usage*.c
+ *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c
  */
 
 
@@ -72,6 +73,7 @@ typedef struct {
 
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_about[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_keys[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_limits[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_usage[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_audit[];
 
@@ -143,6 +145,11 @@ ngx_int_t ngx_llmops_admin_etag(ngx_llmops_admin_t *a, uint64_t revision);
    bytes: no secrets. */
 void ngx_llmops_admin_note(ngx_llmops_admin_t *a, const char *fmt, ...);
 
+/* Writes an amount of money in USD, given in 10^-12 USD: exactly, without
+   zeros at the end.  At most NGX_LLMOPS_ADMIN_MONEY bytes. */
+#define NGX_LLMOPS_ADMIN_MONEY     32
+u_char *ngx_llmops_admin_money(u_char *p, int64_t amount);
+
 /* The header of the answer, and the answer; returns what a content handler
    returns.  For the frame. */
 ngx_int_t ngx_llmops_admin_send(ngx_llmops_admin_t *a);
@@ -211,8 +218,9 @@ void ngx_llmops_admin_audit_leave(ngx_llmops_admin_t *a);
 
 ngx_int_t ngx_llmops_admin_handler(ngx_http_request_t *r);
 
-/* Tells tables of rows to the handler, in order; NULL ends them. */
-extern const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[];
+/* Finds the row of a request: a->call and a->args.  NGX_OK; NGX_DECLINED: there
+   is none, and 404 or 405 has been set; NGX_ERROR. */
+ngx_int_t ngx_llmops_admin_find(ngx_llmops_admin_t *a);
 
 /* llm_admin [read | write]; and what a location inherits and completes. */
 char *ngx_llmops_admin_directive(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -6,7 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_admin.h"
-#include "ngx_llmops_redis.h"
+#include "ngx_llmops_auth.h"
 
 
 /*
@@ -21,6 +21,7 @@
 static ngx_int_t ngx_llmops_admin_openapi(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_status(ngx_llmops_admin_t *a);
 static json_t *ngx_llmops_admin_status_store(ngx_llmops_main_conf_t *mcf);
+static json_int_t ngx_llmops_admin_status_keys(ngx_llmops_main_conf_t *mcf);
 
 
 static const u_char  ngx_llmops_openapi[] = {
@@ -67,7 +68,7 @@ ngx_llmops_admin_status(ngx_llmops_admin_t *a)
     llcf = ngx_http_get_module_loc_conf(a->request, ngx_llmops_module);
 
     return ngx_llmops_admin_reply(a, NGX_HTTP_OK,
-        json_pack("{s:s,s:s,s:I,s:s,s:{s:I,s:I},s:o}",
+        json_pack("{s:s,s:s,s:I,s:s,s:{s:I,s:I},s:o,s:{s:I}}",
                   "version", NGX_LLMOPS_VERSION,
                   "nginx", NGINX_VERSION,
                   "time", (json_int_t) now,
@@ -76,7 +77,9 @@ ngx_llmops_admin_status(ngx_llmops_admin_t *a)
                   "configuration",
                   "loaded", (json_int_t) a->mcf->started,
                   "age", (json_int_t) (now - a->mcf->started),
-                  "store", ngx_llmops_admin_status_store(a->mcf)));
+                  "store", ngx_llmops_admin_status_store(a->mcf),
+                  "keys",
+                  "file", ngx_llmops_admin_status_keys(a->mcf)));
 }
 
 
@@ -102,4 +105,16 @@ ngx_llmops_admin_status_store(ngx_llmops_main_conf_t *mcf)
                      "gateways", store->gateways ? (json_int_t) *store->gateways
                                                  : 1,
                      "redis", redis);
+}
+
+
+static json_int_t
+ngx_llmops_admin_status_keys(ngx_llmops_main_conf_t *mcf)
+{
+    ngx_llmops_auth_conf_t  *acf;
+
+    acf = mcf->keys;
+
+    return (acf && acf->table)
+           ? (json_int_t) ngx_llmops_key_table_count(acf->table) : 0;
 }

@@ -16,6 +16,9 @@
    what is there, have in common. */
 
 
+/* GET keys: see ngx_llmops_admin_key_list.c. */
+ngx_int_t ngx_llmops_admin_key_list(ngx_llmops_admin_t *a);
+
 /* Changes of one key: see ngx_llmops_admin_key_change.c. */
 ngx_int_t ngx_llmops_admin_key_replace(ngx_llmops_admin_t *a);
 ngx_int_t ngx_llmops_admin_key_rotate(ngx_llmops_admin_t *a);

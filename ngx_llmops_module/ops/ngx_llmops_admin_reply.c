@@ -200,6 +200,25 @@ ngx_llmops_admin_note(ngx_llmops_admin_t *a, const char *fmt, ...)
 }
 
 
+u_char *
+ngx_llmops_admin_money(u_char *p, int64_t amount)
+{
+    if (amount < 0) {
+        *p++ = '-';
+        amount = -amount;
+    }
+
+    p = ngx_sprintf(p, "%L.%012L", amount / 1000000000000,
+                    amount % 1000000000000);
+
+    while (p[-1] == '0') {
+        p--;
+    }
+
+    return p[-1] == '.' ? p - 1 : p;
+}
+
+
 ngx_int_t
 ngx_llmops_admin_send(ngx_llmops_admin_t *a)
 {

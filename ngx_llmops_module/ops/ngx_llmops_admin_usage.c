@@ -324,16 +324,7 @@ ngx_llmops_usage_number(int64_t *sums, ngx_uint_t which, u_char *room)
         return number;
     }
 
-    p = ngx_sprintf(room, "%L.%012L", n / 1000000000000,
-                    n % 1000000000000);
-
-    while (p[-1] == '0') {
-        p--;
-    }
-
-    if (p[-1] == '.') {
-        p--;
-    }
+    p = ngx_llmops_admin_money(room, n);
 
     number.len = p - room;
 

@@ -31,7 +31,7 @@ extern const char  *ngx_llmops_usage_names[];
 /* of ngx_llmops_ledger_e, as both forms spell them */
 extern const char  *ngx_llmops_usage_sums[];
 
-#define NGX_LLMOPS_USAGE_TEXT      32      /* bytes of a day or a cost */
+#define NGX_LLMOPS_USAGE_TEXT      NGX_LLMOPS_ADMIN_MONEY  /* of a day, too */
 
 
 typedef struct {

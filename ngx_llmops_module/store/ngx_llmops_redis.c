@@ -50,6 +50,8 @@ ngx_llmops_redis_start(ngx_cycle_t *cycle, ngx_llmops_redis_conf_t *conf)
     redis->conf = conf;
     redis->log = cycle->log;
 
+    ngx_llmops_redis_stats_start(redis);
+
     ngx_llmops_secret_start(&conf->password);
     ngx_llmops_secret_start(&conf->sentinel_password);
 
@@ -141,6 +143,8 @@ ngx_llmops_redis_stop(ngx_llmops_redis_t *redis)
         ngx_free(redis->slots);
     }
 
+    ngx_llmops_redis_stats_stop(redis);
+
     ngx_free(redis);
 }
 
@@ -156,6 +160,7 @@ ngx_llmops_redis_command(ngx_llmops_redis_t *redis, ngx_str_t *key,
     node = ngx_llmops_redis_node(redis, key);
 
     if (node == NULL || !ngx_llmops_redis_node_accepts(node)) {
+        ngx_llmops_redis_stats_count(redis, NGX_LLMOPS_REDIS_REFUSED);
         return NULL;
     }
 
@@ -297,7 +302,7 @@ ngx_llmops_redis_refused(ngx_llmops_redis_node_t *node,
     }
 
     ngx_llmops_redis_node_drain(node, "a command", reply);
-    ngx_llmops_redis_cmd_done(cmd, NULL, 0);
+    ngx_llmops_redis_cmd_done(cmd, NULL, 0, NGX_LLMOPS_REDIS_UNABLE);
 
     return 1;
 }

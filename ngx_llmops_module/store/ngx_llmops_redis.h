@@ -14,6 +14,7 @@
 
 #include "ngx_llmops_net.h"
 #include "ngx_llmops_secret.h"
+#include "ngx_llmops_zone.h"
 
 
 /*
@@ -27,11 +28,15 @@
  * caller's policy.
  *
  *   ngx_llmops_redis.c          what callers see: commands, time, state
- *   ngx_llmops_redis_conf.c     llm_redis
+ *   ngx_llmops_redis_conf.c     llm_redis, and ngx_llmops_redis_param.c
  *   ngx_llmops_redis_node.c     one server: its connection
- *   ngx_llmops_redis_pipe.c     one server: commands, replies, deadlines
+ *   ngx_llmops_redis_pipe.c     one server: commands,
+ *   ngx_llmops_redis_reply.c    replies,
+ *   ngx_llmops_redis_deadline.c and what comes too late
  *   ngx_llmops_redis_greet.c    what a connection begins with
- *   ngx_llmops_redis_cluster.c  slots, MOVED, ASK
+ *   ngx_llmops_redis_stats.c    counts for the metrics
+ *   ngx_llmops_redis_cluster.c  MOVED, ASK
+ *   ngx_llmops_redis_map.c      which node has which slot
  *   ngx_llmops_redis_sentinel.c finding the master
  *   ngx_llmops_redis_counter.c  the store's counters
  *   ngx_llmops_redis_docs.c     the store's documents
@@ -58,6 +63,39 @@ typedef enum {
     NGX_LLMOPS_DOWN_LOCAL
 } ngx_llmops_policy_e;
 
+/* how callers' commands ended */
+
+typedef enum {
+    NGX_LLMOPS_REDIS_OK = 0,               /* a reply */
+    NGX_LLMOPS_REDIS_ERROR,                /* an error as a reply */
+    NGX_LLMOPS_REDIS_TIMEOUT,              /* none in time */
+    NGX_LLMOPS_REDIS_LOST,                 /* none: the connection has ended */
+    NGX_LLMOPS_REDIS_UNABLE,               /* not carried out: LOADING, ... */
+    NGX_LLMOPS_REDIS_REFUSED,              /* not sent: fail-fast */
+    NGX_LLMOPS_REDIS_OUTCOMES
+} ngx_llmops_redis_outcome_e;
+
+#define NGX_LLMOPS_REDIS_BOUNDS  12
+
+/* in shared memory, one of each process slot; only its owner writes it */
+
+typedef struct {
+    ngx_atomic_t               pid;        /* 0: nobody's, "up" is of no use */
+    ngx_atomic_t               up;
+    ngx_atomic_t               commands[NGX_LLMOPS_REDIS_OUTCOMES];
+    ngx_atomic_t               us;         /* sum of round trips */
+    ngx_atomic_t               bucket[NGX_LLMOPS_REDIS_BOUNDS + 1];
+} ngx_llmops_redis_sh_t;
+
+typedef struct {
+    uint64_t                   us;         /* inclusive */
+    const char                *text;       /* in seconds */
+} ngx_llmops_redis_bound_t;
+
+extern const ngx_str_t                 ngx_llmops_redis_outcomes[];
+extern const ngx_llmops_redis_bound_t  ngx_llmops_redis_bounds[];
+
+
 typedef struct {
     ngx_str_t                  host;       /* as ngx_llmops_net_t has it */
     in_port_t                  port;
@@ -82,6 +120,8 @@ typedef struct {
     ngx_uint_t                 policy;     /* ngx_llmops_policy_e: default of
                                               limits that do not say */
     ngx_resolver_t            *resolver;   /* NULL: there is none */
+    ngx_shm_zone_t            *zone;       /* for the metrics */
+    ngx_llmops_redis_sh_t     *sh;         /* of this worker; NULL: no room */
     ngx_str_t                  file;       /* where llm_redis stands */
     ngx_uint_t                 line;
     unsigned                   cluster:1;
@@ -104,10 +144,11 @@ typedef struct {
 char *ngx_llmops_redis_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* At the end of the configuration: resolver is that of http{}, or NULL.
-   NGX_OK, or NGX_ERROR (logged): there is a name, and nobody to resolve it. */
+/* At the end of the configuration: resolver is that of http{}, or NULL; zone
+   that of llm_zone.  NGX_OK, or NGX_ERROR (logged): there is a name, and nobody
+   to resolve it. */
 ngx_int_t ngx_llmops_redis_init(ngx_conf_t *cf, ngx_llmops_redis_conf_t *conf,
-    ngx_resolver_t *resolver);
+    ngx_resolver_t *resolver, ngx_shm_zone_t *zone);
 
 /*
  * Starts and stops this worker's connections; start does not wait, and may be

@@ -15,15 +15,10 @@
  * A key that has moved is found by MOVED, which corrects the map, or ASK, which
  * does not, since the slot is still on its way; the command follows, within its
  * time.  All else that looks as if the map were wrong, a master that fails, a
- * CLUSTERDOWN, makes it be asked for again, at most every 200 ms, and not by
- * the node that has just failed.
- *
- * A node is known by "host:port".  Slots have numbers of nodes, so that a node
- * keeps its place in the table as long as it is used.
+ * CLUSTERDOWN, makes it be asked for again; see ngx_llmops_redis_map.c.
  */
 
 
-#define NGX_LLMOPS_REDIS_REFRESH    200    /* ms at least between two maps */
 #define NGX_LLMOPS_REDIS_REDIRECTS  5
 
 
@@ -31,33 +26,17 @@ static void ngx_llmops_redis_cluster_greet(ngx_llmops_redis_node_t *node);
 static void ngx_llmops_redis_cluster_up(ngx_llmops_redis_node_t *node);
 static void ngx_llmops_redis_cluster_down(ngx_llmops_redis_node_t *node);
 static void ngx_llmops_redis_cluster_retry(ngx_llmops_redis_node_t *node);
-static ngx_uint_t ngx_llmops_redis_cluster_reply(
-    ngx_llmops_redis_node_t *node, ngx_llmops_redis_cmd_t *cmd,
-    redisReply *reply);
+static ngx_uint_t ngx_llmops_redis_cluster_reply(ngx_llmops_redis_node_t *node,
+    ngx_llmops_redis_cmd_t *cmd, redisReply *reply);
 static void ngx_llmops_redis_cluster_redirect(ngx_llmops_redis_node_t *node,
     ngx_llmops_redis_cmd_t *cmd, redisReply *reply, ngx_uint_t moved);
 static void ngx_llmops_redis_cluster_resend(ngx_llmops_redis_node_t *node,
     ngx_llmops_redis_cmd_t *cmd);
 static ngx_llmops_redis_node_t *ngx_llmops_redis_cluster_target(
     ngx_llmops_redis_node_t *node, ngx_str_t *text, ngx_uint_t *slot);
-static ngx_llmops_redis_node_t *ngx_llmops_redis_cluster_find(
-    ngx_llmops_redis_t *redis, ngx_str_t *host, in_port_t port);
-static ngx_llmops_redis_node_t *ngx_llmops_redis_cluster_reuse(
-    ngx_llmops_redis_t *redis, ngx_str_t *host, in_port_t port);
-static ngx_uint_t ngx_llmops_redis_cluster_number(
-    ngx_llmops_redis_node_t *node);
-
-static void ngx_llmops_redis_cluster_stale(ngx_llmops_redis_t *redis);
-static void ngx_llmops_redis_cluster_refresh(ngx_event_t *ev);
-static void ngx_llmops_redis_cluster_ask(ngx_llmops_redis_node_t *node);
-static void ngx_llmops_redis_cluster_map(redisReply *reply, ngx_uint_t sent,
-    void *data);
-static ngx_int_t ngx_llmops_redis_cluster_range(ngx_llmops_redis_node_t *node,
-    redisReply *range);
-static void ngx_llmops_redis_cluster_retire(ngx_llmops_redis_t *redis);
 
 
-static const ngx_llmops_redis_role_t  ngx_llmops_redis_member = {
+const ngx_llmops_redis_role_t  ngx_llmops_redis_member = {
     ngx_llmops_redis_cluster_greet,
     ngx_llmops_redis_cluster_up,
     ngx_llmops_redis_cluster_down,
@@ -201,7 +180,7 @@ ngx_llmops_redis_cluster_reply(ngx_llmops_redis_node_t *node,
 
     if (ngx_llmops_redis_is(reply, "CLUSTERDOWN ")) {
         ngx_llmops_redis_cluster_stale(node->redis);
-        ngx_llmops_redis_cmd_done(cmd, NULL, 0);
+        ngx_llmops_redis_cmd_done(cmd, NULL, 0, NGX_LLMOPS_REDIS_UNABLE);
         return 1;
     }
 
@@ -229,7 +208,7 @@ ngx_llmops_redis_cluster_redirect(ngx_llmops_redis_node_t *node,
 
     if (target == NULL) {
         ngx_llmops_redis_cluster_stale(redis);
-        ngx_llmops_redis_cmd_done(cmd, NULL, 0);
+        ngx_llmops_redis_cmd_done(cmd, NULL, 0, NGX_LLMOPS_REDIS_UNABLE);
         return;
     }
 
@@ -257,7 +236,7 @@ ngx_llmops_redis_cluster_resend(ngx_llmops_redis_node_t *node,
         || (ngx_msec_int_t) (cmd->deadline - ngx_current_msec) <= 0
         || !ngx_llmops_redis_node_accepts(node))
     {
-        ngx_llmops_redis_cmd_done(cmd, NULL, 0);
+        ngx_llmops_redis_cmd_done(cmd, NULL, 0, NGX_LLMOPS_REDIS_UNABLE);
         return;
     }
 
@@ -331,287 +310,4 @@ ngx_llmops_redis_cluster_target(ngx_llmops_redis_node_t *node,
     *slot = n;
 
     return target;
-}
-
-
-/* a node of that name, perhaps a new one; NULL: no memory, or too many */
-
-static ngx_llmops_redis_node_t *
-ngx_llmops_redis_cluster_find(ngx_llmops_redis_t *redis, ngx_str_t *host,
-    in_port_t port)
-{
-    size_t                    len;
-    u_char                    text[NGX_LLMOPS_REDIS_HOST + 16];
-    ngx_uint_t                i;
-    ngx_llmops_redis_node_t  *node;
-
-    if (host->len == 0 || host->len > NGX_LLMOPS_REDIS_HOST) {
-        return NULL;
-    }
-
-    len = ngx_llmops_redis_name(text, host, port);
-
-    for (i = 0; i < redis->nnodes; i++) {
-        node = redis->nodes[i];
-
-        if (node->name.len == len
-            && ngx_memcmp(node->name.data, text, len) == 0)
-        {
-            return node;
-        }
-    }
-
-    node = ngx_llmops_redis_cluster_reuse(redis, host, port);
-
-    return node ? node
-                : ngx_llmops_redis_add(redis, &ngx_llmops_redis_member, host,
-                                       port);
-}
-
-
-/* the place of a node that has left the Cluster */
-
-static ngx_llmops_redis_node_t *
-ngx_llmops_redis_cluster_reuse(ngx_llmops_redis_t *redis, ngx_str_t *host,
-    in_port_t port)
-{
-    ngx_uint_t                i;
-    ngx_llmops_redis_node_t  *node;
-
-    for (i = 0; i < redis->nnodes; i++) {
-        node = redis->nodes[i];
-
-        if (node->state == NGX_LLMOPS_REDIS_IDLE
-            && !node->seed
-            && !node->master)
-        {
-            (void) ngx_llmops_redis_node_address(node, host, port);
-            return node;
-        }
-    }
-
-    return NULL;
-}
-
-
-static ngx_uint_t
-ngx_llmops_redis_cluster_number(ngx_llmops_redis_node_t *node)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; node->redis->nodes[i] != node; i++) { /* void */ }
-
-    return i;
-}
-
-
-/* the map may be wrong: ask for it soon */
-
-static void
-ngx_llmops_redis_cluster_stale(ngx_llmops_redis_t *redis)
-{
-    ngx_msec_t  since;
-
-    redis->stale = 1;
-
-    if (redis->refresh.timer_set || redis->mapping) {
-        return;
-    }
-
-    since = ngx_current_msec - redis->map_asked;
-
-    ngx_add_timer(&redis->refresh, (since < NGX_LLMOPS_REDIS_REFRESH)
-                                   ? NGX_LLMOPS_REDIS_REFRESH - since : 0);
-}
-
-
-static void
-ngx_llmops_redis_cluster_refresh(ngx_event_t *ev)
-{
-    ngx_llmops_redis_t *redis = ev->data;
-
-    ngx_uint_t                i;
-    ngx_llmops_redis_node_t  *node;
-
-    if (!redis->stale) {
-        ngx_llmops_redis_cluster_retire(redis);
-        return;
-    }
-
-    redis->map_asked = ngx_current_msec;
-
-    for (i = 0; i < redis->nnodes; i++) {
-        node = redis->nodes[redis->turn++ % redis->nnodes];
-
-        if (node->state == NGX_LLMOPS_REDIS_UP
-            && ngx_llmops_redis_node_accepts(node))
-        {
-            ngx_llmops_redis_cluster_ask(node);
-            return;
-        }
-    }
-
-    /* nobody can be asked: begin anew; who comes up first brings us here */
-
-    for (i = 0; i < redis->nnodes; i++) {
-        if (redis->nodes[i]->seed
-            && redis->nodes[i]->state == NGX_LLMOPS_REDIS_IDLE)
-        {
-            ngx_llmops_redis_node_open(redis->nodes[i]);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_redis_cluster_ask(ngx_llmops_redis_node_t *node)
-{
-    ngx_str_t  argv[2];
-
-    ngx_str_set(&argv[0], "CLUSTER");
-    ngx_str_set(&argv[1], "SLOTS");
-
-    node->redis->mapping = 1;
-
-    ngx_llmops_redis_node_ask(node, ngx_llmops_redis_cluster_map, 2, argv);
-}
-
-
-static void
-ngx_llmops_redis_cluster_map(redisReply *reply, ngx_uint_t sent, void *data)
-{
-    ngx_llmops_redis_node_t *node = data;
-
-    size_t               i;
-    ngx_llmops_redis_t  *redis;
-
-    redis = node->redis;
-    redis->mapping = 0;
-
-    if (reply == NULL) {
-        ngx_llmops_redis_cluster_stale(redis);
-        return;
-    }
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_llmops_redis_node_drain(node, "CLUSTER SLOTS", reply);
-        return;
-    }
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
-
-        /* it has not met the others yet */
-
-        ngx_llmops_redis_cluster_stale(redis);
-        return;
-    }
-
-    for (i = 0; i < redis->nnodes; i++) {
-        redis->nodes[i]->master = 0;
-    }
-
-    ngx_memzero(redis->slots, NGX_LLMOPS_RESP_SLOTS * sizeof(uint16_t));
-
-    redis->stale = 0;
-    redis->mapped = 1;
-
-    for (i = 0; i < reply->elements; i++) {
-        if (ngx_llmops_redis_cluster_range(node, reply->element[i])
-            != NGX_OK)
-        {
-            ngx_llmops_redis_cluster_stale(redis);
-        }
-    }
-
-    /* those that are not in it can be closed when no handler runs */
-
-    if (!redis->refresh.timer_set) {
-        ngx_add_timer(&redis->refresh, NGX_LLMOPS_REDIS_REFRESH);
-    }
-}
-
-
-/* first, last, [host, port, ...], replicas ... */
-
-static ngx_int_t
-ngx_llmops_redis_cluster_range(ngx_llmops_redis_node_t *node,
-    redisReply *range)
-{
-    long long                 first, last;
-    ngx_str_t                 host;
-    redisReply              **e, **a;
-    ngx_uint_t                number;
-    ngx_llmops_redis_node_t  *master;
-
-    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3) {
-        return NGX_ERROR;
-    }
-
-    e = range->element;
-
-    if (e[0]->type != REDIS_REPLY_INTEGER
-        || e[1]->type != REDIS_REPLY_INTEGER
-        || e[2]->type != REDIS_REPLY_ARRAY
-        || e[2]->elements < 2
-        || e[2]->element[1]->type != REDIS_REPLY_INTEGER)
-    {
-        return NGX_ERROR;
-    }
-
-    first = e[0]->integer;
-    last = e[1]->integer;
-    a = e[2]->element;
-
-    if (first < 0 || last < first || last >= NGX_LLMOPS_RESP_SLOTS
-        || a[1]->integer < 1 || a[1]->integer > 65535)
-    {
-        return NGX_ERROR;
-    }
-
-    /* unknown: where we have asked */
-
-    host = node->net.host;
-
-    if (a[0]->type == REDIS_REPLY_STRING
-        && a[0]->len && ngx_strcmp(a[0]->str, "?") != 0)
-    {
-        host.data = (u_char *) a[0]->str;
-        host.len = a[0]->len;
-    }
-
-    master = ngx_llmops_redis_cluster_find(node->redis, &host,
-                                           (in_port_t) a[1]->integer);
-    if (master == NULL) {
-        return NGX_ERROR;
-    }
-
-    master->master = 1;
-
-    if (master->state == NGX_LLMOPS_REDIS_IDLE) {
-        ngx_llmops_redis_node_soon(master);
-    }
-
-    number = ngx_llmops_redis_cluster_number(master) + 1;
-
-    while (first <= last) {
-        node->redis->slots[first++] = (uint16_t) number;
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_llmops_redis_cluster_retire(ngx_llmops_redis_t *redis)
-{
-    ngx_uint_t                i;
-    ngx_llmops_redis_node_t  *node;
-
-    for (i = 0; i < redis->nnodes; i++) {
-        node = redis->nodes[i];
-
-        if (!node->master && node->state != NGX_LLMOPS_REDIS_IDLE) {
-            ngx_llmops_redis_node_idle(node);
-        }
-    }
 }

@@ -225,6 +225,8 @@ ngx_llmops_redis_node_ready(ngx_llmops_redis_node_t *node)
         ngx_post_event(&node->flush, &ngx_posted_events);
     }
 
+    ngx_llmops_redis_stats_up(node->redis);
+
     node->role->up(node);
 }
 
@@ -386,6 +388,8 @@ ngx_llmops_redis_node_close(ngx_llmops_redis_node_t *node)
     node->state = NGX_LLMOPS_REDIS_IDLE;
     node->stalled = 0;
     node->generation++;
+
+    ngx_llmops_redis_stats_up(node->redis);
 }
 
 

@@ -90,7 +90,7 @@ struct ngx_llmops_redis_cmd_s {
     ngx_llmops_redis_pt        handler;    /* NULL: nobody waits */
     void                      *data;
     ngx_msec_t                 deadline;
-    ngx_msec_t                 start;      /* when it was sent */
+    uint64_t                   start;      /* when it was sent, us */
     uint64_t                   end;        /* of its bytes, in all that the
                                               connection has been given */
     ngx_uint_t                 redirects;
@@ -123,7 +123,7 @@ struct ngx_llmops_redis_node_s {
     size_t                     out_pos;
     size_t                     out_len;
     size_t                     out_size;
-    uint64_t                   given;      /* bytes in all, of this connection */
+    uint64_t                   given;      /* bytes, of this connection */
     uint64_t                   written;
 
     ngx_event_t                flush;      /* posted: write once per turn */
@@ -156,7 +156,7 @@ struct ngx_llmops_redis_s {
     ngx_llmops_redis_node_t   *nodes[NGX_LLMOPS_REDIS_NODES];
     ngx_uint_t                 nnodes;
     ngx_llmops_redis_node_t   *sentinel;   /* not in nodes; NULL: none */
-    uint16_t                  *slots;      /* Cluster: number of the node, + 1 */
+    uint16_t                  *slots;      /* Cluster: the node's number + 1 */
     ngx_uint_t                 turn;       /* the next address to be asked */
     ngx_event_t                tick;
     ngx_event_t                refresh;    /* Cluster: ask for the slots */
@@ -164,6 +164,9 @@ struct ngx_llmops_redis_s {
     int64_t                    offset;     /* server's clock, ms since the
                                               epoch, less ngx_current_msec */
     ngx_msec_t                 asked;      /* when TIME was */
+    uint64_t                   us;         /* in this turn, when we wrote or
+                                              read last */
+    unsigned                   first:1;    /* "up" is ours */
     unsigned                   timed:1;    /* offset is known */
     ngx_msec_t                 map_asked;
     unsigned                   stale:1;    /* the map may be wrong */
@@ -176,6 +179,14 @@ struct ngx_llmops_redis_s {
 
     u_char                     buffer[NGX_LLMOPS_REDIS_BUFFER];
 };
+
+
+/* -- ngx_llmops_redis_param.c --------------------------------------------- */
+
+/* One word of llm_redis; seen has a bit of each parameter that has been there.
+   NGX_OK, NGX_ERROR (logged), or NGX_DECLINED: it is no parameter. */
+ngx_int_t ngx_llmops_redis_param(ngx_conf_t *cf,
+    ngx_llmops_redis_conf_t *conf, ngx_str_t *word, ngx_uint_t *seen);
 
 
 /* -- ngx_llmops_redis_node.c ---------------------------------------------- */
@@ -232,7 +243,7 @@ void ngx_llmops_redis_node_move(ngx_llmops_redis_node_t *node,
     ngx_str_t *host, in_port_t port);
 
 
-/* -- ngx_llmops_redis_pipe.c ---------------------------------------------- */
+/* -- ngx_llmops_redis_pipe.c, _reply.c, _deadline.c ----------------------- */
 
 /* Whether a command for that node can be expected to be answered in time. */
 ngx_uint_t ngx_llmops_redis_node_accepts(ngx_llmops_redis_node_t *node);
@@ -242,9 +253,18 @@ ngx_llmops_redis_cmd_t *ngx_llmops_redis_cmd_create(ngx_llmops_redis_t *redis,
     ngx_uint_t argc, const ngx_str_t *argv, ngx_llmops_redis_pt handler,
     void *data);
 
-/* The end of a command that is in no queue any more: calls its handler. */
+/* The end of a command that is in no queue any more: calls its handler; why
+   says what it was if there is no reply. */
 void ngx_llmops_redis_cmd_done(ngx_llmops_redis_cmd_t *cmd, redisReply *reply,
-    ngx_uint_t sent);
+    ngx_uint_t sent, ngx_llmops_redis_outcome_e why);
+
+/* Counts cmd (1) as under way to the node, or (-1) no longer. */
+void ngx_llmops_redis_node_count(ngx_llmops_redis_node_t *node,
+    ngx_llmops_redis_cmd_t *cmd, ngx_int_t n);
+
+/* Sees to it that the deadline of a new command is noticed. */
+void ngx_llmops_redis_node_deadline(ngx_llmops_redis_node_t *node,
+    ngx_llmops_redis_cmd_t *cmd);
 
 /* Takes cmd, which leaves at the end of this turn, or when the node is up. */
 void ngx_llmops_redis_node_send(ngx_llmops_redis_node_t *node,
@@ -304,10 +324,39 @@ ngx_uint_t ngx_llmops_redis_refused(ngx_llmops_redis_node_t *node,
     ngx_llmops_redis_cmd_t *cmd, redisReply *reply);
 
 
-/* -- ngx_llmops_redis_sentinel.c, ngx_llmops_redis_cluster.c -------------- */
+/* -- ngx_llmops_redis_stats.c --------------------------------------------- */
+
+void ngx_llmops_redis_stats_start(ngx_llmops_redis_t *redis);
+void ngx_llmops_redis_stats_stop(ngx_llmops_redis_t *redis);
+
+/* Some node's state, or the map, has changed. */
+void ngx_llmops_redis_stats_up(ngx_llmops_redis_t *redis);
+
+void ngx_llmops_redis_stats_count(ngx_llmops_redis_t *redis,
+    ngx_llmops_redis_outcome_e outcome);
+void ngx_llmops_redis_stats_observe(ngx_llmops_redis_t *redis, uint64_t us);
+
+/* Microseconds of a clock that never jumps. */
+uint64_t ngx_llmops_redis_us(void);
+
+
+/* -- ngx_llmops_redis_sentinel.c, _cluster.c, _map.c ---------------------- */
 
 ngx_int_t ngx_llmops_redis_sentinel_start(ngx_llmops_redis_t *redis);
 ngx_int_t ngx_llmops_redis_cluster_start(ngx_llmops_redis_t *redis);
+
+extern const ngx_llmops_redis_role_t  ngx_llmops_redis_member;
+
+/* The map may be wrong: it will be asked for soon.  The event that does so,
+   and that closes nodes without slots. */
+void ngx_llmops_redis_cluster_stale(ngx_llmops_redis_t *redis);
+void ngx_llmops_redis_cluster_refresh(ngx_event_t *ev);
+
+/* A node of that name, perhaps a new one (IDLE); NULL: no memory, or too many.
+   Its place in redis->nodes. */
+ngx_llmops_redis_node_t *ngx_llmops_redis_cluster_find(
+    ngx_llmops_redis_t *redis, ngx_str_t *host, in_port_t port);
+ngx_uint_t ngx_llmops_redis_cluster_number(ngx_llmops_redis_node_t *node);
 
 /* The node that has the slot of key (len 0: any one), as far as is known; may
    be NULL. */

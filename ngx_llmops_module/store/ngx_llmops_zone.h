@@ -29,12 +29,15 @@ typedef enum {
     NGX_LLMOPS_NODE_ENDPOINT,              /* ngx_llmops_endpoint_sh_t */
     NGX_LLMOPS_NODE_STORE,                 /* ngx_llmops_root_t */
     NGX_LLMOPS_NODE_KEYSET,                /* ngx_llmops_jwt_sh_t */
+    NGX_LLMOPS_NODE_REDIS,                 /* ngx_llmops_redis_sh_t */
+    NGX_LLMOPS_NODE_LIMIT,                 /* ngx_llmops_limit_sh_t */
+    NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      3
+#define NGX_LLMOPS_ZONE_LAYOUT      4
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

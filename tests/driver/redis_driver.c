@@ -15,7 +15,8 @@
  *   POST .../ask?key=K      each line of the body is a command; its words are
  *                           separated by spaces, and %XX is a byte.  All are
  *                           sent in one turn.  The answer has a line for each:
- *                           "TYPE VALUE"; "none SENT" without a reply; "refused"
+ *                           "TYPE VALUE", "none SENT" without a reply,
+ *                           "refused"
  *   POST .../forget?key=K   the same, but cancelled at once: "cancelled"
  *   GET .../state?key=K     up, generation, calls of on_up, clock in ms
  *

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_status(administer):
     assert said["configuration"]["age"] >= 0
     assert said["configuration"]["loaded"] <= said["time"]
     assert Admin(admin.gateway, "/read").get("status").json["admin"] == "read"
+
+
+def test_keys_of_a_file_are_counted(administer, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("".join(f"sha256:{i:064x} client=c{i};\n"
+                            for i in range(1, 8)))
+    keys.chmod(0o600)
+    admin = administer(http=f"llm_keys {keys};")
+    assert admin.get("status").json["keys"] == {"file": 7}
+    assert admin.get("keys").json["keys"] == []
 
 
 def test_status_after_a_reload(administer):
@@ -309,3 +320,36 @@ def test_without_any_route(gateway):
     gw = gateway(location="return 200;",
                  server="location /llm/ { llm_admin; }")
     assert Admin(gw).get("status").status == 200
+
+
+def test_memory_stays(administer):
+    admin = administer()
+    client = admin.gateway.connect()
+
+    def call(method, path, value=None, **headers):
+        body = None if value is None else json.dumps(value).encode()
+        client.request(method, f"/llm/{path}", body, [
+            ("x-llm-action", "1"), *headers.items()])
+        return client.read()
+
+    def round_of_calls():
+        made = call("POST", "keys", {"client": "a", "metadata": {"x": [1]}})
+        path = f"keys/{made.json['key']['id']}"
+        call("PUT", path, {"client": "b"})
+        call("PUT", path, {"client": 1})
+        call("PUT", path, {"client": "c"}, **{"If-Match": '"1"'})
+        call("POST", f"{path}/rotate", {"overlap": 5})
+        call("POST", f"{path}/rotate", {"overlap": -5})
+        call("POST", f"{path}/disable", {})
+        call("POST", "keys", {"clint": 1})
+        for name in (path, "keys", "usage", "audit?limit=5", "status", "no",
+                     "openapi.json"):
+            call("GET", name)
+        assert call("DELETE", path).status == 200
+
+    for _ in range(100):                # 1,000 records of the audit
+        round_of_calls()
+    before = admin.gateway.rss()
+    for _ in range(300):
+        round_of_calls()
+    assert admin.gateway.rss() - before < 512 * 1024

@@ -203,7 +203,7 @@ def test_callers_who_leave_are_counted(crowd, gateway, provider):
     client.request("POST", "/v1/chat/completions", json={
         "model": "m", "stream": True, "messages": [
             {"role": "user", "content": "hi there"}]})
-    client.read_until(b"data: ")
+    client.read_until(b"Hell")
     client.reset()
     lines = logged(gw, 1)
     admin = Admin(gw)

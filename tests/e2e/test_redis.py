@@ -427,3 +427,63 @@ def test_no_descriptor_is_lost(redis, redis_driver):
         server.do("CLIENT", "KILL", "TYPE", "normal")
         driver.wait_up(3)
     wait_for(lambda: driver.gateway.fds() <= before, 3, "descriptors")
+
+
+# -- metrics -----------------------------------------------------------------
+
+def commands(driver):
+    page = driver.gateway.metrics()
+    return {outcome: page.sum("llm_redis_commands_total", outcome=outcome)
+            for outcome in ("ok", "error", "timeout", "lost", "unable",
+                            "refused")}
+
+
+def test_metrics(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive("timeout=100ms"))
+    assert driver.gateway.metrics().sum("llm_redis_up") == 1
+    driver.ask("SET k v", "GET k", "LPUSH k x", "GET k")
+    driver.forget("GET k")
+    wait_for(lambda: commands(driver)["ok"] == 4, 3)
+    assert commands(driver) == {"ok": 4, "error": 1, "timeout": 0, "lost": 0,
+                                "unable": 0, "refused": 0}
+    with server.frozen():
+        driver.ask("GET k", "GET k")
+        driver.ask("GET k")
+        assert driver.gateway.metrics().sum("llm_redis_up") == 0
+    driver.wait_up(3)
+    assert commands(driver) == {"ok": 4, "error": 1, "timeout": 2, "lost": 0,
+                                "unable": 0, "refused": 1}
+    server.do("REPLICAOF", "127.0.0.1", 1)
+    driver.ask("SET k v")
+    assert commands(driver)["unable"] == 1
+    server.kill()
+    wait_for(lambda: driver.gateway.metrics().sum("llm_redis_up") == 0, 3)
+    page = driver.gateway.metrics()
+    count = page.sum("llm_redis_round_trip_seconds_count")
+    assert count >= 6
+    assert 0 < page.sum("llm_redis_round_trip_seconds_sum") < 10 * SLOW
+
+
+def test_metrics_of_all_workers_and_over_a_reload(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive(), workers=3)
+    wait_for(lambda: driver.gateway.metrics().sum("llm_redis_up") == 1, 3)
+    for _ in range(20):
+        assert driver.ask("INCR n")[0].startswith("integer")
+    assert commands(driver)["ok"] == 20
+    for _ in range(3):
+        driver.gateway.reload()
+        wait_for(lambda: not driver.gateway.workers(leaving=True), 5)
+        driver.ask("INCR n")
+    assert commands(driver)["ok"] == 23
+    wait_for(lambda: driver.gateway.metrics().sum("llm_redis_up") == 1, 3)
+    driver.gateway.kill_worker(driver.gateway.workers()[0])
+    wait_for(lambda: driver.gateway.metrics().sum("llm_redis_up") == 1
+             and len(driver.gateway.workers()) == 3, 5)
+    assert commands(driver)["ok"] == 23
+
+
+def test_no_metrics_without_redis(gateway):
+    page = gateway(location="return 204;").metrics()
+    assert not page.has("llm_redis_up")

@@ -102,9 +102,8 @@ def test_one_sentinel_is_enough(sentinel, redis_driver):
     for server in group.sentinels[:2]:
         server.kill()
     driver = redis_driver(group.directive(DIRECTIVE), workers=4, wait=False)
-    for _ in range(20):
-        driver.wait_up(3)
-        assert driver.ask("PING") == ["status PONG"]
+    wait_for(lambda: all(driver.ask("PING") == ["status PONG"]
+                         for _ in range(20)), 5, "all workers to know")
 
 
 def test_without_sentinels_the_last_master_will_do(sentinel, redis_driver):

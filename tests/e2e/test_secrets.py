@@ -7,13 +7,12 @@ say all they can, and other places are looked at too.
 from __future__ import annotations
 
 import os
-import re
-from pathlib import Path
 
 import pytest
 
 from harness import Reply, answers, openai_wire, route, wait_for
 from harness.nginx import VARIABLES
+from harness.util import regions
 
 CALLER = "sk-caller-do-not-pass-on"
 CREDENTIALS = [("Authorization", f"Bearer {CALLER}"), ("x-api-key", CALLER),
@@ -102,32 +101,6 @@ def test_not_in_an_echo(serve):
     answer = gw.chat()
     assert answer.header("x-all")
     assert up.key not in answer.header("x-all")
-
-
-def regions(pid: int, secret: bytes):
-    """Mappings of a process that hold the secret: (name, is left out of
-    core dumps)."""
-    found, current = [], None
-    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
-        match = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)",
-                         line)
-        if match:
-            current = [int(match[1], 16), int(match[2], 16), match[3],
-                       match[4]]
-        elif line.startswith("VmFlags:") and current and \
-                current[2].startswith("r") and current[3] != "[vvar]":
-            flags = line.split()[1:]
-            if current[1] - current[0] > 1 << 30:
-                continue            # the shadow memory of a sanitizer
-            with open(f"/proc/{pid}/mem", "rb") as memory:
-                memory.seek(current[0])
-                try:
-                    data = memory.read(current[1] - current[0])
-                except OSError:
-                    continue
-            if secret in data:
-                found.append((current[3] or "anonymous", "dd" in flags))
-    return found
 
 
 @pytest.mark.parametrize("asked", [0, 5], ids=["idle", "after-requests"])

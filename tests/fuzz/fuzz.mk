@@ -6,7 +6,8 @@
 NGX_SRC ?= /usr/share/nginx/src/src
 NGX_OBJS ?= build/objs
 NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
-           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix
+           -I $(NGX_SRC)/event/modules -I $(NGX_SRC)/os/unix \
+           -I $(NGX_SRC)/http -I $(NGX_SRC)/http/modules -I $(NGX_SRC)/http/v2
 
 FUZZ_CC ?= clang-14
 FUZZ_OUT ?= build/fuzz
@@ -16,13 +17,25 @@ FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter \
                -fsanitize=address,undefined \
                -fno-sanitize-recover=undefined
-FUZZ_LIBS ?= -ljansson -lhiredis
+FUZZ_LIBS ?= -ljansson -lhiredis -lcrypto
 
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
 
-FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))
+# files of other rooms that call no function of nginx, and where their headers
+# are
+FUZZ_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
+FUZZ_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
+                 key_check.c key_digest.c key_record.c key_value.c \
+                 jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
+FUZZ_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
+FUZZ_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
+                 ngx_llmops_module/prompt/*.c))
+
+FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt)
+
+FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
-FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) \
+FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) $(FUZZ_INCS)) \
                tests/fuzz/*.h tests/unit/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
@@ -40,7 +53,7 @@ fuzz: $(FUZZ_BINARIES)
 	done
 
 FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
-             $(addprefix -I ,$(FUZZ_ROOMS)) -I tests/unit
+             $(addprefix -I ,$(FUZZ_ROOMS) $(FUZZ_INCS)) -I tests/unit
 
 $(FUZZ_OUT)/%.o: %.c $(FUZZ_HDRS)
 	@mkdir -p $(dir $@)

@@ -449,12 +449,23 @@ class Cluster:
 
     def owner(self, slot: int) -> Server:
         """Who says himself that he has it."""
+        return wait_for(lambda: self._owner(slot), 10,
+                        f"slot {slot} to have an owner")
+
+    @staticmethod
+    def _epoch(server: Server) -> str:
+        found = re.search(r"cluster_current_epoch:(\d+)",
+                          server.do("CLUSTER", "INFO"))
+        assert found
+        return found[1]
+
+    def _owner(self, slot: int) -> Optional[Server]:
         for server in self.alive:
             for first, last, (_, port, *_), *_ in server.do("CLUSTER",
                                                             "SLOTS"):
                 if first <= slot <= last and port == server.port:
                     return server
-        raise LookupError(f"nobody has slot {slot}")
+        return None
 
     @staticmethod
     def _id(server: Server) -> str:
@@ -469,6 +480,9 @@ class Cluster:
 
     def begin_move(self, slot: int, to: Server) -> Server:
         """From now on the slot is on its way (ASK); who had it."""
+        # a node that does not know the last epoch loses the slot again
+        wait_for(lambda: len(set(map(self._epoch, self.alive))) == 1, 10,
+                 "one epoch")
         old = self.owner(slot)
         to.do("CLUSTER", "SETSLOT", slot, "IMPORTING", self._id(old))
         old.do("CLUSTER", "SETSLOT", slot, "MIGRATING", self._id(to))

@@ -1,11 +1,13 @@
-"""Waiting, and ports that stay reserved."""
+"""Waiting, ports that stay reserved, and the memory of a process."""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
-from typing import Callable, TypeVar
+from pathlib import Path
+from typing import Any, Callable, TypeVar
 
 T = TypeVar("T")
 
@@ -53,3 +55,30 @@ def unsent(local_port: int, peer_port: int) -> int:
             if local.endswith(ends[0]) and peer.endswith(ends[1]):
                 return int(queues.split(":")[0], 16)
     return 0
+
+
+def regions(pid: int, secret: bytes) -> list[tuple[str, bool]]:
+    """Mappings of a process that hold the secret: (name, is left out of
+    core dumps)."""
+    found: list[tuple[str, bool]] = []
+    current: list[Any] = []
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        match = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \S+ *(.*)",
+                         line)
+        if match:
+            current = [int(match[1], 16), int(match[2], 16), match[3],
+                       match[4]]
+        elif line.startswith("VmFlags:") and current and \
+                current[2].startswith("r") and current[3] != "[vvar]":
+            flags = line.split()[1:]
+            if current[1] - current[0] > 1 << 30:
+                continue            # the shadow memory of a sanitizer
+            with open(f"/proc/{pid}/mem", "rb") as memory:
+                memory.seek(current[0])
+                try:
+                    data = memory.read(current[1] - current[0])
+                except OSError:
+                    continue
+            if secret in data:
+                found.append((current[3] or "anonymous", "dd" in flags))
+    return found

@@ -1,0 +1,252 @@
+"""Who calls: keys of the store, made and changed by the admin API.
+
+What the API says of them is in test_admin_keys.py; here they are used.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from harness import route, wait_for
+from harness.keys import KeyFile, key_line, sha256
+from harness.openapi import Admin
+from harness.util import SLOW, regions
+
+TWO = route("target up;", name="one", match="gpt-4 gpt-5") + \
+    route("target up;", name="two", match="*")
+
+
+@pytest.fixture
+def house(gateway, provider, tmp_path):
+    """A gateway with its API, which wants keys."""
+    def make(*lines, location="", http="", **parts):
+        up = provider()
+        file = KeyFile(tmp_path / "keys.conf", *lines)
+        parts.setdefault("workers", 2)
+        gw = gateway(http=up.upstream("up") + TWO + file.directive + http,
+                     location="llm_auth on; llm_pass;"
+                     "add_header X-Who '$llm_client|$llm_key_id' always;"
+                     + location,
+                     server="location /llm/ { llm_admin write; }", **parts)
+        gw.up = up
+        return gw, Admin(gw)
+    return make
+
+
+def create(admin, **members):
+    made = admin.post("keys", members)
+    assert made.status == 201, made.body
+    secret = made.json.get("secret")
+    if secret:
+        admin.gateway.secret(secret)
+    return made.json["key"]["id"], secret
+
+
+def ask(gw, key, **more):
+    return gw.chat(headers=[("x-api-key", key)], **more)
+
+
+def everywhere(gw, key, code, **more):
+    """The same in all workers, as far as chance has it."""
+    codes = {ask(gw, key, **more).status for _ in range(8)}
+    assert codes == {code}
+
+
+def test_made_and_used(house):
+    gw, admin = house()
+    kid, secret = create(admin, client="alice")
+    everywhere(gw, secret, 200)
+    assert ask(gw, secret).header("x-who") == f"alice|{kid}"
+    # the id is no secret, and no key
+    for wrong in (kid, f"sk-llm-{kid}", f"sk-llm-{kid}-", secret[:-1],
+                  secret + "x", f"sk-llm-{kid}-{'a' * 43}",
+                  f"sk-llm-{'0' * 16}-{secret[-43:]}", secret[7:]):
+        everywhere(gw, wrong, 401)
+    everywhere(gw, secret, 200)
+
+
+def test_without_a_client(house):
+    gw, admin = house()
+    kid, secret = create(admin)
+    assert ask(gw, secret).header("x-who") == f"{kid}|{kid}"
+
+
+def test_beside_a_file(house):
+    gw, admin = house(key_line("sk-of-file", "client=filed"))
+    kid, secret = create(admin, client="alice")
+    assert ask(gw, "sk-of-file").header("x-who").startswith("filed|")
+    assert ask(gw, secret).header("x-who").startswith("alice|")
+
+
+def test_an_unknown_key_that_is_made_later(house):
+    """That it was unknown is remembered only until something changes."""
+    gw, admin = house()
+    mine = "sk-my-own-key-0123456789"
+    everywhere(gw, mine, 401)
+    kid, secret = create(admin, sha256=sha256(mine), client="me")
+    assert secret is None and kid == f"h{sha256(mine)[:24]}"
+    everywhere(gw, mine, 200)
+    # and one in the form of another gateway, with its id
+    other = "sk-llm-abcd1234abcd1234-" + "x" * 43
+    everywhere(gw, other, 401)
+    create(admin, sha256=sha256(other), id="abcd1234abcd1234", client="x")
+    everywhere(gw, other, 200)
+
+
+def test_disabled_enabled_deleted(house):
+    gw, admin = house()
+    kid, secret = create(admin, client="alice")
+    everywhere(gw, secret, 200)
+    assert admin.post(f"keys/{kid}/disable").status == 200
+    everywhere(gw, secret, 401)
+    assert "has been disabled" in ask(gw, secret).json["error"]["message"]
+    assert admin.post(f"keys/{kid}/enable").status == 200
+    everywhere(gw, secret, 200)
+    assert admin.call("DELETE", f"keys/{kid}").status in (200, 204)
+    everywhere(gw, secret, 401)
+    assert ask(gw, secret).json["error"]["message"] == \
+        "the API key is not valid"
+
+
+def test_changed(house):
+    gw, admin = house()
+    kid, secret = create(admin, client="alice", models=["gpt-4"])
+    everywhere(gw, secret, 200, model="gpt-4")
+    everywhere(gw, secret, 404, model="gpt-5")
+    assert admin.put(f"keys/{kid}", {"client": "bob", "models": ["gpt-5"]}
+                     ).status == 200
+    everywhere(gw, secret, 404, model="gpt-4")
+    everywhere(gw, secret, 200, model="gpt-5")
+    assert ask(gw, secret, model="gpt-5").header("x-who") == f"bob|{kid}"
+    assert admin.put(f"keys/{kid}", {"client": "bob", "routes": ["two"]}
+                     ).status == 200
+    everywhere(gw, secret, 404, model="gpt-5")
+    everywhere(gw, secret, 200, model="else")
+    assert admin.put(f"keys/{kid}", {"networks": ["10.0.0.0/8"]}).status == 200
+    everywhere(gw, secret, 403, model="else")
+
+
+def test_expires(house):
+    gw, admin = house()
+    end = int(time.time()) + 3
+    kid, secret = create(admin, expires=end)
+    everywhere(gw, secret, 200)
+    wait_for(lambda: ask(gw, secret).status == 401, 8, "the key to expire")
+    assert time.time() >= end
+    assert "has expired" in ask(gw, secret).json["error"]["message"]
+
+
+def test_rotated_with_overlap(house):
+    """Old and new are good for a while, then the new one alone."""
+    gw, admin = house()
+    kid, old = create(admin, client="alice")
+    everywhere(gw, old, 200)
+    start = time.time()
+    made = admin.post(f"keys/{kid}/rotate", {"overlap": 4})
+    assert made.status == 200, made.body
+    new = made.json["secret"]
+    gw.secret(new)
+    assert new != old
+    while time.time() < start + 3:
+        for key in (old, new):
+            answer = ask(gw, key)
+            assert answer.status == 200
+            assert answer.header("x-who") == f"alice|{kid}"
+    wait_for(lambda: ask(gw, old).status == 401, 8, "the old one to end")
+    assert time.time() >= int(start) + 4
+    everywhere(gw, old, 401)
+    everywhere(gw, new, 200)
+
+
+def test_rotated_at_once(house):
+    gw, admin = house()
+    kid, old = create(admin)
+    made = admin.post(f"keys/{kid}/rotate", {"overlap": 0})
+    new = made.json["secret"]
+    gw.secret(new)
+    everywhere(gw, old, 401)
+    everywhere(gw, new, 200)
+
+
+def test_rotation_under_traffic(house):
+    """No request of a client that changes to the new key is refused."""
+    gw, admin = house()
+    kid, key = create(admin)
+    current, stop, codes = [key], threading.Event(), []
+
+    def call():
+        while not stop.is_set():
+            codes.append(ask(gw, current[0]).status)
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(6):
+        time.sleep(0.2)
+        made = admin.post(f"keys/{kid}/rotate", {"overlap": 2})
+        if made.status == 409 or "secret" not in made.json:
+            time.sleep(2)
+            continue
+        gw.secret(made.json["secret"])
+        current[0] = made.json["secret"]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(codes) > 50 and set(codes) == {200}
+
+
+def test_reload(house):
+    gw, admin = house()
+    kid, secret = create(admin, client="alice")
+    gw.reload()
+    everywhere(gw, secret, 200)
+    admin.post(f"keys/{kid}/disable")
+    gw.reload()
+    everywhere(gw, secret, 401)
+
+
+def test_many(house):
+    """More callers than a worker remembers, and more strangers."""
+    gw, admin = house(workers=1)
+    made = [create(admin, client=f"c{n}") for n in range(100)]
+    client = gw.connect()
+
+    def get(key):
+        client.request("GET", "/v1/models/gpt-4",
+                       headers=[("x-api-key", key)])
+        answer = client.read()
+        return answer.status, answer.header("x-who")
+    for number in range(20000):
+        if number % 100 == 0:
+            n = number // 100 % 100
+            kid, secret = made[n]
+            assert get(secret) == (200, f"c{n}|{kid}")
+        assert get(f"nonsense-{number}")[0] == 401
+    rss = gw.rss()
+    for number in range(20000, 40000):
+        get(f"nonsense-{number}")
+    assert gw.rss() - rss < 1000000
+
+
+def test_in_no_log_and_no_core(house):
+    gw, admin = house(debug=True, workers=1)
+    made = admin.post("keys", {"client": "alice"}).json
+    secret, kid = made["secret"], made["key"]["id"]
+    for _ in range(3):
+        assert ask(gw, secret).status == 200
+    new = admin.post(f"keys/{kid}/rotate", {"overlap": 60}).json["secret"]
+    assert ask(gw, new).status == 200
+    log = gw.error_log()
+    assert "[debug]" in log
+    for line in log.splitlines():
+        for key in (secret, new):
+            assert key[-43:] not in line or 'http header: "' in line, line
+            assert sha256(key) not in line
+    for path in (gw.prefix / "logs").iterdir():
+        if path != gw.log:
+            assert secret[-43:] not in path.read_text()
+    if SLOW == 1:               # sanitizers hold back what is freed
+        for key in (secret, new):
+            assert regions(gw.worker(), key[-43:].encode()) == []
