@@ -159,6 +159,15 @@ ngx_llmops_redis_command(ngx_llmops_redis_t *redis, ngx_str_t *key,
     ngx_uint_t argc, const ngx_str_t *argv, ngx_llmops_redis_pt handler,
     void *data)
 {
+    return ngx_llmops_redis_send(redis, 0, key, argc, argv, handler, data);
+}
+
+
+ngx_llmops_redis_cmd_t *
+ngx_llmops_redis_send(ngx_llmops_redis_t *redis, ngx_uint_t flags,
+    ngx_str_t *key, ngx_uint_t argc, const ngx_str_t *argv,
+    ngx_llmops_redis_pt handler, void *data)
+{
     ngx_llmops_redis_cmd_t   *cmd;
     ngx_llmops_redis_node_t  *node;
 
@@ -171,9 +180,23 @@ ngx_llmops_redis_command(ngx_llmops_redis_t *redis, ngx_str_t *key,
 
     cmd = ngx_llmops_redis_cmd_create(redis, argc, argv, handler, data);
 
-    if (cmd) {
-        ngx_llmops_redis_node_send(node, cmd);
+    if (cmd == NULL) {
+        return NULL;
     }
+
+    if (flags & NGX_LLMOPS_REDIS_PINNED) {
+        cmd->pinned = 1;
+    }
+
+    if (flags & NGX_LLMOPS_REDIS_PATIENT) {
+
+        /* a server that is silent for so long is given up before */
+
+        cmd->deadline += 2 * NGX_LLMOPS_REDIS_DEAD;
+        node->mixed = 1;
+    }
+
+    ngx_llmops_redis_node_send(node, cmd);
 
     return cmd;
 }
@@ -195,6 +218,17 @@ ngx_llmops_redis_up(ngx_llmops_redis_t *redis, ngx_str_t *key)
 
     return node && node->state == NGX_LLMOPS_REDIS_UP
            && ngx_llmops_redis_node_accepts(node);
+}
+
+
+ngx_uint_t
+ngx_llmops_redis_takes(ngx_llmops_redis_t *redis, ngx_str_t *key)
+{
+    ngx_llmops_redis_node_t  *node;
+
+    node = ngx_llmops_redis_node(redis, key);
+
+    return node && ngx_llmops_redis_node_accepts(node);
 }
 
 

@@ -98,6 +98,7 @@ struct ngx_llmops_redis_cmd_s {
     unsigned                   overdue:1;  /* its caller has been told */
     unsigned                   asking:1;   /* goes behind an ASKING, */
     unsigned                   skip:1;     /* whose reply is to come */
+    unsigned                   pinned:1;   /* not redirected */
     size_t                     len;
     u_char                     wire[1];
 };

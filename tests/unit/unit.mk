@@ -33,9 +33,13 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
+UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  route ops)
+UNIT_MORE += $(filter-out %_spill.c,$(wildcard \
+                 ngx_llmops_module/store/ngx_llmops_redis_counter*.c))
 
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
