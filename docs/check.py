@@ -141,7 +141,8 @@ def check_directives() -> None:
 
 def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
-    text = without_comments(sources("core", "route", "store", "guard"))
+    text = without_comments(sources("core", "prompt", "route", "store",
+                                    "guard"))
     text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
     known = set(re.findall(r'"(\w+)="', text))
     known |= set(re.findall(
@@ -372,6 +373,9 @@ def check_example(conf: Path, run: Path, name: str = "") -> None:
     for path in re.findall(r"\bllm_prices +(/\S+?);", text):
         shutil.copy(DOCS / "examples" / "prices.json", run)
         text = text.replace(path, str(run / "prices.json"))
+    for path in re.findall(r"\bllm_prompt +\S+ +\S+ +(/\S+?);", text):
+        shutil.copy(DOCS / "examples" / "prompts.d" / Path(path).name, run)
+        text = text.replace(path, str(run / Path(path).name))
     text = re.sub(r"/(?:var/log/nginx|run)/", f"{run}/", text)
     text = re.sub(r"^load_module .*?;", f"load_module {MODULE};", text,
                   flags=re.M)

@@ -24,6 +24,7 @@
  *   ngx_llmops_timer.c     the times that bound an attempt and its answer
  *   ngx_llmops_answer*.c   the header stage: errors, peek, hold
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
+ *   ngx_llmops_stop.c      streams that are ended, or wait for a verdict
  *   ngx_llmops_emit.c      the bufs that go to the caller
  *   ngx_llmops_whole.c     what a whole answer says of itself
  *   ngx_llmops_inflate.c   answers that were compressed unasked
@@ -180,6 +181,39 @@ ngx_int_t ngx_llmops_stream_end(ngx_http_request_t *r,
 /* Moves translated events from call->held to u->out_bufs. */
 ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+
+
+/* Reads from a provider; an error is an end of the stream. */
+ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
+
+/* The events of a piece of a stream: tapped, translated, passed. */
+ngx_int_t ngx_llmops_filter_events(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
+
+/* All that was read has been dealt with: the end of the body, if it has come,
+   and what is to go out. */
+ngx_int_t ngx_llmops_filter_end(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+
+/* stop.c */
+
+/*
+ * After an event has passed: ends the stream, or lets it wait, if a budget
+ * says so.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_stream_check(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev);
+
+#define ngx_llmops_stream_checked(r, ctx, ev)                                 \
+    (((ctx)->limits_at == (size_t) -1)                                        \
+     ? NGX_OK : ngx_llmops_stream_check(r, ctx, ev))
+
+/*
+ * The verdict that a stream may wait for is there; nothing happens if it does
+ * not wait.  Not from within the filter.  May finalize the request.
+ */
+void ngx_llmops_stream_resume(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 
 /* emit.c */

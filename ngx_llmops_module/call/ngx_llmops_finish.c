@@ -96,6 +96,10 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         ngx_llmops_finish_target(r, ctx);
     }
 
+    /* before the caller sees the last chunk, and calls again */
+
+    ngx_llmops_limits_settle(r, ctx);
+
     ngx_llmops_drain_stop(r, ctx);
 }
 
@@ -326,6 +330,12 @@ ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return;
     }
 
+    if (ctx->meter.usage.source == NGX_LLMOPS_USAGE_NONE
+        && ctx->meter.started)
+    {
+        (void) ngx_llmops_estimate_request(r, ctx);
+    }
+
     if (ctx->call.streaming
         || ctx->meter.usage.source != NGX_LLMOPS_USAGE_REPORTED)
     {
@@ -409,6 +419,7 @@ ngx_llmops_cleanup(void *data)
 
     ngx_llmops_call_timers_off(ctx);
     ngx_llmops_auth_cleanup(ctx);
+    ngx_llmops_limits_settle(ctx->request, ctx);
 
     if (ctx->call.counted) {
         ctx->call.counted = 0;
@@ -428,6 +439,9 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_inflate_free(&ctx->call);
     ngx_llmops_out_free(&ctx->call.held);
     ngx_llmops_out_free(&ctx->call.body);
+    ngx_llmops_out_free(&ctx->call.parked);
+    ngx_llmops_out_free(&ctx->call.last_event);
+    ngx_llmops_responses_free(ctx->call.responses);
 
     if (ctx->call.xlate) {
         ngx_llmops_xlate_free(ctx->call.xlate);

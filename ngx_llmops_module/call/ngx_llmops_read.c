@@ -278,10 +278,15 @@ ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t                   rc;
     ngx_llmops_reading_t        rd;
+    ngx_llmops_main_conf_t     *mcf;
     ngx_llmops_envelope_scan_t  scan;
 
     rd.env = &ctx->env;
     rd.scan = &scan;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
+    ctx->env.prompts = (mcf->prompts != NULL);
 
     ngx_llmops_envelope_begin(&ctx->env, &scan);
 

@@ -30,10 +30,7 @@
 
 
 static ngx_int_t ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx);
-static ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
 static ngx_int_t ngx_llmops_filter_piece(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
-static ngx_int_t ngx_llmops_filter_events(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
 static ngx_int_t ngx_llmops_filter_event(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev);
@@ -100,6 +97,8 @@ ngx_llmops_filter_init(void *data)
 
         ngx_llmops_out_free(&call->held);
         ngx_llmops_out_init(&call->held, NGX_LLMOPS_EVENTS_MAX);
+        ngx_llmops_out_init(&call->parked, NGX_LLMOPS_EVENTS_MAX);
+        ngx_llmops_out_init(&call->last_event, NGX_LLMOPS_EVENT_MAX);
 
         ngx_llmops_idle_timer(ctx);
         return NGX_OK;
@@ -142,7 +141,7 @@ ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx)
  * It keeps no state, so that it may stay on a connection that is cached.
  */
 
-static ssize_t
+ssize_t
 ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size)
 {
     ssize_t  n;
@@ -202,6 +201,7 @@ ngx_llmops_filter(void *data, ssize_t bytes)
                       &ngx_llmops_step(ctx)->target->provider->name);
 
         call->broken = 1;
+        call->paused = 0;
         call->fail = NGX_LLMOPS_FAIL_CLOSED;
         u->peer.connection->read->eof = 1;
         return ngx_llmops_stream_flush(r, ctx);
@@ -211,12 +211,26 @@ ngx_llmops_filter(void *data, ssize_t bytes)
         ngx_llmops_idle_timer(ctx);
     }
 
-    if (call->complete) {
+    call->clean = (b.pos == b.last);
+
+    return call->paused ? ngx_llmops_stream_flush(r, ctx)
+                        : ngx_llmops_filter_end(r, ctx);
+}
+
+
+ngx_int_t
+ngx_llmops_filter_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (ctx->call.complete) {
         if (ngx_llmops_stream_end(r, ctx) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        u->keepalive = (b.pos == b.last && !u->headers_in.connection_close);
+        u->keepalive = (ctx->call.clean && !u->headers_in.connection_close);
         u->length = 0;
     }
 
@@ -294,7 +308,7 @@ ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_filter_events(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     u_char *p, u_char *last)
 {
@@ -302,6 +316,11 @@ ngx_llmops_filter_events(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_sse_event_t  ev;
 
     for ( ;; ) {
+
+        if (ctx->call.paused) {
+            return ngx_llmops_out_write(&ctx->call.parked, p, last - p);
+        }
+
         rc = ngx_llmops_sse_next(&ctx->call.sse, &p, last, &ev);
 
         if (rc == NGX_AGAIN) {
@@ -345,7 +364,9 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     if (!step->translate) {
-        return ngx_llmops_filter_pass(r, ctx, ev, &tap);
+        rc = ngx_llmops_filter_pass(r, ctx, ev, &tap);
+
+        return (rc == NGX_OK) ? ngx_llmops_stream_checked(r, ctx, ev) : rc;
     }
 
     if (ev->partial) {
@@ -377,7 +398,7 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return ngx_llmops_stream_end(r, ctx);
     }
 
-    return rc;
+    return (rc == NGX_OK) ? ngx_llmops_stream_checked(r, ctx, ev) : rc;
 }
 
 
@@ -418,8 +439,11 @@ ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t copied, u_char *p,
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
-    return (copied || ctx->call.inflate) ? ngx_llmops_stream_emit(r, p, len)
-                                         : ngx_llmops_emit_slice(r, p, len);
+    if (copied || ctx->call.inflate || ctx->call.replay) {
+        return ngx_llmops_stream_emit(r, p, len);
+    }
+
+    return ngx_llmops_emit_slice(r, p, len);
 }
 
 
@@ -472,7 +496,7 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
 
     step = ngx_llmops_step(ctx);
 
-    if (ctx->meter.terminal) {
+    if (ctx->meter.terminal || ctx->call.stopped) {
         return 1;
     }
 

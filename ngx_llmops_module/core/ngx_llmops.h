@@ -164,6 +164,7 @@ struct ngx_llmops_route_s {
     ngx_flag_t                 strict;
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
+    void                      *prompt;     /* prompt/: "prompt" and the like */
     ngx_llmops_place_t         place;
 };
 
@@ -199,6 +200,7 @@ struct ngx_llmops_main_conf_s {
     void                      *redis;      /* store/: llm_redis, or NULL */
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
+    void                      *prompts;    /* prompt/: NULL: none is used */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass,
                                               llm_metrics or llm_admin */
@@ -300,6 +302,10 @@ typedef struct {
     ngx_llmops_sse_t           sse;
     ngx_llmops_out_t           held;       /* whole body, or translated bytes */
     ngx_llmops_out_t           body;       /* translated request body */
+    ngx_llmops_out_t           parked;     /* read, while the stream waits */
+    ngx_llmops_out_t           last_event; /* its data, of one that waits */
+    ngx_llmops_responses_state_t  *responses;  /* of a stream that a budget may
+                                                  end, or NULL */
     ngx_llmops_body_scan_t    *scan;       /* of a whole body that passes */
     ngx_llmops_xlate_t        *xlate;
     ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
@@ -325,6 +331,10 @@ typedef struct {
     unsigned                   partial:1;  /* inside an oversized event */
     unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
+    unsigned                   stopped:1;  /* by us, at a budget's end */
+    unsigned                   paused:1;   /* the stream waits for a verdict */
+    unsigned                   replay:1;   /* events come from parked */
+    unsigned                   clean:1;    /* nothing came behind the body */
 } ngx_llmops_call_t;
 
 
@@ -344,14 +354,15 @@ struct ngx_llmops_ctx_s {
     ngx_llmops_heads_t         heads;      /* read */
 
     ngx_str_t                  memory;     /* body in one piece, or NULL */
+    struct ngx_llmops_prompt_s  *prompt;   /* of the request, or NULL */
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
     struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
     void                      *auth;       /* guard's own: while it asks */
     struct ngx_llmops_limits_s  *limits;   /* guard: what is reserved, or NULL */
-    size_t                     limits_at;  /* guard: bytes of output at which it
-                                              wants to be asked again */
+    size_t                     limits_at;  /* guard: tokens of output at which
+                                              it wants to be asked again */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */
     ngx_llmops_err_e           error;      /* how it ended */
     ngx_llmops_error_t        *refusal;    /* what we say instead */

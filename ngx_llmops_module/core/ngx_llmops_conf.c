@@ -10,6 +10,7 @@
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_route.h"
+#include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
@@ -116,7 +117,8 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_llmops_main_conf_t *mcf = conf;
 
     if (ngx_llmops_init_providers(cf, mcf) != NGX_OK
-        || ngx_llmops_routes_init(cf, mcf) != NGX_OK)
+        || ngx_llmops_routes_init(cf, mcf) != NGX_OK
+        || ngx_llmops_prompts_init(cf, mcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -129,6 +131,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
         || ngx_llmops_init_redis(cf, mcf) != NGX_OK
         || ngx_llmops_init_store(cf, mcf) != NGX_OK
         || ngx_llmops_auth_init(cf, mcf) != NGX_OK
+        || ngx_llmops_limits_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {

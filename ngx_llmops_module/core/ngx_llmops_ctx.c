@@ -48,6 +48,7 @@ ngx_llmops_ctx_create(ngx_http_request_t *r)
     ctx->start = ngx_current_msec;
     ctx->first_token = (ngx_msec_t) -1;
     ctx->cost = -1;
+    ctx->limits_at = (size_t) -1;
 
     ngx_http_set_ctx(r, ctx, ngx_llmops_module);
 

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_handler.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_models.h"
@@ -15,10 +16,18 @@
 
 static ngx_int_t ngx_llmops_handler_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t **route);
+static ngx_int_t ngx_llmops_handler_named(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_handler_chosen(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
+static ngx_int_t ngx_llmops_handler_prompt(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_handler_no_target(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_handler_wait(ngx_http_request_t *r);
+static void ngx_llmops_handler_go_on(ngx_http_request_t *r);
 static void ngx_llmops_handler_call(ngx_http_request_t *r);
 
 
@@ -41,14 +50,35 @@ ngx_llmops_handler(ngx_http_request_t *r)
         return ngx_llmops_models_handler(r, ctx);
     }
 
+    if (ctx->env.prompts) {
+        rc = ngx_llmops_handler_named(r, ctx);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     rc = ngx_llmops_handler_route(r, ctx, &route);
     if (rc != NGX_OK) {
         return rc;
     }
 
+    if (ctx->env.prompts) {
+        rc = ngx_llmops_handler_chosen(r, ctx, route);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
     rc = ngx_llmops_auth_check(r, ctx, route);
     if (rc != NGX_OK) {
         return rc == NGX_DECLINED ? ngx_llmops_handler_no_route(r, ctx) : rc;
+    }
+
+    if (ctx->env.prompts) {
+        rc = ngx_llmops_handler_prompt(r, ctx, route);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (ngx_llmops_plan_make(r, ctx, route) != NGX_OK) {
@@ -59,6 +89,16 @@ ngx_llmops_handler(ngx_http_request_t *r)
         return ngx_llmops_handler_no_target(r, ctx);
     }
 
+    rc = ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_go_on);
+
+    if (rc == NGX_AGAIN) {
+        return ngx_llmops_handler_wait(r);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
     rc = ngx_http_read_client_request_body(r, ngx_llmops_handler_call);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
@@ -66,6 +106,125 @@ ngx_llmops_handler(ngx_http_request_t *r)
     }
 
     return NGX_DONE;
+}
+
+
+/*
+ * The store is asked: the request is held by a count, as one whose body is
+ * being read, until go_on() finalizes it or hands it to its call.  A caller
+ * who leaves ends it before.
+ */
+
+static ngx_int_t
+ngx_llmops_handler_wait(ngx_http_request_t *r)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_llmops_handler_go_on(ngx_http_request_t *r)
+{
+    ngx_int_t          rc;
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_llmops_ctx(r);
+
+    rc = ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_go_on);
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    r->read_event_handler = ngx_http_block_reading;
+
+    ngx_llmops_call_start(r, ctx);
+}
+
+
+/* the prompt that a caller names may name the model that leads to the route */
+
+static ngx_int_t
+ngx_llmops_handler_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t   rc;
+    ngx_str_t   body, *member;
+
+    member = NULL;
+
+    if (ctx->env.prompt_end) {
+        if (ngx_llmops_body_memory(r, ctx, &body) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        member = &body;
+    }
+
+    rc = ngx_llmops_prompt_named(r, ctx, member);
+
+    if (rc == NGX_OK && ctx->prompt && ctx->env.model.len == 0) {
+        ctx->env.model = ctx->prompt->model;
+    }
+
+    return rc;
+}
+
+
+/* the route's own; the model is known from here on */
+
+static ngx_int_t
+ngx_llmops_handler_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route)
+{
+    ngx_int_t           rc;
+    ngx_llmops_error_t  err;
+
+    rc = ngx_llmops_prompt_choose(r, ctx, route);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ctx->prompt && ctx->env.model.len == 0) {
+        ctx->env.model = ctx->prompt->model;
+    }
+
+    return ngx_llmops_envelope_named(&ctx->env, &err) == NGX_OK
+           ? NGX_OK : ngx_llmops_deny(r, ctx, &err, 0);
+}
+
+
+static ngx_int_t
+ngx_llmops_handler_prompt(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route)
+{
+    ngx_str_t  body;
+
+    if (!ngx_llmops_prompt_needed(ctx, route)) {
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_body_memory(r, ctx, &body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_llmops_prompt_apply(r, ctx, route, &body);
 }
 
 
@@ -122,6 +281,12 @@ static ngx_int_t
 ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_error_t  err;
+
+    if (ctx->env.prompts
+        && ngx_llmops_envelope_named(&ctx->env, &err) != NGX_OK)
+    {
+        return ngx_llmops_deny(r, ctx, &err, 0);
+    }
 
     if (ctx->env.model.len == 0) {
         return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",

@@ -9,6 +9,7 @@
 #include "ngx_llmops_variables.h"
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_provider.h"
+#include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_price.h"
@@ -53,12 +54,16 @@ static ngx_command_t  ngx_llmops_commands[] = {
 
     NGX_LLMOPS_REDIS_COMMANDS,
 
+    NGX_LLMOPS_LIMIT_COMMANDS,
+
     { ngx_string("llm_prices"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_llmops_prices_directive,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    NGX_LLMOPS_PROMPT_COMMANDS,
 
     { ngx_string("llm_route"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
@@ -114,6 +119,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_llmops_route_t, strict),
       NULL },
+
+    NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
 
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_CONF_TAKE1,
@@ -303,6 +310,8 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     {
         return NGX_ERROR;
     }
+
+    ngx_llmops_limits_start(mcf);
 
     routes = mcf->routes.elts;
 

@@ -8,6 +8,8 @@
 #include "ngx_llmops_variables.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_price.h"
+#include "ngx_llmops_guard.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -31,7 +33,11 @@ typedef enum {
     NGX_LLMOPS_VAR_REQUEST_ID,
     NGX_LLMOPS_VAR_RESPONSE_MODEL,
     NGX_LLMOPS_VAR_WARNINGS,
-    NGX_LLMOPS_VAR_USAGE
+    NGX_LLMOPS_VAR_USAGE,
+    NGX_LLMOPS_VAR_LIMIT,
+    NGX_LLMOPS_VAR_LIMIT_DRY_RUN,
+    NGX_LLMOPS_VAR_QUOTA_WARNING,
+    NGX_LLMOPS_VAR_PROMPT
 } ngx_llmops_var_e;
 
 
@@ -44,7 +50,8 @@ typedef enum {
     NGX_LLMOPS_VAR_REASONING,
     NGX_LLMOPS_VAR_ATTEMPTS,
     NGX_LLMOPS_VAR_ESTIMATED,
-    NGX_LLMOPS_VAR_MAX_TOKENS
+    NGX_LLMOPS_VAR_MAX_TOKENS,
+    NGX_LLMOPS_VAR_RESERVED
 } ngx_llmops_var_number_e;
 
 
@@ -101,6 +108,14 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_WARNINGS),
     ngx_llmops_var("llm_usage", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_USAGE),
+    ngx_llmops_var("llm_limit", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_LIMIT),
+    ngx_llmops_var("llm_limit_dry_run", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_LIMIT_DRY_RUN),
+    ngx_llmops_var("llm_quota_warning", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_QUOTA_WARNING),
+    ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_PROMPT),
 
     ngx_llmops_var("llm_input_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_INPUT),
@@ -120,6 +135,8 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_ESTIMATED),
     ngx_llmops_var("llm_max_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_MAX_TOKENS),
+    ngx_llmops_var("llm_reserved_tokens", ngx_llmops_variable_number,
+                   NGX_LLMOPS_VAR_RESERVED),
 
     ngx_llmops_var("llm_cost", ngx_llmops_variable_cost, 0),
     ngx_llmops_var("llm_first_token_time", ngx_llmops_variable_first_token, 0),
@@ -182,6 +199,12 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
         *value = ctx->env.model;
         break;
 
+    case NGX_LLMOPS_VAR_PROMPT:
+        if (ctx->prompt) {
+            *value = ctx->prompt->full;
+        }
+        break;
+
     case NGX_LLMOPS_VAR_ROUTE:
         if (ctx->plan.route) {
             *value = ctx->plan.route->name;
@@ -206,7 +229,24 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
         break;
 
     case NGX_LLMOPS_VAR_FINISH_REASON:
+        if (ctx->call.stopped) {
+            ngx_str_set(value, "limit");
+            break;
+        }
+
         *value = ngx_llmops_finish_names[ctx->meter.finish];
+        break;
+
+    case NGX_LLMOPS_VAR_LIMIT:
+        ngx_llmops_limits_name(ctx, value);
+        break;
+
+    case NGX_LLMOPS_VAR_LIMIT_DRY_RUN:
+        ngx_llmops_limits_dry_name(ctx, value);
+        break;
+
+    case NGX_LLMOPS_VAR_QUOTA_WARNING:
+        ngx_llmops_limits_warnings(ctx, value);
         break;
 
     case NGX_LLMOPS_VAR_ERROR:
@@ -301,7 +341,10 @@ ngx_llmops_number(ngx_llmops_ctx_t *ctx, uintptr_t which)
         return (int64_t) ctx->call.attempts;
 
     case NGX_LLMOPS_VAR_ESTIMATED:
-        return ctx->env.json ? ngx_llmops_estimate_input(&ctx->env) : -1;
+        return ngx_llmops_estimate_request(ctx->request, ctx);
+
+    case NGX_LLMOPS_VAR_RESERVED:
+        return ngx_llmops_limits_reserved_tokens(ctx);
 
     case NGX_LLMOPS_VAR_MAX_TOKENS:
         return ctx->env.json ? ctx->env.max_tokens : -1;

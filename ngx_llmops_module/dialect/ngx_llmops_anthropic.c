@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_llmops_tap.h"
+#include "ngx_llmops_stop.h"
 #include "ngx_llmops_request.h"
 
 
@@ -154,5 +155,6 @@ const ngx_llmops_dialect_t  ngx_llmops_anthropic = {
     NGX_LLMOPS_ANTHROPIC_NWANT,
     ngx_llmops_anthropic_body,
     NULL,
-    ngx_llmops_anthropic_write_error
+    ngx_llmops_anthropic_write_error,
+    ngx_llmops_anthropic_write_stop
 };

@@ -19,12 +19,13 @@
 
 
 typedef struct {
-    size_t                     bytes;
+    ngx_llmops_text_t          text;
     ngx_str_t                  type;
     ngx_str_t                  message;
     ngx_str_t                  error;
     ngx_str_t                  model;      /* of a whole answer */
     ngx_str_t                  stop_reason;
+    int64_t                    index;      /* of a content block */
     unsigned                   usage:1;
     ngx_llmops_counts_t        counts;     /* set with usage: not zeroed */
 } ngx_llmops_message_event_t;
@@ -101,7 +102,7 @@ ngx_llmops_anthropic_delta(ngx_llmops_cursor_t *c,
         if (ngx_llmops_is(&key, "text") || ngx_llmops_is(&key, "thinking")
             || ngx_llmops_is(&key, "partial_json"))
         {
-            rc = ngx_llmops_cursor_text(c, &e->bytes);
+            rc = ngx_llmops_cursor_text(c, &e->text);
 
         } else if (ngx_llmops_is(&key, "stop_reason")) {
             rc = ngx_llmops_cursor_value(c, &e->stop_reason);
@@ -120,6 +121,22 @@ ngx_llmops_anthropic_delta(ngx_llmops_cursor_t *c,
 
 
 static ngx_int_t
+ngx_llmops_anthropic_index(ngx_llmops_cursor_t *c,
+    ngx_llmops_message_event_t *e)
+{
+    ngx_str_t  value;
+
+    if (ngx_llmops_cursor_value(c, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_llmops_json_count(&value, &e->index);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_llmops_anthropic_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
     ngx_llmops_message_event_t *e)
 {
@@ -133,11 +150,15 @@ ngx_llmops_anthropic_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
 
     if (ngx_llmops_is(key, "content_block")) {
         /* empty but for servers that send it whole */
-        return ngx_llmops_cursor_texts(c, &e->bytes, 0);
+        return ngx_llmops_cursor_texts(c, &e->text, 0);
     }
 
     if (ngx_llmops_is(key, "message")) {
         return ngx_llmops_cursor_value(c, &e->message);
+    }
+
+    if (ngx_llmops_is(key, "index")) {
+        return ngx_llmops_anthropic_index(c, e);
     }
 
     if (ngx_llmops_is(key, "usage")) {
@@ -160,7 +181,7 @@ ngx_llmops_anthropic_member_whole(ngx_llmops_cursor_t *c, ngx_str_t *key,
     ngx_llmops_message_event_t *e)
 {
     if (ngx_llmops_is(key, "content")) {
-        return ngx_llmops_cursor_texts(c, &e->bytes, 0);
+        return ngx_llmops_cursor_texts(c, &e->text, 0);
     }
 
     if (ngx_llmops_is(key, "model")) {
@@ -184,6 +205,7 @@ ngx_llmops_anthropic_read(ngx_llmops_message_event_t *e, ngx_str_t *data,
     ngx_llmops_cursor_t  c;
 
     ngx_memzero(e, offsetof(ngx_llmops_message_event_t, counts));
+    e->text.whole = whole;
 
     if (ngx_llmops_cursor_open(&c, data) != NGX_OK) {
         return NGX_DECLINED;
@@ -248,6 +270,7 @@ ngx_llmops_anthropic_end(ngx_llmops_meter_t *m,
 
     if (e->usage) {
         ngx_llmops_usage_set_anthropic(&e->counts, m);
+        ngx_llmops_tap_running(m);
     }
 }
 
@@ -256,8 +279,9 @@ static void
 ngx_llmops_anthropic_meter(ngx_llmops_meter_t *m,
     ngx_llmops_message_event_t *e, ngx_llmops_tap_t *tap)
 {
-    if (e->bytes) {
-        m->output_bytes += e->bytes;
+    if (e->text.bytes) {
+        m->output_bytes += e->text.bytes;
+        m->output_tokens += e->text.tokens;
         m->content = 1;
     }
 
@@ -267,6 +291,10 @@ ngx_llmops_anthropic_meter(ngx_llmops_meter_t *m,
     } else if (ngx_llmops_is(&e->type, "content_block_start")) {
         m->started = 1;
         m->content = 1;
+        m->block = (ngx_uint_t) e->index + 1;
+
+    } else if (ngx_llmops_is(&e->type, "content_block_stop")) {
+        m->block = 0;
 
     } else if (ngx_llmops_is(&e->type, "message_start")) {
         ngx_llmops_anthropic_start(m, e, tap);
@@ -357,8 +385,8 @@ ngx_llmops_anthropic_whole(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
 
     m->started = 1;
 
-    if (e.bytes) {
-        m->output_bytes += e.bytes;
+    if (e.text.bytes) {
+        m->output_bytes += e.text.bytes;
         m->content = 1;
     }
 

@@ -18,6 +18,12 @@
  */
 
 
+typedef struct {
+    ngx_uint_t                 index;
+    ngx_uint_t                 finished;
+} ngx_llmops_chunk_choice_t;
+
+
 ngx_llmops_finish_e
 ngx_llmops_openai_finish(ngx_str_t *value)
 {
@@ -57,14 +63,14 @@ static ngx_int_t
 ngx_llmops_chunk_texts(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 {
     if (*c->pos == '"') {
-        return ngx_llmops_cursor_text(c, &ch->bytes);
+        return ngx_llmops_cursor_text(c, &ch->text);
     }
 
     if (*c->pos == '[' || *c->pos == '{') {
         ch->content = 1;
     }
 
-    return ngx_llmops_cursor_texts(c, &ch->bytes, 0);
+    return ngx_llmops_cursor_texts(c, &ch->text, 0);
 }
 
 
@@ -72,19 +78,22 @@ ngx_llmops_chunk_texts(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 
 static ngx_int_t
 ngx_llmops_chunk_reasoning(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch,
-    size_t *reasoning)
+    ngx_llmops_text_t *reasoning)
 {
-    size_t  bytes;
+    ngx_llmops_text_t  text;
 
-    bytes = 0;
+    ngx_memzero(&text, sizeof(ngx_llmops_text_t));
+    text.whole = ch->text.whole;
 
-    if (ngx_llmops_cursor_text(c, &bytes) != NGX_OK) {
+    if (ngx_llmops_cursor_text(c, &text) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (bytes > *reasoning) {
-        ch->bytes += bytes - *reasoning;
-        *reasoning = bytes;
+    if (text.bytes > reasoning->bytes) {
+        ch->text.bytes += text.bytes - reasoning->bytes;
+        ch->text.tokens += text.tokens - ngx_min(text.tokens,
+                                                 reasoning->tokens);
+        *reasoning = text;
     }
 
     return NGX_OK;
@@ -94,16 +103,16 @@ ngx_llmops_chunk_reasoning(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch,
 static ngx_int_t
 ngx_llmops_chunk_delta(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 {
-    size_t     reasoning;
-    ngx_int_t  rc;
-    ngx_str_t  key;
+    ngx_int_t          rc;
+    ngx_str_t          key;
+    ngx_llmops_text_t  reasoning;
 
     if (*c->pos != '{') {
         return ngx_llmops_cursor_skip(c);
     }
 
     c->pos++;
-    reasoning = 0;
+    ngx_memzero(&reasoning, sizeof(ngx_llmops_text_t));
 
     while ((rc = ngx_llmops_cursor_member(c, &key)) == NGX_OK) {
 
@@ -134,8 +143,9 @@ ngx_llmops_chunk_delta(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 
 static ngx_int_t
 ngx_llmops_chunk_choice_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
-    ngx_llmops_chunk_t *ch)
+    ngx_llmops_chunk_t *ch, ngx_llmops_chunk_choice_t *choice)
 {
+    int64_t              n;
     ngx_str_t            value;
     ngx_llmops_finish_e  finish;
 
@@ -148,7 +158,7 @@ ngx_llmops_chunk_choice_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
     }
 
     if (ngx_llmops_is(key, "text")) {
-        return ngx_llmops_cursor_text(c, &ch->bytes);
+        return ngx_llmops_cursor_text(c, &ch->text);
     }
 
     if (ngx_llmops_cursor_value(c, &value) != NGX_OK) {
@@ -160,7 +170,13 @@ ngx_llmops_chunk_choice_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
 
         if (finish != NGX_LLMOPS_FINISH_NONE) {
             ch->finish = finish;
+            choice->finished = 1;
         }
+
+    } else if (ngx_llmops_is(key, "index")
+               && ngx_llmops_json_count(&value, &n) == NGX_OK && n < 32)
+    {
+        choice->index = (ngx_uint_t) n;
     }
 
     return NGX_OK;
@@ -170,8 +186,9 @@ ngx_llmops_chunk_choice_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
 static ngx_int_t
 ngx_llmops_chunk_choice(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 {
-    ngx_int_t  rc;
-    ngx_str_t  key;
+    ngx_int_t                   rc;
+    ngx_str_t                   key;
+    ngx_llmops_chunk_choice_t   choice;
 
     if (*c->pos != '{') {
         return ngx_llmops_cursor_skip(c);
@@ -179,12 +196,17 @@ ngx_llmops_chunk_choice(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 
     c->pos++;
 
+    choice.index = 0;
+    choice.finished = 0;
+
     while ((rc = ngx_llmops_cursor_member(c, &key)) == NGX_OK) {
 
-        if (ngx_llmops_chunk_choice_member(c, &key, ch) != NGX_OK) {
+        if (ngx_llmops_chunk_choice_member(c, &key, ch, &choice) != NGX_OK) {
             return NGX_ERROR;
         }
     }
+
+    ch->finished |= (uint32_t) choice.finished << choice.index;
 
     return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
 }
@@ -320,7 +342,7 @@ ngx_llmops_chunk_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
         }
 
         if (ngx_llmops_is(key, "delta")) {
-            return ngx_llmops_cursor_text(c, &ch->event.bytes);
+            return ngx_llmops_cursor_text(c, &ch->event.text);
         }
 
         break;
@@ -366,6 +388,8 @@ ngx_llmops_chunk_read(ngx_llmops_chunk_t *ch, ngx_str_t *data,
 
     ngx_memzero(ch, offsetof(ngx_llmops_chunk_t, counts));
     ch->whole = whole;
+    ch->text.whole = whole;
+    ch->event.text.whole = whole;
 
     if (ngx_llmops_cursor_open(&c, data) != NGX_OK) {
         return NGX_DECLINED;

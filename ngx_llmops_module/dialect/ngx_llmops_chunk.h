@@ -8,6 +8,7 @@
 #define _NGX_LLMOPS_CHUNK_H_INCLUDED_
 
 
+#include "ngx_llmops_cursor.h"
 #include "ngx_llmops_tap.h"
 
 
@@ -16,8 +17,9 @@
 
 
 typedef struct {
-    size_t                     bytes;      /* of text, see the meter */
+    ngx_llmops_text_t          text;
     ngx_llmops_finish_e        finish;
+    uint32_t                   finished;   /* choices, see the meter */
     ngx_str_t                  usage;      /* raw; counts have what is in it */
     ngx_str_t                  error;
     ngx_str_t                  model;

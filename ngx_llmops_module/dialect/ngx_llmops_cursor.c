@@ -7,6 +7,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_llmops_cursor.h"
+#include "ngx_llmops_tokens.h"
 
 
 #define NGX_LLMOPS_CURSOR_DEPTH  8
@@ -61,8 +62,22 @@ ngx_llmops_cursor_decoded(u_char *p, u_char *last)
 }
 
 
+/* [p, last) is the inside of a string, of that many bytes when decoded */
+
+static void
+ngx_llmops_cursor_add(ngx_llmops_text_t *text, u_char *p, u_char *last,
+    size_t bytes)
+{
+    text->bytes += bytes;
+
+    if (bytes && !text->whole) {
+        text->tokens += ngx_llmops_tokens_event(p, last);
+    }
+}
+
+
 ngx_int_t
-ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, size_t *bytes)
+ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, ngx_llmops_text_t *text)
 {
     u_char  *p, *end;
 
@@ -76,7 +91,7 @@ ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, size_t *bytes)
     end = ngx_llmops_cursor_quote(p, c->last);
 
     if (end < c->last && *end == '"') {
-        *bytes += end - p;
+        ngx_llmops_cursor_add(text, p, end, end - p);
         c->pos = end + 1;
         return NGX_OK;
     }
@@ -87,7 +102,8 @@ ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, size_t *bytes)
         return NGX_ERROR;
     }
 
-    *bytes += ngx_llmops_cursor_decoded(p, end - 1);
+    ngx_llmops_cursor_add(text, p, end - 1,
+                          ngx_llmops_cursor_decoded(p, end - 1));
     c->pos = end;
 
     return NGX_OK;
@@ -104,14 +120,14 @@ ngx_llmops_cursor_is_text(ngx_str_t *key)
 
 static ngx_int_t
 ngx_llmops_cursor_texts_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
-    size_t *bytes, ngx_uint_t depth)
+    ngx_llmops_text_t *text, ngx_uint_t depth)
 {
     ngx_int_t  rc;
     ngx_str_t  value;
 
     if (*c->pos == '"') {
         return ngx_llmops_cursor_is_text(key)
-               ? ngx_llmops_cursor_text(c, bytes)
+               ? ngx_llmops_cursor_text(c, text)
                : ngx_llmops_cursor_skip(c);
     }
 
@@ -123,18 +139,19 @@ ngx_llmops_cursor_texts_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
         rc = ngx_llmops_cursor_value(c, &value);
 
         if (rc == NGX_OK && value.len > 2) {
-            *bytes += value.len;
+            ngx_llmops_cursor_add(text, value.data, value.data + value.len,
+                                  value.len);
         }
 
         return rc;
     }
 
-    return ngx_llmops_cursor_texts(c, bytes, depth);
+    return ngx_llmops_cursor_texts(c, text, depth);
 }
 
 
 ngx_int_t
-ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, size_t *bytes,
+ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, ngx_llmops_text_t *text,
     ngx_uint_t depth)
 {
     ngx_int_t  rc;
@@ -150,7 +167,7 @@ ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, size_t *bytes,
 
         while ((rc = ngx_llmops_cursor_element(c)) == NGX_OK) {
 
-            if (ngx_llmops_cursor_texts(c, bytes, depth + 1) != NGX_OK) {
+            if (ngx_llmops_cursor_texts(c, text, depth + 1) != NGX_OK) {
                 return NGX_ERROR;
             }
         }
@@ -159,7 +176,7 @@ ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, size_t *bytes,
 
         while ((rc = ngx_llmops_cursor_member(c, &key)) == NGX_OK) {
 
-            if (ngx_llmops_cursor_texts_member(c, &key, bytes, depth + 1)
+            if (ngx_llmops_cursor_texts_member(c, &key, text, depth + 1)
                 != NGX_OK)
             {
                 return NGX_ERROR;

@@ -39,6 +39,15 @@ typedef struct {
 } ngx_llmops_cursor_t;
 
 
+/* how much a model has written: what is gathered from strings of text */
+
+typedef struct {
+    size_t                     bytes;
+    size_t                     tokens;     /* estimated, of an event */
+    unsigned                   whole:1;    /* no event: not estimated */
+} ngx_llmops_text_t;
+
+
 /* what ends the outermost object: it is its last brace and no other's */
 
 #define NGX_LLMOPS_CURSOR_END  NGX_ABORT
@@ -384,17 +393,18 @@ ngx_llmops_cursor_element(ngx_llmops_cursor_t *c)
 }
 
 
-/* Passes over the value at pos and adds the bytes of its text to *bytes, if
-   it is a string. */
-ngx_int_t ngx_llmops_cursor_text(ngx_llmops_cursor_t *c, size_t *bytes);
+/* Passes over the value at pos and adds its text to *text, if it is a
+   string. */
+ngx_int_t ngx_llmops_cursor_text(ngx_llmops_cursor_t *c,
+    ngx_llmops_text_t *text);
 
 /*
- * Passes over the array or object at pos and adds the bytes of what a model
- * writes: strings under "text", "thinking", "arguments" and "input", at
- * any depth that occurs.
+ * Passes over the array or object at pos and adds what a model writes:
+ * strings under "text", "thinking", "arguments" and "input", at any depth
+ * that occurs.
  */
-ngx_int_t ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c, size_t *bytes,
-    ngx_uint_t depth);
+ngx_int_t ngx_llmops_cursor_texts(ngx_llmops_cursor_t *c,
+    ngx_llmops_text_t *text, ngx_uint_t depth);
 
 
 #endif /* _NGX_LLMOPS_CURSOR_H_INCLUDED_ */

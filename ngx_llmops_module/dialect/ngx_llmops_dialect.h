@@ -128,10 +128,17 @@ typedef enum {
 typedef struct {
     ngx_llmops_usage_t         usage;
     size_t                     output_bytes;   /* text, reasoning, arguments */
+    size_t                     output_tokens;  /* of a stream so far: as the
+                                                  provider says, and what has
+                                                  come since, estimated */
     ngx_uint_t                 events;         /* with data */
     ngx_llmops_finish_e        finish;
     int64_t                    anthropic_input;    /* input_tokens as they
                                                       come: without cache */
+    uint32_t                   finished;   /* choices of a stream: a bit for
+                                              each of the first 32 */
+    ngx_uint_t                 block;      /* Anthropic: index of the content
+                                              block that is open, + 1; 0 */
     unsigned                   started:1;      /* an event of the answer */
     unsigned                   content:1;      /* a token has been seen */
     unsigned                   terminal:1;     /* the dialect's own end */
@@ -158,6 +165,26 @@ typedef struct {
 } ngx_llmops_tap_t;
 
 
+/*
+ * A stream that we end before its provider does, as one that has reached its
+ * max_tokens.  state is what ngx_llmops_responses_track() has gathered, for
+ * OP_RESPONSES.
+ */
+
+typedef struct ngx_llmops_responses_state_s  ngx_llmops_responses_state_t;
+
+typedef struct {
+    ngx_llmops_op_e            op;
+    ngx_str_t                  event;      /* the last one's data */
+    ngx_llmops_meter_t        *meter;      /* usage: what will be counted */
+    int64_t                    choices;    /* n */
+    ngx_str_t                  limit;      /* why: by its name, and */
+    ngx_str_t                  rate;       /* as the configuration has it */
+    ngx_llmops_responses_state_t  *state;
+    unsigned                   want_usage:1;
+} ngx_llmops_stop_t;
+
+
 /* one replacement in a body: [start, end) becomes text */
 
 #define NGX_LLMOPS_MAX_EDITS  4
@@ -179,6 +206,7 @@ enum {
     NGX_LLMOPS_WANT_MAX_COMPLETION_TOKENS,
     NGX_LLMOPS_WANT_MAX_OUTPUT_TOKENS,
     NGX_LLMOPS_WANT_N,
+    NGX_LLMOPS_WANT_PROMPT,                /* only with env->prompts */
     NGX_LLMOPS_WANT_MAX
 };
 
@@ -201,6 +229,8 @@ struct ngx_llmops_envelope_s {
     int64_t                    n;          /* 1 if not given */
     size_t                     text_bytes; /* of prompt text */
     ngx_uint_t                 images;     /* "data:" URLs */
+    int64_t                    estimated;  /* tokens of input, + 1; 0: not yet;
+                                              see ngx_llmops_guard.h */
     size_t                     body_len;
     size_t                     open;       /* of "{" */
     size_t                     close;      /* of "}" */
@@ -209,12 +239,17 @@ struct ngx_llmops_envelope_s {
     size_t                     options_start;
     size_t                     options_end;
     ngx_str_t                  options;    /* raw stream_options, or NULL */
+    size_t                     prompt_start;
+    size_t                     prompt_end; /* span of "prompt"; 0: none */
     unsigned                   json:1;     /* the body is a JSON object */
     unsigned                   multipart:1;
     unsigned                   stream:1;
     unsigned                   include_usage:1;  /* the caller asked for it */
     unsigned                   has_options:1;
     unsigned                   empty:1;    /* the object has no members */
+    unsigned                   prompts:1;  /* set before begin(): "prompt" is
+                                              looked for, and the model may
+                                              be missing, as it has one */
     u_char                     model_buf[NGX_LLMOPS_MODEL_MAX];
     u_char                     capture[NGX_LLMOPS_CAPTURE];
 };
@@ -290,6 +325,14 @@ struct ngx_llmops_dialect_s {
                                    ngx_llmops_op_e op,
                                    ngx_llmops_error_t *err, ngx_str_t *id,
                                    unsigned in_stream);
+
+    /*
+     * Appends the events that properly end a stream behind the one that passed
+     * last, with a finish of "length" and its terminal event.  Of a dialect
+     * that callers speak.
+     */
+    void                     (*write_stop)(ngx_llmops_out_t *out,
+                                   ngx_llmops_stop_t *stop);
 };
 
 
@@ -339,7 +382,15 @@ ngx_int_t ngx_llmops_envelope_feed(ngx_llmops_envelope_t *env,
 ngx_int_t ngx_llmops_envelope_end(ngx_llmops_envelope_t *env,
     ngx_llmops_envelope_scan_t *state, ngx_llmops_error_t *err);
 
-/* Tokens of the prompt, estimated from its text: for what is not reported. */
+#define NGX_LLMOPS_IMAGE_TOKENS  765       /* 1024 x 1024 in high detail */
+
+/* Where env->prompts let a model be missing: NGX_DECLINED with *err if there
+   is still none and the operation needs it, else NGX_OK. */
+ngx_int_t ngx_llmops_envelope_named(ngx_llmops_envelope_t *env,
+    ngx_llmops_error_t *err);
+
+/* Tokens of the prompt, estimated from its text, unless env has a better
+   estimate: for what is not reported. */
 int64_t ngx_llmops_estimate_input(ngx_llmops_envelope_t *env);
 
 /* Tokens of so many bytes of answer text; at least 1 if there was any. */
@@ -348,6 +399,18 @@ int64_t ngx_llmops_estimate_output(size_t bytes);
 /* Fills in what the provider did not report; marks usage as estimated. */
 void ngx_llmops_meter_estimate(ngx_llmops_meter_t *m,
     ngx_llmops_envelope_t *env);
+
+/*
+ * What a stream of Responses has said so far, as its proper end repeats it.
+ * NULL when out of memory; free() takes NULL.  track() looks at the data of each event that passes;
+ * it keeps at most NGX_LLMOPS_RESPONSES_MAX bytes, and leaves out items beyond.
+ */
+#define NGX_LLMOPS_RESPONSES_MAX  (4 * 1024 * 1024)
+
+ngx_llmops_responses_state_t *ngx_llmops_responses_create(void);
+void ngx_llmops_responses_free(ngx_llmops_responses_state_t *state);
+void ngx_llmops_responses_track(ngx_llmops_responses_state_t *state,
+    ngx_str_t *data);
 
 /* The usual HTTP status of a kind, for a caller of dialect d. */
 ngx_uint_t ngx_llmops_error_status(const ngx_llmops_dialect_t *d,

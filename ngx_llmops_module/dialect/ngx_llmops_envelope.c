@@ -27,7 +27,8 @@ static ngx_llmops_json_want_t  ngx_llmops_envelope_want[] = {
     { ngx_string("max_tokens"), 32 },
     { ngx_string("max_completion_tokens"), 32 },
     { ngx_string("max_output_tokens"), 32 },
-    { ngx_string("n"), 32 }
+    { ngx_string("n"), 32 },
+    { ngx_string("prompt"), 0 }
 };
 
 
@@ -231,13 +232,26 @@ ngx_llmops_envelope_model(ngx_llmops_envelope_t *env,
         return NGX_DECLINED;
     }
 
-    if (ngx_llmops_envelope_needs_model(env->op)) {
-        ngx_llmops_envelope_error(err, "model", "missing_required_parameter",
-            "\"model\" is missing: send the name of a model");
-        return NGX_DECLINED;
+    if (env->prompts) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    return ngx_llmops_envelope_named(env, err);
+}
+
+
+ngx_int_t
+ngx_llmops_envelope_named(ngx_llmops_envelope_t *env, ngx_llmops_error_t *err)
+{
+    if (env->model.len || !ngx_llmops_envelope_needs_model(env->op)) {
+        return NGX_OK;
+    }
+
+    ngx_llmops_envelope_clear(err);
+    ngx_llmops_envelope_error(err, "model", "missing_required_parameter",
+        "\"model\" is missing: send the name of a model");
+
+    return NGX_DECLINED;
 }
 
 
@@ -397,8 +411,12 @@ ngx_llmops_envelope_begin(ngx_llmops_envelope_t *env,
     env->n = 1;
 
     ngx_llmops_json_scan_init(&state->scan, ngx_llmops_envelope_want,
-                              state->found, NGX_LLMOPS_WANT_MAX,
+                              state->found,
+                              env->prompts ? NGX_LLMOPS_WANT_MAX
+                                           : NGX_LLMOPS_WANT_PROMPT,
                               env->capture, NGX_LLMOPS_CAPTURE);
+
+    state->found[NGX_LLMOPS_WANT_PROMPT].count = 0;
 }
 
 
@@ -442,6 +460,11 @@ ngx_llmops_envelope_end(ngx_llmops_envelope_t *env,
     env->images = state->scan.data_urls;
 
     found = state->found;
+
+    if (found[NGX_LLMOPS_WANT_PROMPT].count) {
+        env->prompt_start = found[NGX_LLMOPS_WANT_PROMPT].start;
+        env->prompt_end = found[NGX_LLMOPS_WANT_PROMPT].end;
+    }
 
     ngx_llmops_envelope_clear(err);
     ngx_llmops_envelope_numbers(env, found);

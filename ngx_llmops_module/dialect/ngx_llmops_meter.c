@@ -16,7 +16,6 @@
  */
 
 #define NGX_LLMOPS_TOKEN_BYTES   4
-#define NGX_LLMOPS_IMAGE_TOKENS  765       /* 1024 x 1024 in high detail */
 
 
 static int64_t
@@ -30,6 +29,10 @@ ngx_llmops_estimate(size_t bytes)
 int64_t
 ngx_llmops_estimate_input(ngx_llmops_envelope_t *env)
 {
+    if (env->estimated) {
+        return env->estimated - 1;
+    }
+
     return ngx_llmops_estimate(env->text_bytes)
            + (int64_t) env->images * NGX_LLMOPS_IMAGE_TOKENS;
 }
@@ -100,7 +103,9 @@ ngx_llmops_meter_estimate(ngx_llmops_meter_t *m, ngx_llmops_envelope_t *env)
         u->input = ngx_llmops_estimate_input(env);
     }
 
-    output = ngx_llmops_estimate_output(m->output_bytes);
+    output = m->output_tokens
+             ? (int64_t) m->output_tokens
+             : ngx_llmops_estimate_output(m->output_bytes);
 
     if (output == 0 && m->content) {
         output = 1;

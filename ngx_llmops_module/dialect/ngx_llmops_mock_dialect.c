@@ -125,5 +125,6 @@ const ngx_llmops_dialect_t  ngx_llmops_mock = {
     NGX_LLMOPS_MOCK_NWANT,
     ngx_llmops_mock_body,
     ngx_llmops_openai_body_tail,
-    ngx_llmops_mock_write_error
+    ngx_llmops_mock_write_error,
+    NULL
 };

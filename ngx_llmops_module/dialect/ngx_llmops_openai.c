@@ -9,6 +9,7 @@
 #include <time.h>
 #include "ngx_llmops_cursor.h"
 #include "ngx_llmops_tap.h"
+#include "ngx_llmops_stop.h"
 #include "ngx_llmops_request.h"
 
 
@@ -340,5 +341,6 @@ const ngx_llmops_dialect_t  ngx_llmops_openai = {
     NGX_LLMOPS_OPENAI_NWANT,
     ngx_llmops_openai_body,
     ngx_llmops_openai_body_tail,
-    ngx_llmops_openai_write_error
+    ngx_llmops_openai_write_error,
+    ngx_llmops_openai_write_stop
 };

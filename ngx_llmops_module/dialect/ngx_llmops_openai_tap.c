@@ -72,8 +72,9 @@ ngx_llmops_chunk_meter(ngx_llmops_meter_t *m, ngx_llmops_chunk_t *ch)
 {
     ngx_str_t  usage;
 
-    if (ch->bytes) {
-        m->output_bytes += ch->bytes;
+    if (ch->text.bytes) {
+        m->output_bytes += ch->text.bytes;
+        m->output_tokens += ch->text.tokens;
         m->content = 1;
     }
 
@@ -83,6 +84,7 @@ ngx_llmops_chunk_meter(ngx_llmops_meter_t *m, ngx_llmops_chunk_t *ch)
 
     if (ch->finish != NGX_LLMOPS_FINISH_NONE) {
         m->finish = ch->finish;
+        m->finished |= ch->finished;
     }
 
     if (m->model_len == 0 && ch->model.len) {
@@ -97,8 +99,10 @@ ngx_llmops_chunk_meter(ngx_llmops_meter_t *m, ngx_llmops_chunk_t *ch)
         (void) ngx_llmops_usage_openai(&usage, &m->usage);
     }
 
-    if (ch->usage.len) {
-        (void) ngx_llmops_usage_set_openai(&ch->counts, &m->usage);
+    if (ch->usage.len
+        && ngx_llmops_usage_set_openai(&ch->counts, &m->usage) == NGX_OK)
+    {
+        ngx_llmops_tap_running(m);
     }
 }
 

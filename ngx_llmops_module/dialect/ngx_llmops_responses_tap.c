@@ -114,7 +114,8 @@ ngx_llmops_responses_delta(ngx_llmops_meter_t *m,
     m->content = 1;
 
     if (!ngx_llmops_ends(&e->type, "audio.delta")) {
-        m->output_bytes += e->bytes;
+        m->output_bytes += e->text.bytes;
+        m->output_tokens += e->text.tokens;
     }
 }
 

@@ -63,6 +63,15 @@ ngx_llmops_tap_truthy(ngx_str_t *value)
 
 
 void
+ngx_llmops_tap_running(ngx_llmops_meter_t *m)
+{
+    if (m->content && m->usage.output > 0) {
+        m->output_tokens = (size_t) m->usage.output;
+    }
+}
+
+
+void
 ngx_llmops_tap_error(ngx_llmops_meter_t *m, ngx_llmops_tap_t *tap,
     ngx_str_t *value)
 {

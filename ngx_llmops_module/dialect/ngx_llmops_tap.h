@@ -10,6 +10,7 @@
 
 #include "ngx_llmops_dialect.h"
 #include "ngx_llmops_cursor.h"
+#include "ngx_llmops_cursor.h"
 
 
 /* What the taps of the dialects share.  Private to this directory. */
@@ -72,6 +73,9 @@ void ngx_llmops_tap_model(ngx_llmops_meter_t *m, ngx_str_t *value);
 /* A raw error member: not null, false, "" or 0. */
 ngx_uint_t ngx_llmops_tap_truthy(ngx_str_t *value);
 
+/* Usage has come: if the answer has begun, it is where it stands. */
+void ngx_llmops_tap_running(ngx_llmops_meter_t *m);
+
 /* Notes an error and its raw bytes. */
 void ngx_llmops_tap_error(ngx_llmops_meter_t *m, ngx_llmops_tap_t *tap,
     ngx_str_t *value);
@@ -89,7 +93,7 @@ void ngx_llmops_tap_unquote(ngx_str_t *value);
 typedef struct {
     ngx_str_t                  type;
     ngx_str_t                  response;   /* raw, len 0 if absent */
-    size_t                     bytes;      /* of the delta */
+    ngx_llmops_text_t          text;       /* the delta */
 } ngx_llmops_responses_event_t;
 
 void ngx_llmops_responses_tap(ngx_llmops_meter_t *m,

@@ -123,8 +123,8 @@ static int64_t ngx_llmops_tokens_rest(ngx_uint_t s, const u_char *p,
 
 /* words of 1, 3, 5 ... letters and more; the second with a space before it */
 static const int16_t  ngx_llmops_tokens_words[2][7] = {
-    { 331, 294, 206, 268, 343, 225, 74 },
-    { 231, 281, 282, 182, 282, 357, 354 }
+    { 331, 294, 206, 268, 343, 400, 416 },
+    { 231, 281, 282, 182, 282, 357, 416 }
 };
 
 /* all in capitals: one, two, four, six letters and more */
@@ -133,7 +133,7 @@ static const int16_t  ngx_llmops_tokens_upper[4] = { 375, 252, 255, 395 };
 /* punctuation: 1, 2, 3, 4 characters and more */
 static const int16_t  ngx_llmops_tokens_run[4] = { 282, 257, 259, 425 };
 
-#define NGX_LLMOPS_TOKENS_LETTER   217     /* beyond twelve */
+#define NGX_LLMOPS_TOKENS_LETTER   64      /* beyond twelve */
 #define NGX_LLMOPS_TOKENS_CAPITAL  111     /* beyond six */
 #define NGX_LLMOPS_TOKENS_DIGITS   303     /* three of them */
 #define NGX_LLMOPS_TOKENS_SPACES   246

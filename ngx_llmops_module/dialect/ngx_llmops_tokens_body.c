@@ -71,6 +71,7 @@ static void ngx_llmops_tokens_leave(ngx_llmops_tokens_walk_t *w);
 static void ngx_llmops_tokens_scalar(ngx_llmops_tokens_walk_t *w);
 static ngx_uint_t ngx_llmops_tokens_in_object(ngx_llmops_tokens_walk_t *w);
 static ngx_uint_t ngx_llmops_tokens_is_base64(const u_char *p, size_t len);
+static ngx_uint_t ngx_llmops_tokens_is_mixed(const u_char *p, size_t len);
 static ngx_int_t ngx_llmops_tokens_piece(ngx_llmops_tokens_sampling_t *s,
     size_t at);
 static ngx_int_t ngx_llmops_tokens_range(ngx_llmops_tokens_sampling_t *s,
@@ -209,7 +210,7 @@ ngx_llmops_tokens_value(ngx_llmops_tokens_walk_t *w, const u_char *p,
             return;
         }
 
-        if (ngx_llmops_tokens_is_base64(p, NGX_LLMOPS_TOKENS_BINARY)) {
+        if (ngx_llmops_tokens_is_mixed(p, NGX_LLMOPS_TOKENS_BINARY)) {
             w->binary++;
             return;
         }
@@ -302,6 +303,33 @@ ngx_llmops_tokens_is_base64(const u_char *p, size_t len)
 }
 
 
+/* base64 that encodes something; not a very long word */
+
+static ngx_uint_t
+ngx_llmops_tokens_is_mixed(const u_char *p, size_t len)
+{
+    size_t  i, lower, upper, digits;
+
+    if (!ngx_llmops_tokens_is_base64(p, len)) {
+        return 0;
+    }
+
+    lower = 0;
+    upper = 0;
+    digits = 0;
+
+    for (i = 0; i < len; i++) {
+        lower += ((u_char) (p[i] - 'a') < 26);
+        upper += ((u_char) (p[i] - 'A') < 26);
+        digits += ((u_char) (p[i] - '0') < 10);
+    }
+
+    len /= 64;
+
+    return lower > len && upper > len && digits > len;
+}
+
+
 int64_t
 ngx_llmops_tokens_sample(ngx_llmops_tokens_read_pt read, void *data,
     size_t size, ngx_uint_t *binary)
@@ -377,9 +405,7 @@ ngx_llmops_tokens_piece(ngx_llmops_tokens_sampling_t *s, size_t at)
         return NGX_ERROR;
     }
 
-    if (ngx_llmops_tokens_is_base64(p + NGX_LLMOPS_TOKENS_PIECE / 2,
-                                    NGX_LLMOPS_TOKENS_PROBE))
-    {
+    if (ngx_llmops_tokens_is_mixed(p, NGX_LLMOPS_TOKENS_PIECE)) {
         return ngx_llmops_tokens_range(s, at + NGX_LLMOPS_TOKENS_PIECE / 2);
     }
 

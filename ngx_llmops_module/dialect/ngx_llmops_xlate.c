@@ -379,6 +379,18 @@ ngx_llmops_xlate_end(ngx_llmops_xlate_t *x, ngx_llmops_usage_t *usage,
 
 
 ngx_int_t
+ngx_llmops_xlate_stop(ngx_llmops_xlate_t *x, ngx_llmops_usage_t *usage,
+    ngx_llmops_out_t *out)
+{
+    x->out = out;
+
+    ngx_llmops_emit_finish(x, NGX_LLMOPS_FINISH_LENGTH, NULL);
+
+    return ngx_llmops_xlate_end(x, usage, out);
+}
+
+
+ngx_int_t
 ngx_llmops_xlate_replay(ngx_llmops_xlate_t *x, ngx_str_t *body,
     ngx_llmops_out_t *out)
 {

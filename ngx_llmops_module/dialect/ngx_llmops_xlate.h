@@ -88,6 +88,13 @@ ngx_int_t ngx_llmops_xlate_end(ngx_llmops_xlate_t *x,
     ngx_llmops_usage_t *usage, ngx_llmops_out_t *out);
 
 /*
+ * The provider's stream is ended by us, as one that has reached its
+ * max_tokens: appends the same as _end().
+ */
+ngx_int_t ngx_llmops_xlate_stop(ngx_llmops_xlate_t *x,
+    ngx_llmops_usage_t *usage, ngx_llmops_out_t *out);
+
+/*
  * A whole answer for a caller that asked for a stream: writes it as the
  * stream of events that would have said the same, with its end.  Also for
  * caller == provider.  NGX_OK, NGX_DECLINED, NGX_ERROR as _response().

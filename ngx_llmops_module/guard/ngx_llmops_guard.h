@@ -108,7 +108,7 @@ typedef struct ngx_llmops_limits_s  ngx_llmops_limits_t;
  * Reserves all that limits a request on ctx->plan.route: the route's limits,
  * those of the location, the caller's own.  NGX_OK: go on; NGX_AGAIN: next(r)
  * is called later, with the result of calling it again; else a status whose
- * refusal has been made (429, 402, 503).
+ * refusal has been made (429, 402, 403, 503).
  */
 ngx_int_t ngx_llmops_limits_enter(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, void (*next)(ngx_http_request_t *r));
@@ -116,10 +116,12 @@ ngx_int_t ngx_llmops_limits_enter(ngx_http_request_t *r,
 /*
  * After each event of a stream that passes: NGX_OK; NGX_DECLINED when a hard
  * budget is used up with it and the stream has to end now, properly (the
- * reason is in ctx->limits).  Costs one compare unless something is near.
+ * reason is in ctx->limits); NGX_AGAIN when the store has not answered yet
+ * whether there is more: nothing may pass until ngx_llmops_stream_resume() is
+ * called.  Costs one compare unless something is near.
  */
 #define ngx_llmops_limits_stream(r, ctx)                                      \
-    (((ctx)->limits_at > (ctx)->meter.output_bytes)                           \
+    (((ctx)->limits_at > (ctx)->meter.output_tokens)                          \
      ? NGX_OK : ngx_llmops_limits_near(r, ctx))
 
 ngx_int_t ngx_llmops_limits_near(ngx_http_request_t *r,
@@ -129,10 +131,65 @@ ngx_int_t ngx_llmops_limits_near(ngx_http_request_t *r,
    if that never ran, the request's cleanup. */
 void ngx_llmops_limits_settle(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
-/* Adds x-ratelimit-* (or anthropic-ratelimit-*) and warnings to an answer.
-   NGX_OK or NGX_ERROR. */
+/* Adds x-ratelimit-* (or anthropic-ratelimit-*) and retry-after-ms to an
+   answer.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_llmops_limits_headers(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+
+/* Of a request, for headers and variables; len 0 if there is nothing: budgets
+   that are nearly used up; the limit that refused it or ended its stream; the
+   one that would have, but for dry_run. */
+void ngx_llmops_limits_warnings(ngx_llmops_ctx_t *ctx, ngx_str_t *value);
+void ngx_llmops_limits_name(ngx_llmops_ctx_t *ctx, ngx_str_t *value);
+void ngx_llmops_limits_dry_name(ngx_llmops_ctx_t *ctx, ngx_str_t *value);
+
+/* The rate by which that limit ended a stream, as the configuration has it;
+   len 0: none has.  In text[NGX_LLMOPS_RATE_TEXT]. */
+void ngx_llmops_limits_ended(ngx_llmops_ctx_t *ctx, u_char *text,
+    ngx_str_t *value);
+
+/* Tokens that were reserved at first, the most of all limits; -1: none. */
+int64_t ngx_llmops_limits_reserved_tokens(ngx_llmops_ctx_t *ctx);
+
+
+/*
+ * Completes what the configuration says of limits: after the routes, once in
+ * each (re)load.  NGX_OK or NGX_ERROR (logged with file and line).  start():
+ * per worker.
+ */
+ngx_int_t ngx_llmops_limits_init(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+void ngx_llmops_limits_start(ngx_llmops_main_conf_t *mcf);
+
+
+/* llm_limit and llm_quota, of http{}; limit, of llm_route{} */
+
+char *ngx_llmops_limit_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_llmops_route_limit(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+#define NGX_LLMOPS_LIMIT_COMMANDS                                             \
+                                                                              \
+    { ngx_string("llm_limit"),                                                \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,                                      \
+      ngx_llmops_limit_directive,                                             \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      0,                                                                      \
+      NULL },                                                                 \
+                                                                              \
+    { ngx_string("llm_quota"),                                                \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,                                      \
+      ngx_llmops_limit_directive,                                             \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      0,                                                                      \
+      NULL },                                                                 \
+                                                                              \
+    { ngx_string("limit"),                                                    \
+      NGX_LLMOPS_ROUTE_CONF|NGX_CONF_1MORE,                                   \
+      ngx_llmops_route_limit,                                                 \
+      NGX_HTTP_LOC_CONF_OFFSET,                                               \
+      0,                                                                      \
+      NULL }
 
 
 /*

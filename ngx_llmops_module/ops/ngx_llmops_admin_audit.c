@@ -30,6 +30,7 @@ typedef struct {
     ngx_llmops_admin_t        *waiting;    /* the call that waits, or NULL */
     ngx_llmops_admin_pt        next;
     unsigned                   retried:1;
+    unsigned                   inside:1;   /* the call is still in here */
 } ngx_llmops_admin_audit_t;
 
 
@@ -38,10 +39,12 @@ static ngx_int_t ngx_llmops_admin_audit_text(json_t *record,
     const char *name, ngx_str_t *value);
 static ngx_int_t ngx_llmops_admin_audit_put(ngx_llmops_admin_t *a,
     const char *text, ngx_llmops_admin_pt next);
+static ngx_llmops_admin_audit_t *ngx_llmops_admin_audit_create(
+    ngx_llmops_store_t *store, const char *text);
 static ngx_int_t ngx_llmops_admin_audit_id(ngx_pool_t *pool, ngx_str_t *id);
+static void ngx_llmops_admin_audit_store(void *data);
 static void ngx_llmops_admin_audit_done(ngx_llmops_docop_t *op);
 static void ngx_llmops_admin_audit_end(ngx_llmops_admin_audit_t *audit);
-static void ngx_llmops_admin_audit_again(void *data);
 
 
 ngx_int_t
@@ -135,60 +138,100 @@ static ngx_int_t
 ngx_llmops_admin_audit_put(ngx_llmops_admin_t *a, const char *text,
     ngx_llmops_admin_pt next)
 {
-    ngx_str_t                  s;
-    ngx_int_t                  rc;
-    ngx_pool_t                *pool;
     ngx_llmops_admin_audit_t  *audit;
 
     if (a->mcf->store == NULL) {
         return NGX_OK;
     }
 
-    pool = ngx_create_pool(4096, ngx_cycle->log);
-    if (pool == NULL) {
+    audit = ngx_llmops_admin_audit_create(a->mcf->store, text);
+
+    if (audit == NULL) {
         return NGX_OK;
     }
 
+    if (next) {
+        audit->waiting = a;
+        audit->next = next;
+        audit->inside = 1;
+
+        a->audit = audit;
+    }
+
+    ngx_llmops_admin_audit_store(audit);
+
+    if (a->audit == NULL) {
+        return NGX_OK;
+    }
+
+    audit->inside = 0;
+
+    return NGX_AGAIN;
+}
+
+
+/* NULL: out of memory */
+
+static ngx_llmops_admin_audit_t *
+ngx_llmops_admin_audit_create(ngx_llmops_store_t *store, const char *text)
+{
+    ngx_str_t                  s;
+    ngx_pool_t                *pool;
+    ngx_llmops_docop_t        *op;
+    ngx_llmops_admin_audit_t  *audit;
+
+    pool = ngx_create_pool(4096, ngx_cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
     audit = ngx_pcalloc(pool, sizeof(ngx_llmops_admin_audit_t));
+    if (audit == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    audit->pool = pool;
+    audit->store = store;
 
     s.data = (u_char *) text;
     s.len = ngx_strlen(text);
 
-    if (audit == NULL
-        || (audit->op.value.data = ngx_pstrdup(pool, &s)) == NULL
-        || ngx_llmops_admin_audit_id(pool, &audit->op.id) != NGX_OK)
+    op = &audit->op;
+
+    op->docs = NGX_LLMOPS_DOCS_AUDIT;
+    op->expected = NGX_LLMOPS_REVISION_NONE;
+    op->expires = ngx_time() + NGX_LLMOPS_AUDIT_TIME;
+    op->pool = pool;
+    op->handler = ngx_llmops_admin_audit_done;
+    op->data = audit;
+
+    op->value.len = s.len;
+    op->value.data = ngx_pstrdup(pool, &s);
+
+    if (op->value.data == NULL
+        || ngx_llmops_admin_audit_id(pool, &op->id) != NGX_OK)
     {
         ngx_destroy_pool(pool);
-        return NGX_OK;
+        return NULL;
     }
 
-    audit->pool = pool;
-    audit->store = a->mcf->store;
+    return audit;
+}
 
-    audit->op.docs = NGX_LLMOPS_DOCS_AUDIT;
-    audit->op.value.len = s.len;
-    audit->op.expected = NGX_LLMOPS_REVISION_NONE;
-    audit->op.expires = ngx_time() + NGX_LLMOPS_AUDIT_TIME;
-    audit->op.pool = pool;
-    audit->op.handler = ngx_llmops_admin_audit_done;
-    audit->op.data = audit;
 
-    rc = ngx_llmops_store_put(a->mcf->store, &audit->op);
+static void
+ngx_llmops_admin_audit_store(void *data)
+{
+    ngx_int_t                  rc;
+    ngx_llmops_admin_audit_t  *audit = data;
 
-    if (rc == NGX_AGAIN && next) {
-        audit->waiting = a;
-        audit->next = next;
-        a->audit = audit;
-
-        return NGX_AGAIN;
-    }
+    rc = ngx_llmops_store_put(audit->store, &audit->op);
 
     if (rc != NGX_AGAIN) {
         audit->op.rc = (rc == NGX_OK) ? audit->op.rc : NGX_ERROR;
-        ngx_llmops_admin_audit_end(audit);
+        ngx_llmops_admin_audit_done(&audit->op);
     }
-
-    return NGX_OK;
 }
 
 
@@ -224,68 +267,59 @@ ngx_llmops_admin_audit_id(ngx_pool_t *pool, ngx_str_t *id)
 }
 
 
-static void
-ngx_llmops_admin_audit_done(ngx_llmops_docop_t *op)
-{
-    ngx_llmops_admin_t        *a;
-    ngx_llmops_admin_pt        next;
-    ngx_llmops_admin_audit_t  *audit = op->data;
-
-    a = audit->waiting;
-    next = audit->next;
-
-    ngx_llmops_admin_audit_end(audit);
-
-    if (a) {
-        a->audit = NULL;
-        ngx_llmops_admin_resume(a, next);
-    }
-}
-
-
 /* the record has been written, or not; without room the oldest give way */
 
 static void
-ngx_llmops_admin_audit_end(ngx_llmops_admin_audit_t *audit)
+ngx_llmops_admin_audit_done(ngx_llmops_docop_t *op)
 {
-    audit->waiting = NULL;
+    ngx_llmops_admin_audit_t  *audit = op->data;
 
-    if (audit->op.rc == NGX_BUSY && !audit->retried) {
+    if (op->rc == NGX_BUSY && !audit->retried) {
         audit->retried = 1;
 
         if (ngx_llmops_admin_audit_drop(audit->store,
-                                        ngx_llmops_admin_audit_again, audit)
+                                        ngx_llmops_admin_audit_store, audit)
             == NGX_OK)
         {
             return;
         }
     }
 
-    if (audit->op.rc != NGX_OK) {
+    if (op->rc != NGX_OK) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "llm_admin: the audit record of a change could not be "
-                      "stored: %s", audit->op.rc == NGX_BUSY
-                                    ? "there is no room"
-                                    : "the store did not answer");
+                      "stored: %s", op->rc == NGX_BUSY ? "there is no room"
+                                                      : "the store did not "
+                                                        "answer");
     }
 
-    ngx_llmops_admin_audit_trim(audit->store);
-
-    ngx_destroy_pool(audit->pool);
+    ngx_llmops_admin_audit_end(audit);
 }
 
 
 static void
-ngx_llmops_admin_audit_again(void *data)
+ngx_llmops_admin_audit_end(ngx_llmops_admin_audit_t *audit)
 {
-    ngx_int_t                  rc;
-    ngx_llmops_admin_audit_t  *audit = data;
+    ngx_uint_t            inside;
+    ngx_llmops_admin_t   *a;
+    ngx_llmops_store_t   *store;
+    ngx_llmops_admin_pt   next;
 
-    rc = ngx_llmops_store_put(audit->store, &audit->op);
+    a = audit->waiting;
+    next = audit->next;
+    store = audit->store;
+    inside = audit->inside;
 
-    if (rc != NGX_AGAIN) {
-        audit->op.rc = (rc == NGX_OK) ? audit->op.rc : NGX_ERROR;
-        ngx_llmops_admin_audit_end(audit);
+    ngx_destroy_pool(audit->pool);
+
+    ngx_llmops_admin_audit_trim(store);
+
+    if (a) {
+        a->audit = NULL;
+
+        if (!inside) {
+            ngx_llmops_admin_resume(a, next);
+        }
     }
 }
 

@@ -28,6 +28,7 @@ static ngx_int_t ngx_llmops_admin_not_allowed(ngx_llmops_admin_t *a,
 static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
     ngx_llmops_admin_about,
     ngx_llmops_admin_keys,
+    ngx_llmops_admin_limits,
     ngx_llmops_admin_usage,
     ngx_llmops_admin_audit,
     NULL

@@ -7,6 +7,8 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_price.h"
+#include "ngx_llmops_guard.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -28,12 +30,17 @@ typedef enum {
     NGX_LLMOPS_HEADER_ATTEMPTS,
     NGX_LLMOPS_HEADER_WARNINGS,
     NGX_LLMOPS_HEADER_COST,
+    NGX_LLMOPS_HEADER_QUOTA,
+    NGX_LLMOPS_HEADER_PROMPT,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
+/* of others, x-ratelimit-* and their like */
+#define NGX_LLMOPS_HEADER_RATELIMIT  NGX_LLMOPS_HEADER_MAX
+
 
 #define NGX_LLMOPS_HEADER_SKIP     (sizeof("x-llm-") - 1)
-#define NGX_LLMOPS_HEADERS_ALL     ((1 << NGX_LLMOPS_HEADER_MAX) - 1)
+#define NGX_LLMOPS_HEADERS_ALL     ((1 << (NGX_LLMOPS_HEADER_MAX + 1)) - 1)
 
 
 static ngx_int_t ngx_llmops_header_filter(ngx_http_request_t *r);
@@ -63,7 +70,9 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-target"),
     ngx_string("x-llm-attempts"),
     ngx_string("x-llm-warnings"),
-    ngx_string("x-llm-cost")
+    ngx_string("x-llm-cost"),
+    ngx_string("x-llm-quota-warning"),
+    ngx_string("x-llm-prompt")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -178,6 +187,12 @@ ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         }
     }
 
+    if ((llcf->response_headers & (1 << NGX_LLMOPS_HEADER_RATELIMIT))
+        && ngx_llmops_limits_headers(r, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (has_id
         || (llcf->response_headers & (1 << NGX_LLMOPS_HEADER_REQUEST_ID)) == 0)
     {
@@ -197,8 +212,14 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     values[NGX_LLMOPS_HEADER_REQUEST_ID] = ctx->id;
     values[NGX_LLMOPS_HEADER_WARNINGS] = ctx->warnings;
 
+    ngx_llmops_limits_warnings(ctx, &values[NGX_LLMOPS_HEADER_QUOTA]);
+
     if (ctx->plan.route) {
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
+    }
+
+    if (ctx->prompt) {
+        values[NGX_LLMOPS_HEADER_PROMPT] = ctx->prompt->full;
     }
 
     if (ctx->target) {
@@ -413,11 +434,14 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
             }
         }
 
-        if (n == NGX_LLMOPS_HEADER_MAX) {
+        if (n == NGX_LLMOPS_HEADER_MAX
+            && ngx_strcmp(value[i].data, "ratelimit") != 0)
+        {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
-                               "target, attempts, warnings and cost",
+                               "target, attempts, warnings, cost, "
+                               "quota-warning, prompt and ratelimit",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

@@ -7,6 +7,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_series.h"
+#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -26,8 +27,21 @@ typedef struct {
 } ngx_llmops_counting_t;
 
 
+/* series of a version of a prompt: one of each target and operation */
+
+typedef struct ngx_llmops_prompt_series_s  ngx_llmops_prompt_series_t;
+
+struct ngx_llmops_prompt_series_s {
+    ngx_llmops_target_t       *target;     /* or NULL */
+    ngx_llmops_op_e            op;
+    void                      *series;
+    ngx_llmops_prompt_series_t  *next;
+};
+
+
 static ngx_llmops_series_sh_t *ngx_llmops_series(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
+static void **ngx_llmops_series_prompt(ngx_llmops_ctx_t *ctx);
 static ngx_llmops_series_sh_t *ngx_llmops_series_node(
     ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_count_tokens(ngx_llmops_series_sh_t *s,
@@ -286,12 +300,15 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     t = ctx->target;
     slot = NULL;
 
-    if (t && t->series) {
-        slot = &t->series[ctx->env.op];
+    if (ctx->prompt && t) {
+        slot = ngx_llmops_series_prompt(ctx);
 
-        if (*slot) {
-            return *slot;
-        }
+    } else if (t && t->series) {
+        slot = &t->series[ctx->env.op];
+    }
+
+    if (slot && *slot) {
+        return *slot;
     }
 
     s = ngx_llmops_series_node(mcf, ctx);
@@ -308,12 +325,40 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* where the pointer is kept; NULL if out of memory */
+
+static void **
+ngx_llmops_series_prompt(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_prompt_series_t  *ps;
+
+    for (ps = ctx->prompt->series; ps; ps = ps->next) {
+        if (ps->target == ctx->target && ps->op == ctx->env.op) {
+            return &ps->series;
+        }
+    }
+
+    ps = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_llmops_prompt_series_t));
+    if (ps == NULL) {
+        return NULL;
+    }
+
+    ps->target = ctx->target;
+    ps->op = ctx->env.op;
+    ps->next = ctx->prompt->series;
+
+    ctx->prompt->series = ps;
+
+    return &ps->series;
+}
+
+
 static ngx_llmops_series_sh_t *
 ngx_llmops_series_node(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 {
     u_char                  *p;
     ngx_str_t                name, label[NGX_LLMOPS_LABEL_MAX];
-    ngx_uint_t               i;
+    ngx_uint_t               i, n;
     ngx_llmops_target_t     *t;
     ngx_llmops_series_sh_t  *s;
 
@@ -333,9 +378,15 @@ ngx_llmops_series_node(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 
     label[NGX_LLMOPS_LABEL_OPERATION] = ngx_llmops_op_names[ctx->env.op];
 
-    name.len = NGX_LLMOPS_LABEL_MAX - 1;
+    n = NGX_LLMOPS_LABEL_PROMPT;
 
-    for (i = 0; i < NGX_LLMOPS_LABEL_MAX; i++) {
+    if (ctx->prompt) {
+        label[n++] = ctx->prompt->full;
+    }
+
+    name.len = n - 1;
+
+    for (i = 0; i < n; i++) {
         name.len += label[i].len;
     }
 
@@ -346,7 +397,7 @@ ngx_llmops_series_node(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 
     p = name.data;
 
-    for (i = 0; i < NGX_LLMOPS_LABEL_MAX; i++) {
+    for (i = 0; i < n; i++) {
         p = ngx_cpymem(p, label[i].data, label[i].len);
         *p++ = '\0';
     }

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_metrics_print.h"
+#include "ngx_llmops_limit_sh.h"
 
 
 /*
@@ -32,6 +33,9 @@ static u_char *ngx_llmops_accept_end(u_char *p, u_char *last, u_char c);
 
 #define NGX_LLMOPS_SERIES(field)  offsetof(ngx_llmops_series_sh_t, field)
 #define NGX_LLMOPS_TARGET(field)  offsetof(ngx_llmops_target_sh_t, field)
+
+#define NGX_LLMOPS_LIMIT_FIELD(field)                                         \
+    offsetof(ngx_llmops_limit_sh_t, field)
 
 
 static const ngx_llmops_family_t  ngx_llmops_families[] = {
@@ -128,6 +132,35 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_redis_round_trip_seconds"), "histogram", "seconds",
       "Time from sending a command to Redis to its reply.",
       0, ngx_llmops_print_redis_round_trip, 0, NULL },
+
+    { ngx_string("llm_limit_denied_total"), "counter", NULL,
+      "Requests that a limit has refused.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_units,
+      NGX_LLMOPS_LIMIT_FIELD(denied), NULL },
+
+    { ngx_string("llm_limit_dry_run_total"), "counter", NULL,
+      "Requests that a limit would have refused, were it not for dry_run.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_units,
+      NGX_LLMOPS_LIMIT_FIELD(dry_run), NULL },
+
+    { ngx_string("llm_limit_ended_total"), "counter", NULL,
+      "Streams that a budget has ended.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_units,
+      NGX_LLMOPS_LIMIT_FIELD(ended), NULL },
+
+    { ngx_string("llm_limit_unknown_total"), "counter", NULL,
+      "Times that a limit could not be asked for.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit,
+      NGX_LLMOPS_LIMIT_FIELD(failed), NULL },
+
+    { ngx_string("llm_quota_warnings_total"), "counter", NULL,
+      "Times that some key has passed a warn= threshold of a quota.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit,
+      NGX_LLMOPS_LIMIT_FIELD(warned), NULL },
+
+    { ngx_string("llm_quota_used_ratio"), "gauge", NULL,
+      "How much of a quota the key that has used most of it has used.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_ratio, 0, NULL },
 
     { ngx_null_string, NULL, NULL, NULL, 0, NULL, 0, NULL }
 };

@@ -24,8 +24,6 @@ static void ngx_llmops_print_labels(ngx_llmops_print_t *pr, ngx_str_t *name,
     const ngx_str_t *names);
 static void ngx_llmops_print_label(ngx_llmops_print_t *pr, const char *label,
     const ngx_str_t *value);
-static void ngx_llmops_print_escaped(ngx_llmops_print_t *pr, u_char *p,
-    size_t len);
 
 
 /* labels of what we name ourselves, and of what OpenTelemetry has named */
@@ -35,7 +33,8 @@ static const ngx_str_t  ngx_llmops_own_labels[] = {
     ngx_string("target"),
     ngx_string("operation"),
     ngx_null_string,
-    ngx_null_string
+    ngx_null_string,
+    ngx_string("prompt")
 };
 
 static const ngx_str_t  ngx_llmops_otel_labels[] = {
@@ -43,7 +42,8 @@ static const ngx_str_t  ngx_llmops_otel_labels[] = {
     ngx_string("target"),
     ngx_string("gen_ai_operation_name"),
     ngx_string("gen_ai_provider_name"),
-    ngx_string("gen_ai_request_model")
+    ngx_string("gen_ai_request_model"),
+    ngx_string("prompt")
 };
 
 
@@ -418,6 +418,10 @@ ngx_llmops_print_labels(ngx_llmops_print_t *pr, ngx_str_t *name,
 
     for (i = 0; i < NGX_LLMOPS_LABEL_MAX; i++) {
 
+        if (i == NGX_LLMOPS_LABEL_PROMPT && p == last) {
+            break;
+        }
+
         end = ngx_strlchr(p, last, '\0');
 
         if (end == NULL) {
@@ -451,7 +455,7 @@ ngx_llmops_print_label(ngx_llmops_print_t *pr, const char *label,
  * which a scraper would refuse the whole page, become question marks.
  */
 
-static void
+void
 ngx_llmops_print_escaped(ngx_llmops_print_t *pr, u_char *p, size_t len)
 {
     u_char    *last, *start;

@@ -32,6 +32,7 @@ typedef enum {
     NGX_LLMOPS_LABEL_OPERATION,
     NGX_LLMOPS_LABEL_PROVIDER,             /* of OpenTelemetry's names */
     NGX_LLMOPS_LABEL_MODEL,
+    NGX_LLMOPS_LABEL_PROMPT,               /* not there without one */
     NGX_LLMOPS_LABEL_MAX
 } ngx_llmops_label_e;
 

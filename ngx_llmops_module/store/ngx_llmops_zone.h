@@ -30,6 +30,8 @@ typedef enum {
     NGX_LLMOPS_NODE_STORE,                 /* ngx_llmops_root_t */
     NGX_LLMOPS_NODE_KEYSET,                /* ngx_llmops_jwt_sh_t */
     NGX_LLMOPS_NODE_REDIS,                 /* ngx_llmops_redis_sh_t */
+    NGX_LLMOPS_NODE_LIMIT,                 /* ngx_llmops_limit_sh_t */
+    NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import pytest
@@ -46,18 +47,34 @@ def chain(gateway: Callable[..., Gateway],
     return make
 
 
+#: where documents can be; a module that wants all of them:
+#: pytestmark = every_engine
+ENGINES = ["shm", "state"]
+every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
+
+
 @pytest.fixture
-def administer(serve: Callable[..., Any]) -> Callable[..., Admin]:
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What has to stand in http{} for the store of the test."""
+    if getattr(request, "param", "shm") == "state":
+        (tmp_path / "state").mkdir()
+        return f"llm_state {tmp_path}/state;\n"
+    return ""
+
+
+@pytest.fixture
+def administer(serve: Callable[..., Any], engine: str
+               ) -> Callable[..., Admin]:
     """A gateway before one provider, and a caller of its admin API at /llm/.
 
     /read/ is the same API without changes.
     """
     def make(script: Any = None, *, server: str = "", admin: str = "",
-             **parts: Any) -> Admin:
+             http: str = "", **parts: Any) -> Admin:
         server += f"""
         location /llm/ {{ llm_admin write; {admin} }}
         location /read/ {{ llm_admin; {admin} }}
 """
-        gw, up = serve(script, server=server, **parts)
+        gw, up = serve(script, server=server, http=engine + http, **parts)
         return Admin(gw)
     return make

@@ -11,6 +11,10 @@ import pytest
 from harness import SLOW, wait_for
 from harness.openapi import Admin
 
+from conftest import every_engine
+
+pytestmark = every_engine
+
 FULL = {
     "client": "alice", "tenant": "search", "plan": "gold",
     "routes": ["chat", "in*"], "models": ["gpt-*"],
@@ -384,3 +388,21 @@ def test_a_reload_keeps_them(administer):
     made = make(admin, FULL).json["key"]
     admin.gateway.reload()
     assert admin.get(f"keys/{made['id']}").json["key"] == made
+
+
+def test_a_restart(administer, engine):
+    """llm_state keeps them; memory alone does not."""
+    admin = administer()
+    keys = {made["id"]: made for made in
+            (make(admin, {"client": f"c{i}"}).json["key"] for i in range(20))}
+    gone = list(keys)[3]
+    admin.delete(f"keys/{gone}")
+    del keys[gone]
+    said = admin.get("audit").json["records"]
+    admin.gateway.stop()
+    admin.gateway.start()
+    durable = "llm_state" in engine
+    assert admin.get("status").json["store"]["durable"] == durable
+    kept = {key["id"]: key for key in admin.pages("keys", "keys")}
+    assert kept == (keys if durable else {})
+    assert admin.get("audit").json["records"] == (said if durable else [])

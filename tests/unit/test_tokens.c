@@ -257,11 +257,14 @@ static void
 test_body_binary(void **state)
 {
     char        text[2048], base64[601];
-    ngx_uint_t  binary;
+    ngx_uint_t  binary, i;
 
     (void) state;
 
-    memset(base64, 'Q', 600);
+    for (i = 0; i < 600; i++) {
+        base64[i] = "iVBORw0KGgoAAAANSUhEUgAAAgAAAAIACAYAAAD0eNT6"[i % 44];
+    }
+
     base64[600] = '\0';
 
     snprintf(text, sizeof(text),
@@ -272,6 +275,14 @@ test_body_binary(void **state)
 
     assert_in_range(body(text, &binary), 7, 30);
     assert_int_equal(binary, 1);
+
+    /* text, if no good one */
+
+    memset(base64, 'x', 600);
+    snprintf(text, sizeof(text), "{\"prompt\":\"%s\"}", base64);
+
+    assert_in_range(body(text, &binary), 75, 200);
+    assert_int_equal(binary, 0);
 }
 
 

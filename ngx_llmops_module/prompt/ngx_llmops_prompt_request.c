@@ -1,0 +1,666 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_error.h"
+#include "ngx_llmops_prompt_conf.h"
+
+
+/*
+ * A request's prompt.  Which one it is, is known before the route (a prompt
+ * may name the model) and settled by the route; what it says is written once,
+ * before the plan.  From then on the request has another body, in one piece,
+ * with an envelope that describes it: whatever comes later (splices,
+ * translation, failover) treats it like any other.
+ */
+
+
+typedef struct {
+    ngx_http_request_t        *r;
+    ngx_llmops_ctx_t          *ctx;
+    ngx_str_t                 *body;
+    ngx_str_t                  id;
+    ngx_str_t                  version;    /* or label; len 0: not given */
+    ngx_str_t                  variables;  /* raw; data NULL: none */
+    u_char                     id_buf[2 * NGX_LLMOPS_PROMPT_NAME + 2];
+    u_char                     version_buf[NGX_LLMOPS_PROMPT_NAME + 1];
+} ngx_llmops_reference_t;
+
+
+static ngx_uint_t ngx_llmops_prompt_has_form(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_form_e *form);
+static ngx_int_t ngx_llmops_prompt_reference(ngx_llmops_reference_t *ref);
+static ngx_int_t ngx_llmops_prompt_member(ngx_llmops_reference_t *ref);
+static ngx_int_t ngx_llmops_prompt_string(ngx_llmops_reference_t *ref,
+    ngx_str_t *raw, u_char *buf, size_t size, ngx_str_t *text);
+static ngx_int_t ngx_llmops_prompt_lookup(ngx_llmops_reference_t *ref);
+static ngx_int_t ngx_llmops_prompt_only(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_llmops_prompt_t *ngx_llmops_prompt_arm(ngx_http_request_t *r,
+    ngx_llmops_route_prompt_t *rp);
+static ngx_int_t ngx_llmops_prompt_variables_raw(ngx_llmops_reference_t *ref);
+static ngx_int_t ngx_llmops_prompt_build(ngx_llmops_reference_t *ref,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
+static ngx_int_t ngx_llmops_prompt_messages(ngx_http_request_t *r,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
+static ngx_int_t ngx_llmops_prompt_write(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_prompt_build_t *build, ngx_str_t *body);
+static ngx_int_t ngx_llmops_prompt_envelope(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_prompt_out_cleanup(void *data);
+static ngx_int_t ngx_llmops_prompt_deny(ngx_llmops_reference_t *ref,
+    const char *code, const char *param, const char *text);
+
+
+ngx_int_t
+ngx_llmops_prompt_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *body)
+{
+    ngx_int_t                rc;
+    ngx_llmops_form_e        form;
+    ngx_llmops_reference_t   ref;
+
+    if (!ngx_llmops_prompt_has_form(ctx, &form)) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&ref, offsetof(ngx_llmops_reference_t, id_buf));
+
+    ref.r = r;
+    ref.ctx = ctx;
+    ref.body = body;
+
+    rc = ngx_llmops_prompt_reference(&ref);
+
+    if (rc != NGX_OK || ref.id.len == 0) {
+        return rc;
+    }
+
+    return ngx_llmops_prompt_lookup(&ref);
+}
+
+
+static ngx_uint_t
+ngx_llmops_prompt_has_form(ngx_llmops_ctx_t *ctx, ngx_llmops_form_e *form)
+{
+    if (!ctx->env.json) {
+        return 0;
+    }
+
+    switch (ctx->env.op) {
+
+    case NGX_LLMOPS_OP_CHAT:
+        *form = NGX_LLMOPS_FORM_CHAT;
+        return 1;
+
+    case NGX_LLMOPS_OP_MESSAGES:
+    case NGX_LLMOPS_OP_COUNT_TOKENS:
+        *form = NGX_LLMOPS_FORM_MESSAGES;
+        return 1;
+
+    case NGX_LLMOPS_OP_RESPONSES:
+        *form = NGX_LLMOPS_FORM_RESPONSES;
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
+/* the header x-llm-prompt, or the body's member "prompt" */
+
+static ngx_int_t
+ngx_llmops_prompt_reference(ngx_llmops_reference_t *ref)
+{
+    u_char           *at, *last;
+    ngx_int_t         rc;
+    ngx_table_elt_t  *h;
+
+    rc = ref->body ? ngx_llmops_prompt_member(ref) : NGX_OK;
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    h = ngx_llmops_header_in(ref->r, "x-llm-prompt",
+                             sizeof("x-llm-prompt") - 1);
+
+    if (h && h->value.len) {
+
+        if (ref->id.len) {
+            return ngx_llmops_prompt_deny(ref, "duplicate_parameter",
+                                          "prompt", "the prompt is named in "
+                                          "x-llm-prompt and in the request "
+                                          "body: keep one of them");
+        }
+
+        ref->id = h->value;
+    }
+
+    if (ref->id.len == 0) {
+        return NGX_OK;
+    }
+
+    last = ref->id.data + ref->id.len;
+    at = ngx_strlchr(ref->id.data, last, '@');
+
+    if (at == NULL) {
+        return NGX_OK;
+    }
+
+    if (ref->version.len) {
+        return ngx_llmops_prompt_deny(ref, "invalid_value", "prompt",
+                                      "the prompt's version is given twice: "
+                                      "keep it in \"id\" or in \"version\"");
+    }
+
+    ref->id.len = at - ref->id.data;
+    ref->version.data = at + 1;
+    ref->version.len = last - ref->version.data;
+
+    if (ref->id.len == 0 || ref->version.len == 0) {
+        return ngx_llmops_prompt_deny(ref, "invalid_value", "prompt",
+                                      "name the prompt as NAME, NAME@VERSION "
+                                      "or NAME@LABEL");
+    }
+
+    return NGX_OK;
+}
+
+
+/* {"id": ..., "version": ..., "variables": {...}}, as OpenAI has it */
+
+static ngx_int_t
+ngx_llmops_prompt_member(ngx_llmops_reference_t *ref)
+{
+    ngx_int_t               rc;
+    ngx_str_t               raw, key, value;
+    ngx_llmops_json_iter_t  it;
+
+    raw.data = ref->body->data + ref->ctx->env.prompt_start;
+    raw.len = ref->ctx->env.prompt_end - ref->ctx->env.prompt_start;
+
+    if (ngx_llmops_json_type(&raw) == NGX_LLMOPS_JSON_NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_json_object(&it, &raw) != NGX_OK) {
+        return ngx_llmops_prompt_deny(ref, "invalid_type", "prompt",
+                                      "\"prompt\" is not an object, send "
+                                      "{\"id\": NAME, \"version\": VERSION, "
+                                      "\"variables\": {...}}");
+    }
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        rc = NGX_OK;
+
+        if (key.len == 2 && ngx_memcmp(key.data, "id", 2) == 0) {
+            rc = ngx_llmops_prompt_string(ref, &value, ref->id_buf,
+                                          sizeof(ref->id_buf), &ref->id);
+
+        } else if (key.len == 7 && ngx_memcmp(key.data, "version", 7) == 0
+                   && ngx_llmops_json_type(&value) != NGX_LLMOPS_JSON_NULL)
+        {
+            rc = ngx_llmops_prompt_string(ref, &value, ref->version_buf,
+                                          sizeof(ref->version_buf),
+                                          &ref->version);
+
+        } else if (key.len == 9 && ngx_memcmp(key.data, "variables", 9) == 0
+                   && ngx_llmops_json_type(&value) != NGX_LLMOPS_JSON_NULL)
+        {
+            ref->variables = value;
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    if (ref->id.len == 0) {
+        return ngx_llmops_prompt_deny(ref, "missing_required_parameter",
+                                      "prompt.id", "\"prompt\" has no \"id\": "
+                                      "send the name of a prompt");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_string(ngx_llmops_reference_t *ref, ngx_str_t *raw,
+    u_char *buf, size_t size, ngx_str_t *text)
+{
+    if (ngx_llmops_json_string(raw, buf, size, text) == NGX_OK
+        && text->len > 0 && text->len <= size)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_llmops_prompt_deny(ref, "invalid_value", "prompt",
+                                  "\"id\" and \"version\" of \"prompt\" are "
+                                  "strings with the names of a prompt and of "
+                                  "its version");
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_lookup(ngx_llmops_reference_t *ref)
+{
+    ngx_llmops_ctx_t             *ctx;
+    ngx_llmops_main_conf_t       *mcf;
+    ngx_llmops_prompt_family_t   *family;
+
+    ctx = ref->ctx;
+    mcf = ngx_http_get_module_main_conf(ref->r, ngx_llmops_module);
+
+    family = ngx_llmops_prompt_family(mcf->prompts, &ref->id);
+
+    if (family == NULL) {
+
+        /* a prompt that OpenAI keeps is none of ours */
+
+        if (ctx->env.op == NGX_LLMOPS_OP_RESPONSES && ref->id.len > 5
+            && ngx_memcmp(ref->id.data, "pmpt_", 5) == 0)
+        {
+            return NGX_OK;
+        }
+
+        return ngx_llmops_deny_text(ref->r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                    "prompt_not_found",
+                                    "there is no prompt \"%V\"", &ref->id);
+    }
+
+    ctx->prompt = ngx_llmops_prompt_version(family, &ref->version);
+
+    if (ctx->prompt) {
+        return NGX_OK;
+    }
+
+    if (ref->version.len == 0) {
+        return ngx_llmops_deny_text(ref->r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                    "prompt_not_found",
+                                    "the prompt \"%V\" has no label "
+                                    "\"production\": name a version or a "
+                                    "label", &ref->id);
+    }
+
+    return ngx_llmops_deny_text(ref->r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                "prompt_not_found",
+                                "the prompt \"%V\" has no version or label "
+                                "\"%V\"", &ref->id, &ref->version);
+}
+
+
+ngx_int_t
+ngx_llmops_prompt_choose(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route)
+{
+    ngx_llmops_form_e           form;
+    ngx_llmops_prompt_t        *chosen;
+    ngx_llmops_route_prompt_t  *rp;
+
+    rp = route->prompt;
+
+    if (rp == NULL || !rp->set) {
+        return NGX_OK;
+    }
+
+    if (!ngx_llmops_prompt_has_form(ctx, &form)) {
+        return rp->only ? ngx_llmops_prompt_only(r, ctx) : NGX_OK;
+    }
+
+    if (rp->prompt == NULL) {
+        return ctx->prompt ? NGX_OK : ngx_llmops_prompt_only(r, ctx);
+    }
+
+    if (ctx->prompt && !rp->only) {
+        return NGX_OK;
+    }
+
+    chosen = ngx_llmops_prompt_arm(r, rp);
+
+    if (ctx->prompt && ctx->prompt != rp->prompt && ctx->prompt != rp->share) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                    "prompt_not_allowed",
+                                    "the prompt \"%V\" cannot be used here, "
+                                    "only \"%V\"", &ctx->prompt->full,
+                                    &rp->reference);
+    }
+
+    ctx->prompt = chosen;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_only(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                "prompt_required",
+                                "only requests with a prompt are served here: "
+                                "name one in \"prompt\" or x-llm-prompt");
+}
+
+
+/*
+ * Whose requests stay together has the same arm in each worker and on each
+ * machine, and after a reload; who has no key is not in the experiment.
+ */
+
+static ngx_llmops_prompt_t *
+ngx_llmops_prompt_arm(ngx_http_request_t *r, ngx_llmops_route_prompt_t *rp)
+{
+    uint32_t    hash;
+    ngx_str_t   key;
+
+    if (rp->share == NULL
+        || ngx_http_complex_value(r, rp->by, &key) != NGX_OK
+        || key.len == 0)
+    {
+        return rp->prompt;
+    }
+
+    /* experiments must not choose the same callers */
+
+    hash = ngx_murmur_hash2(key.data, key.len)
+           ^ ngx_murmur_hash2(rp->share->full.data, rp->share->full.len);
+
+    hash = (hash ^ (hash >> 16)) * 0x7feb352d;
+    hash = (hash ^ (hash >> 15)) * 0x846ca68b;
+    hash ^= hash >> 16;
+
+    return (hash % 10000 < rp->percent) ? rp->share : rp->prompt;
+}
+
+
+ngx_uint_t
+ngx_llmops_prompt_needed(ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route)
+{
+    ngx_llmops_form_e           form;
+    ngx_llmops_route_prompt_t  *rp;
+
+    rp = route->prompt;
+
+    return ctx->prompt
+           || (rp && rp->messages.nelts
+               && ngx_llmops_prompt_has_form(ctx, &form));
+}
+
+
+ngx_int_t
+ngx_llmops_prompt_apply(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route, ngx_str_t *body)
+{
+    ngx_int_t                  rc;
+    ngx_llmops_error_t         err;
+    ngx_llmops_value_t        *given;
+    ngx_llmops_arena_t         arena;
+    ngx_llmops_reference_t     ref;
+    ngx_llmops_prompt_build_t  build;
+
+    ngx_memzero(&ref, offsetof(ngx_llmops_reference_t, id_buf));
+    ngx_memzero(&build, sizeof(ngx_llmops_prompt_build_t));
+
+    ref.r = r;
+    ref.ctx = ctx;
+    ref.body = body;
+
+    ngx_llmops_arena_init(&arena, NGX_LLMOPS_PROMPT_VARIABLES);
+
+    rc = NGX_OK;
+
+    if (ctx->prompt) {
+        rc = ngx_llmops_prompt_variables_raw(&ref);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        given = NULL;
+
+        if (ref.variables.data) {
+            given = ngx_llmops_value_parse(&arena, &ref.variables);
+
+            if (given == NULL) {
+                rc = ngx_llmops_prompt_deny(&ref, "variables_too_large",
+                                            "variables", "the prompt's "
+                                            "variables are too many or too "
+                                            "large");
+                goto done;
+            }
+        }
+
+        build.values = ngx_llmops_prompt_check(ctx->prompt, given, &arena,
+                                               &err);
+
+        if (build.values == NULL) {
+            rc = (err.kind == NGX_LLMOPS_ERR_NONE)
+                 ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                 : ngx_llmops_deny(r, ctx, &err, 0);
+            goto done;
+        }
+    }
+
+    rc = ngx_llmops_prompt_build(&ref, route->prompt, &build);
+
+done:
+
+    ngx_llmops_arena_free(&arena);
+
+    return rc;
+}
+
+
+/* those of the member "prompt", or the member "variables" beside it */
+
+static ngx_int_t
+ngx_llmops_prompt_variables_raw(ngx_llmops_reference_t *ref)
+{
+    u_char                  buf[NGX_LLMOPS_JSON_RAW_KEY];
+    ngx_int_t               rc;
+    ngx_str_t               key, name, value;
+    ngx_llmops_json_iter_t  it;
+
+    if (ref->ctx->env.prompt_end) {
+        rc = ngx_llmops_prompt_member(ref);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    (void) ngx_llmops_json_object(&it, ref->body);
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        /* with the quotes around it */
+        key.data--;
+        key.len += 2;
+
+        if (ngx_llmops_json_string(&key, buf, sizeof(buf), &name) != NGX_OK
+            || name.len != 9 || ngx_memcmp(name.data, "variables", 9) != 0
+            || ngx_llmops_json_type(&value) == NGX_LLMOPS_JSON_NULL)
+        {
+            continue;
+        }
+
+        if (ref->variables.data) {
+            return ngx_llmops_prompt_deny(ref, "duplicate_parameter",
+                                          "variables", "the prompt's "
+                                          "variables are there more than "
+                                          "once: send them in \"prompt\" or "
+                                          "in \"variables\"");
+        }
+
+        ref->variables = value;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_build(ngx_llmops_reference_t *ref,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ref->ctx;
+
+    (void) ngx_llmops_prompt_has_form(ctx, &build->form);
+
+    build->prompt = ctx->prompt;
+    build->count = (ctx->env.op == NGX_LLMOPS_OP_COUNT_TOKENS);
+    build->model = ctx->env.model;
+
+    if (rp && ngx_llmops_prompt_messages(ref->r, rp, build) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_llmops_prompt_write(ref->r, ctx, build, ref->body);
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_messages(ngx_http_request_t *r,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build)
+{
+    ngx_uint_t                   i;
+    ngx_llmops_decorator_t      *d;
+    ngx_llmops_route_message_t  *m;
+
+    if (rp->messages.nelts == 0) {
+        return NGX_OK;
+    }
+
+    d = ngx_pcalloc(r->pool, rp->messages.nelts
+                             * sizeof(ngx_llmops_decorator_t));
+    if (d == NULL) {
+        return NGX_ERROR;
+    }
+
+    m = rp->messages.elts;
+
+    for (i = 0; i < rp->messages.nelts; i++) {
+        d[i].role = m[i].role;
+        d[i].append = m[i].append;
+
+        if (ngx_http_complex_value(r, &m[i].text, &d[i].text) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    build->decorators = d;
+    build->ndecorators = rp->messages.nelts;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_write(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_prompt_build_t *build, ngx_str_t *body)
+{
+    ngx_int_t            rc;
+    ngx_llmops_out_t    *out;
+    ngx_llmops_error_t   err;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_llmops_out_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    out = cln->data;
+
+    ngx_llmops_out_init(out, body->len + NGX_LLMOPS_PROMPT_OUTPUT);
+
+    cln->handler = ngx_llmops_prompt_out_cleanup;
+
+    rc = ngx_llmops_prompt_body(build, body, out, &err);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_llmops_deny(r, ctx, &err, 0);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->memory.data = out->data;
+    ctx->memory.len = out->len;
+
+    return ngx_llmops_prompt_envelope(r, ctx);
+}
+
+
+/* the envelope of the new body, which passes the same checks */
+
+static ngx_int_t
+ngx_llmops_prompt_envelope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    path;
+    ngx_llmops_op_e              op;
+    ngx_llmops_error_t           err;
+    ngx_llmops_envelope_t       *env;
+    ngx_llmops_envelope_scan_t   scan;
+
+    const ngx_llmops_dialect_t  *dialect;
+
+    env = &ctx->env;
+
+    dialect = env->dialect;
+    op = env->op;
+    path = env->path;
+
+    ngx_memzero(env, offsetof(ngx_llmops_envelope_t, model_buf));
+
+    env->dialect = dialect;
+    env->op = op;
+    env->path = path;
+
+    ngx_llmops_envelope_begin(env, &scan);
+
+    rc = ngx_llmops_envelope_feed(env, &scan, ctx->memory.data,
+                                  ctx->memory.len, &err);
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_envelope_end(env, &scan, &err);
+    }
+
+    return (rc == NGX_OK) ? NGX_OK : ngx_llmops_deny(r, ctx, &err, 0);
+}
+
+
+static void
+ngx_llmops_prompt_out_cleanup(void *data)
+{
+    ngx_llmops_out_free(data);
+}
+
+
+static ngx_int_t
+ngx_llmops_prompt_deny(ngx_llmops_reference_t *ref, const char *code,
+    const char *param, const char *text)
+{
+    ngx_llmops_error_t  err;
+
+    ngx_memzero(&err, sizeof(ngx_llmops_error_t));
+
+    err.kind = NGX_LLMOPS_ERR_INVALID_REQUEST;
+    err.code.data = (u_char *) code;
+    err.code.len = ngx_strlen(code);
+    err.param.data = (u_char *) param;
+    err.param.len = ngx_strlen(param);
+    err.message.data = (u_char *) text;
+    err.message.len = ngx_strlen(text);
+
+    return ngx_llmops_deny(ref->r, ref->ctx, &err, 0);
+}
