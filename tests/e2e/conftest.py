@@ -7,7 +7,7 @@ from typing import Any, Callable, Sequence
 
 import pytest
 
-from harness import Gateway, Provider, route
+from harness import Gateway, Provider, route, wait_for
 from harness.openapi import Admin
 
 
@@ -47,19 +47,29 @@ def chain(gateway: Callable[..., Gateway],
     return make
 
 
-#: where documents can be; a module that wants all of them:
+#: where counters and documents can be; a module that wants all of them says
 #: pytestmark = every_engine
-ENGINES = ["shm", "state"]
+ENGINES = ["shm", "state", "redis"]
 every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(params=["shm"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """What has to stand in http{} for the store of the test."""
-    if getattr(request, "param", "shm") == "state":
+    """What holds counters and documents: lines of http{}."""
+    if request.param == "state":
         (tmp_path / "state").mkdir()
         return f"llm_state {tmp_path}/state;\n"
+    if request.param == "redis":
+        server = request.getfixturevalue("redis")()
+        return server.directive("timeout=5s")
     return ""
+
+
+def connected(gateway: Gateway) -> None:
+    """Waits until all workers can ask Redis, where there is one."""
+    if "llm_redis " in gateway.text():
+        wait_for(lambda: gateway.metrics().sum("llm_redis_up") == 1, 10,
+                 "Redis")
 
 
 @pytest.fixture
@@ -76,11 +86,6 @@ def administer(serve: Callable[..., Any], engine: str
         location /read/ {{ llm_admin; {admin} }}
 """
         gw, up = serve(script, server=server, http=engine + http, **parts)
+        connected(gw)
         return Admin(gw)
     return make
-
-
-@pytest.fixture(params=["shm"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """What holds counters: lines of http{}."""
-    return ""

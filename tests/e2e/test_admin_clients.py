@@ -13,7 +13,7 @@ import pytest
 from harness import Reply, SLOW, route, wait_for
 from harness.openapi import Admin
 
-from conftest import every_engine
+from conftest import connected, every_engine
 
 pytestmark = every_engine
 
@@ -119,6 +119,7 @@ def test_keys_outlive_a_reload(guarded):
     admin = guarded()
     key, secret = make(admin, client="alice")
     admin.gateway.reload()
+    connected(admin.gateway)
     ask(admin, secret)
 
 
