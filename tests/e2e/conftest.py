@@ -47,18 +47,16 @@ def chain(gateway: Callable[..., Gateway],
     return make
 
 
-#: where documents can be; a module that wants all of them:
-#: pytestmark = every_engine
-ENGINES = ["shm", "state"]
-every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
-
-
-@pytest.fixture
+@pytest.fixture(params=["shm", "state", "redis"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """What has to stand in http{} for the store of the test."""
-    if getattr(request, "param", "shm") == "state":
+    """What has to stand in http{} for the store of the test: it runs once
+    with each."""
+    if request.param == "state":
         (tmp_path / "state").mkdir()
         return f"llm_state {tmp_path}/state;\n"
+    if request.param == "redis":
+        server = request.getfixturevalue("redis")()
+        return server.directive() + "\n"
     return ""
 
 
@@ -78,9 +76,3 @@ def administer(serve: Callable[..., Any], engine: str
         gw, up = serve(script, server=server, http=engine + http, **parts)
         return Admin(gw)
     return make
-
-
-@pytest.fixture(params=["shm"])
-def engine(request: pytest.FixtureRequest) -> str:
-    """What holds counters: lines of http{}."""
-    return ""
