@@ -224,7 +224,7 @@ extern const char  *ngx_llmops_journal_temp[];
 /* -- ngx_llmops_state_usage.c, ngx_llmops_state_restore.c ------------------ */
 
 #define NGX_LLMOPS_USAGE_NAME      "usage"
-#define NGX_LLMOPS_SLOT_BYTES      32
+#define NGX_LLMOPS_SLOT_BYTES      40
 
 /* With the writer's lock: writes counters and the ledger, if they have changed
    since that was last done. */

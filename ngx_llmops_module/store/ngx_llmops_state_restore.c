@@ -220,7 +220,7 @@ static void
 ngx_llmops_usage_get_slot(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     u_char *p)
 {
-    int64_t             id, used, at, end;
+    int64_t             id, used, at, end, carried;
     ngx_uint_t          i;
     ngx_llmops_slot_t  *slot;
 
@@ -228,8 +228,9 @@ ngx_llmops_usage_get_slot(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     used = (int64_t) ngx_llmops_frame_get(p + 8, 8);
     at = (int64_t) ngx_llmops_frame_get(p + 16, 8);
     end = (int64_t) ngx_llmops_frame_get(p + 24, 8);
+    carried = (int64_t) ngx_llmops_frame_get(p + 32, 8);
 
-    if (end <= ngx_llmops_shm_wall()) {
+    if (end + (id & NGX_LLMOPS_WINDOW_MASK) <= ngx_llmops_shm_wall()) {
         return;
     }
 
@@ -260,6 +261,7 @@ ngx_llmops_usage_get_slot(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     ngx_llmops_shm_put(shm, slot->used, used);
     ngx_llmops_shm_put(shm, slot->at, at);
     ngx_llmops_shm_put(shm, slot->end, end);
+    ngx_llmops_shm_put(shm, slot->carried, carried);
 
     ngx_llmops_shm_commit(shm);
 }
