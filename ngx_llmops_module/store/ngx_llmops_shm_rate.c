@@ -431,8 +431,8 @@ ngx_llmops_slot_retry(ngx_llmops_slot_t *slot, ngx_llmops_rate_t *rate,
 }
 
 
-/* at most 3 words for each of 8 rates; the ring's last part is the present one,
-   since it has just been brought up to now */
+/* at most 3 words for each of 8 rates; the ring's last part is the present
+   one, since it has just been brought up to now */
 
 void
 ngx_llmops_rates_add(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
