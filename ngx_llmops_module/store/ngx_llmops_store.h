@@ -220,7 +220,8 @@ struct ngx_llmops_docop_s {
 
     ngx_int_t                  rc;         /* NGX_OK; NGX_DECLINED: there is no
                                               such document, or it has another
-                                              revision (conflict); NGX_BUSY: no
+                                              revision (conflict), or no such
+                                              cursor; NGX_BUSY: no
                                               room; NGX_ERROR: the engine
                                               cannot be asked now */
     ngx_llmops_doc_t           doc;        /* get: it; put: new revision */

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 import os
+from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import pytest
 
+from harness import Gateway, Provider, route, wait_for
 from harness.tls import Authority
-from harness import Gateway, Provider, route
 from harness.openapi import Admin
 
 
@@ -59,7 +59,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path,
     """What has to stand in http{} for the store of the test."""
     def make(fixture: str, **options: Any) -> str:
         server = request.getfixturevalue(fixture)(**options)
-        return server.directive("timeout=500ms")
+        return server.directive("timeout=2s")
 
     match request.param:
         case "shm":
@@ -72,6 +72,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path,
         case "sentinel" | "cluster" | "redis" as fixture:
             return make(fixture)
     raise ValueError(request.param)
+
+
+def connected(gateway: Gateway) -> None:
+    """Waits until all workers can ask Redis, where there is one."""
+    if "llm_redis " in gateway.text():
+        wait_for(lambda: gateway.metrics().sum("llm_redis_up") == 1, 10,
+                 "Redis")
 
 
 @pytest.fixture
@@ -88,5 +95,6 @@ def administer(serve: Callable[..., Any], engine: str
         location /read/ {{ llm_admin; {admin} }}
 """
         gw, up = serve(script, server=server, http=engine + http, **parts)
+        connected(gw)
         return Admin(gw)
     return make
