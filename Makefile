@@ -93,7 +93,8 @@ run: deps
 
 # -- what is needed -----------------------------------------------------------
 
-DEPS      := gcc make nginx nginx-dev libjansson-dev libssl-dev zlib1g-dev \
+DEPS      := gcc make nginx nginx-dev libjansson-dev libpcre2-dev libhyperscan-dev \
+             libssl-dev zlib1g-dev \
              ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git
 # npm comes with nodejs, unless that is Debian's

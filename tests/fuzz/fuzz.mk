@@ -16,9 +16,12 @@ FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter \
                -fsanitize=address,undefined \
                -fno-sanitize-recover=undefined
-FUZZ_LIBS ?= -ljansson
+FUZZ_LIBS = -ljansson -lpcre2-8 -lm \
+             $(shell grep -qs 'NGX_LLMOPS_HYPERSCAN *1' \
+                     $(NGX_OBJS)/ngx_auto_config.h && echo -lhs)
 
-FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
+              ngx_llmops_module/check
 
 FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)

