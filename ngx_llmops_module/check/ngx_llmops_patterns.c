@@ -10,6 +10,9 @@
 
 #if (NGX_LLMOPS_HYPERSCAN)
 
+#define PCRE2_CODE_UNIT_WIDTH  8
+
+#include <pcre2.h>
 #include <hs/hs.h>
 
 
@@ -24,11 +27,27 @@
  *
  * A pattern sees bytes.  Beyond its width one byte more is waited for, since
  * "\b" looks at the byte behind.
+ *
+ * Hyperscan tells where a match ends, and where it began only for patterns
+ * without large repeats.  For the others PCRE2 looks for the start, in the
+ * bytes that are kept anyway, each time that one has matched.
  */
 
 
 #define NGX_LLMOPS_WINDOW_SLICE   4096     /* bytes scanned in one go */
 #define NGX_LLMOPS_WINDOW_MARGIN  1
+
+
+#define NGX_LLMOPS_START_LIMIT    100000   /* steps of PCRE2 */
+
+
+/* what a pattern has become */
+
+typedef struct {
+    size_t                     width;      /* of its longest match */
+    pcre2_code                *start;      /* NULL: Hyperscan knows it */
+    unsigned                   large:1;
+} ngx_llmops_compiled_t;
 
 
 /* a part of the text that is replaced; regions do not overlap */
@@ -46,7 +65,10 @@ typedef struct {
 struct ngx_llmops_patterns_s {
     hs_database_t             *db;
     hs_scratch_t              *scratch;
+    pcre2_match_context       *match_context;
+    pcre2_match_data          *match_data;
     ngx_llmops_pattern_t      *patterns;
+    ngx_llmops_compiled_t     *compiled;
     ngx_uint_t                 n;
     size_t                     wide;       /* of those that may have spaces */
     size_t                     word;       /* of the others */
@@ -77,6 +99,10 @@ static ngx_int_t ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set,
     ngx_uint_t *bad, char *err, size_t size);
 static ngx_int_t ngx_llmops_patterns_build(ngx_llmops_patterns_t *set,
     ngx_uint_t *bad, char *err, size_t size);
+static ngx_int_t ngx_llmops_patterns_try(ngx_llmops_patterns_t *set,
+    ngx_int_t *bad, char *err, size_t size);
+static ngx_int_t ngx_llmops_patterns_start(ngx_llmops_patterns_t *set,
+    ngx_uint_t i);
 static int ngx_llmops_window_match(unsigned int id, unsigned long long from,
     unsigned long long to, unsigned int flags, void *data);
 static ngx_int_t ngx_llmops_window_region(ngx_llmops_window_t *w,
@@ -101,6 +127,18 @@ ngx_llmops_patterns_compile(ngx_llmops_pattern_t *patterns, ngx_uint_t n,
 
     set->patterns = patterns;
     set->n = n;
+    set->compiled = calloc(n, sizeof(ngx_llmops_compiled_t));
+    set->match_context = pcre2_match_context_create(NULL);
+    set->match_data = pcre2_match_data_create(1, NULL);
+
+    if (set->compiled == NULL || set->match_context == NULL
+        || set->match_data == NULL)
+    {
+        ngx_llmops_patterns_free(set);
+        return NULL;
+    }
+
+    pcre2_set_match_limit(set->match_context, NGX_LLMOPS_START_LIMIT);
 
     if (ngx_llmops_patterns_widths(set, bad, err, size) != NGX_OK
         || ngx_llmops_patterns_build(set, bad, err, size) != NGX_OK
@@ -117,6 +155,16 @@ ngx_llmops_patterns_compile(ngx_llmops_pattern_t *patterns, ngx_uint_t n,
 void
 ngx_llmops_patterns_free(ngx_llmops_patterns_t *set)
 {
+    ngx_uint_t  i;
+
+    for (i = 0; set->compiled && i < set->n; i++) {
+        pcre2_code_free(set->compiled[i].start);
+    }
+
+    free(set->compiled);
+    pcre2_match_context_free(set->match_context);
+    pcre2_match_data_free(set->match_data);
+
     if (set->scratch) {
         (void) hs_free_scratch(set->scratch);
     }
@@ -130,9 +178,12 @@ ngx_llmops_patterns_free(ngx_llmops_patterns_t *set)
 
 
 static unsigned
-ngx_llmops_patterns_flags(ngx_llmops_pattern_t *p)
+ngx_llmops_patterns_flags(ngx_llmops_patterns_t *set, ngx_uint_t i)
 {
-    unsigned  flags;
+    unsigned               flags;
+    ngx_llmops_pattern_t  *p;
+
+    p = &set->patterns[i];
 
     flags = p->nocase ? HS_FLAG_CASELESS : 0;
 
@@ -141,7 +192,7 @@ ngx_llmops_patterns_flags(ngx_llmops_pattern_t *p)
         return flags | HS_FLAG_SINGLEMATCH;
     }
 
-    return flags | HS_FLAG_SOM_LEFTMOST;
+    return set->compiled[i].large ? flags : flags | HS_FLAG_SOM_LEFTMOST;
 }
 
 
@@ -160,7 +211,8 @@ ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
         *bad = i;
 
         if (hs_expression_info((char *) p->regex.data,
-                               ngx_llmops_patterns_flags(p), &info, &error)
+                               ngx_llmops_patterns_flags(set, i), &info,
+                               &error)
             != HS_SUCCESS)
         {
             snprintf(err, size, "%s", error->message);
@@ -178,7 +230,7 @@ ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
 
         free(info);
 
-        if (ngx_llmops_patterns_flags(p) & HS_FLAG_SINGLEMATCH) {
+        if (ngx_llmops_patterns_flags(set, i) & HS_FLAG_SINGLEMATCH) {
             continue;
         }
 
@@ -188,6 +240,8 @@ ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
                      NGX_LLMOPS_PATTERN_MAX);
             return NGX_ERROR;
         }
+
+        set->compiled[i].width = width;
 
         width += NGX_LLMOPS_WINDOW_MARGIN;
         set->history = ngx_max(set->history, width);
@@ -208,8 +262,56 @@ ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
 }
 
 
+/* all in one database; those that are too large for that are told apart one
+   after the other */
+
 static ngx_int_t
 ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
+    char *err, size_t size)
+{
+    ngx_int_t  i;
+
+    while (ngx_llmops_patterns_try(set, &i, err, size) != NGX_OK) {
+
+        *bad = i < 0 ? 0 : i;
+
+        if (i < 0 || set->compiled[i].large
+            || !(ngx_llmops_patterns_flags(set, i) & HS_FLAG_SOM_LEFTMOST)
+            || ngx_llmops_patterns_start(set, i) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        set->compiled[i].large = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the same pattern for PCRE2, which looks for the start of a match */
+
+static ngx_int_t
+ngx_llmops_patterns_start(ngx_llmops_patterns_t *set, ngx_uint_t i)
+{
+    int                    code;
+    size_t                 offset;
+    ngx_llmops_pattern_t  *p;
+
+    p = &set->patterns[i];
+
+    set->compiled[i].start = pcre2_compile(p->regex.data, p->regex.len,
+                                           PCRE2_ENDANCHORED
+                                           |PCRE2_NEVER_BACKSLASH_C
+                                           |(p->nocase ? PCRE2_CASELESS : 0),
+                                           &code, &offset, NULL);
+
+    return set->compiled[i].start ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_patterns_try(ngx_llmops_patterns_t *set, ngx_int_t *bad,
     char *err, size_t size)
 {
     unsigned             *flags, *ids;
@@ -223,6 +325,7 @@ ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
     ids = calloc(set->n, sizeof(unsigned));
 
     rc = NGX_ERROR;
+    *bad = -1;
 
     if (regexes == NULL || flags == NULL || ids == NULL) {
         goto done;
@@ -230,7 +333,7 @@ ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
 
     for (i = 0; i < set->n; i++) {
         regexes[i] = (char *) set->patterns[i].regex.data;
-        flags[i] = ngx_llmops_patterns_flags(&set->patterns[i]);
+        flags[i] = ngx_llmops_patterns_flags(set, i);
         ids[i] = i;
     }
 
@@ -239,7 +342,7 @@ ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
                          &set->db, &error)
         != HS_SUCCESS)
     {
-        *bad = error->expression < 0 ? 0 : error->expression;
+        *bad = error->expression;
         snprintf(err, size, "%s", error->message);
         (void) hs_free_compile_error(error);
         goto done;
@@ -486,6 +589,33 @@ ngx_llmops_window_space(const u_char *p, size_t len)
 }
 
 
+/* the leftmost start of a match that ends there; if it cannot be found, as
+   far back as it may be */
+
+static uint64_t
+ngx_llmops_window_start(ngx_llmops_window_t *w, ngx_uint_t id, uint64_t to)
+{
+    uint64_t                from;
+    ngx_llmops_compiled_t  *c;
+
+    c = &w->set->compiled[id];
+
+    from = (to > c->width) ? to - c->width : 0;
+    from = ngx_max(from, w->base);
+
+    /* bytes before are seen, for "\b" */
+
+    if (pcre2_match(c->start, w->buf, to - w->base, from - w->base, 0,
+                    w->set->match_data, w->set->match_context)
+        < 0)
+    {
+        return from;
+    }
+
+    return w->base + pcre2_get_ovector_pointer(w->set->match_data)[0];
+}
+
+
 static int
 ngx_llmops_window_match(unsigned int id, unsigned long long from,
     unsigned long long to, unsigned int flags, void *data)
@@ -509,6 +639,10 @@ ngx_llmops_window_match(unsigned int id, unsigned long long from,
     {
         w->found |= (uint64_t) 1 << p->rule;
         return 0;
+    }
+
+    if (w->set->compiled[id].start) {
+        from = ngx_llmops_window_start(w, id, to);
     }
 
     from = ngx_max(from, w->base);

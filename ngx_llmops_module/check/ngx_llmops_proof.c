@@ -20,7 +20,6 @@
  *   steuerid  Germany: ISO 7064, mod 11,10
  *   dni       Spain, and nie: letter by n mod 23
  *   codice    Italy: check letter of the codice fiscale
- *   bsn       Netherlands: the eleven test
  *   pesel     Poland
  *   cpf       Brazil: two digits mod 11
  *   aadhaar   India: Verhoeff
@@ -48,8 +47,6 @@ static ngx_uint_t ngx_llmops_proof_dni(const u_char *p, size_t len,
     size_t *start);
 static ngx_uint_t ngx_llmops_proof_codice(const u_char *p, size_t len,
     size_t *start);
-static ngx_uint_t ngx_llmops_proof_bsn(const u_char *p, size_t len,
-    size_t *start);
 static ngx_uint_t ngx_llmops_proof_pesel(const u_char *p, size_t len,
     size_t *start);
 static ngx_uint_t ngx_llmops_proof_cpf(const u_char *p, size_t len,
@@ -68,7 +65,6 @@ const ngx_llmops_proof_t  ngx_llmops_proofs[] = {
     { ngx_string("steuerid"), ngx_llmops_proof_steuerid },
     { ngx_string("dni"), ngx_llmops_proof_dni },
     { ngx_string("codice"), ngx_llmops_proof_codice },
-    { ngx_string("bsn"), ngx_llmops_proof_bsn },
     { ngx_string("pesel"), ngx_llmops_proof_pesel },
     { ngx_string("cpf"), ngx_llmops_proof_cpf },
     { ngx_string("aadhaar"), ngx_llmops_proof_aadhaar },
@@ -395,18 +391,6 @@ ngx_llmops_proof_sum(const u_char *d, const int *weights, size_t n)
     }
 
     return sum;
-}
-
-
-static ngx_uint_t
-ngx_llmops_proof_bsn(const u_char *p, size_t len, size_t *start)
-{
-    u_char  d[NGX_LLMOPS_PROOF_MAX];
-
-    static const int  weights[] = { 9, 8, 7, 6, 5, 4, 3, 2, -1 };
-
-    return ngx_llmops_proof_plain(p, len, d, sizeof(d)) == 9
-           && ngx_llmops_proof_sum(d, weights, 9) % 11 == 0;
 }
 
 

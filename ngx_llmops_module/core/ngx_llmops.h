@@ -30,8 +30,9 @@
 
 #define NGX_LLMOPS_VERSION          "0.1.0"
 
-/* a block of our own: private bit of ngx_command_t.type */
+/* blocks of our own: private bits of ngx_command_t.type */
 #define NGX_LLMOPS_ROUTE_CONF       0x00800000
+#define NGX_LLMOPS_RULES_CONF       0x00100000
 
 
 typedef struct ngx_llmops_main_conf_s  ngx_llmops_main_conf_t;
@@ -41,6 +42,7 @@ typedef struct ngx_llmops_route_s      ngx_llmops_route_t;
 typedef struct ngx_llmops_target_s     ngx_llmops_target_t;
 typedef struct ngx_llmops_ctx_s        ngx_llmops_ctx_t;
 typedef struct ngx_llmops_inflate_s    ngx_llmops_inflate_t;
+typedef struct ngx_llmops_ruled_s      ngx_llmops_ruled_t;
 
 
 /* where a name stands in the configuration, for errors found later */
@@ -137,6 +139,7 @@ struct ngx_llmops_target_s {
 #define NGX_LLMOPS_ON_FIRST_EVENT   0x00000200
 #define NGX_LLMOPS_ON_INVALID       0x00000400
 #define NGX_LLMOPS_ON_DEFAULT       0x000007ff
+#define NGX_LLMOPS_ON_CHECK         0x00000800     /* a rule says so: always */
 
 #define NGX_LLMOPS_MAX_TARGETS      32     /* of a route, with fallbacks */
 
@@ -161,6 +164,9 @@ struct ngx_llmops_route_s {
     ngx_uint_t                 retry_on;
     ngx_msec_t                 retry_timeout;
     ngx_flag_t                 strict;
+    ngx_array_t               *rules;      /* of ngx_str_t: names, or NULL */
+    ngx_llmops_place_t         rules_place;
+    ngx_llmops_ruled_t        *ruled;      /* check/: NULL: no rules */
     ngx_llmops_place_t         place;
 };
 
@@ -191,6 +197,8 @@ struct ngx_llmops_main_conf_s {
                                               counting */
     ngx_str_t                  prices_file;
     ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
+    ngx_array_t               *patterns;   /* check/: of llm_pattern, or NULL */
+    ngx_array_t               *rulesets;   /* check/: of llm_rules, or NULL */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass */
 };
@@ -239,7 +247,8 @@ typedef enum {
     NGX_LLMOPS_FAIL_STATUS,
     NGX_LLMOPS_FAIL_FIRST_EVENT,
     NGX_LLMOPS_FAIL_INVALID,
-    NGX_LLMOPS_FAIL_CLOSED
+    NGX_LLMOPS_FAIL_CLOSED,
+    NGX_LLMOPS_FAIL_CHECK                  /* a rule is broken */
 } ngx_llmops_fail_e;
 
 
@@ -291,6 +300,11 @@ typedef struct {
     ngx_llmops_body_scan_t    *scan;       /* of a whole body that passes */
     ngx_llmops_xlate_t        *xlate;
     ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
+    struct ngx_llmops_check_s *check;      /* of the answer, if it has rules */
+    ngx_llmops_out_t           unchecked;  /* translated, on its way there */
+    uint64_t                   noted;      /* rules that are in the list */
+    size_t                     ahead;      /* bytes of u->buffer that the
+                                              header stage has used */
 
     ngx_chain_t              **last;       /* end of u->out_bufs, if any */
     ngx_send_chain_pt          send_chain; /* the caller's own, or NULL */
@@ -313,6 +327,7 @@ typedef struct {
     unsigned                   partial:1;  /* inside an oversized event */
     unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
+    unsigned                   extra:1;    /* bytes behind the body's end */
 } ngx_llmops_call_t;
 
 
@@ -332,6 +347,7 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  stream_error;   /* a provider's message */
     ngx_str_t                  error_body;
     ngx_str_t                  warnings;
+    ngx_array_t               *checked;    /* check/: what rules have done */
 
     ngx_msec_t                 start;      /* ngx_current_msec at read */
     ngx_msec_t                 first_token;    /* ms from start; -1: none */

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_price.h"
+#include "ngx_llmops_rules.h"
 
 
 /*
@@ -28,6 +29,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_ATTEMPTS,
     NGX_LLMOPS_HEADER_WARNINGS,
     NGX_LLMOPS_HEADER_COST,
+    NGX_LLMOPS_HEADER_CHECKS,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -61,7 +63,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-target"),
     ngx_string("x-llm-attempts"),
     ngx_string("x-llm-warnings"),
-    ngx_string("x-llm-cost")
+    ngx_string("x-llm-cost"),
+    ngx_string("x-llm-checks")
 };
 
 /* what SDKs of either dialect show to their users */
@@ -166,8 +169,16 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         values[NGX_LLMOPS_HEADER_TARGET] = ctx->target->name;
     }
 
-    if (ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_ROUTE])
+    /* of a stream only what has happened so far */
+
+    if (ngx_llmops_rules_text(r, ctx, ctx->call.attempts
+                                      && !ctx->call.streaming,
+                              &values[NGX_LLMOPS_HEADER_CHECKS])
         != NGX_OK
+        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_CHECKS])
+           != NGX_OK
+        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_ROUTE])
+           != NGX_OK
         || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_TARGET])
            != NGX_OK
         || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_WARNINGS])
@@ -381,7 +392,7 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
-                               "target, attempts, warnings and cost",
+                               "target, attempts, warnings, cost and checks",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

@@ -27,12 +27,13 @@ typedef enum {
     NGX_LLMOPS_NODE_SERIES,                /* ngx_llmops_series_sh_t */
     NGX_LLMOPS_NODE_WORKER,                /* ngx_llmops_worker_sh_t */
     NGX_LLMOPS_NODE_ENDPOINT,              /* ngx_llmops_endpoint_sh_t */
+    NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      1
+#define NGX_LLMOPS_ZONE_LAYOUT      2
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

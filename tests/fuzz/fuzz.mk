@@ -23,7 +23,8 @@ FUZZ_LIBS = -ljansson -lpcre2-8 -lm \
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
               ngx_llmops_module/check
 
-FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))
+FUZZ_SRCS := $(filter-out %_conf.c %_resolve.c %_input.c %/ngx_llmops_rules.c, \
+               $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))))
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) \
                tests/fuzz/*.h tests/unit/*.h)

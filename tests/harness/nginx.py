@@ -42,7 +42,7 @@ VARIABLES = (
     "llm_input_tokens llm_output_tokens llm_cached_tokens "
     "llm_reasoning_tokens llm_usage llm_cost llm_attempts "
     "llm_first_token_time llm_finish_reason llm_error llm_request_id "
-    "llm_response_model llm_warnings").split()
+    "llm_response_model llm_warnings llm_checks").split()
 PLAIN = ("status request_method request_uri server_protocol body_bytes_sent "
          "request_time request_length request_completion upstream_addr "
          "upstream_status upstream_response_time upstream_bytes_received "

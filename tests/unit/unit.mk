@@ -25,7 +25,8 @@ UNIT_LIBS = -lcmocka -ljansson -lpcre2-8 -lm \
 UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
 
-UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
+UNIT_SRCS := $(filter-out %_conf.c %_resolve.c %_input.c %/ngx_llmops_rules.c, \
+               $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
