@@ -462,8 +462,9 @@ ngx_llmops_window_room(ngx_llmops_window_t *w, size_t len)
 static uint64_t
 ngx_llmops_window_horizon(ngx_llmops_window_t *w, uint64_t end)
 {
-    u_char     c;
-    uint64_t   wide, word, x;
+    u_char      c;
+    uint64_t    wide, word, x;
+    ngx_uint_t  n;
 
     wide = (end > w->set->wide) ? end - w->set->wide : 0;
     word = (end > w->set->word) ? end - w->set->word : 0;
@@ -483,10 +484,11 @@ ngx_llmops_window_horizon(ngx_llmops_window_t *w, uint64_t end)
 
     x = ngx_min(wide, word);
 
-    /* never inside a character, unless its rest is still to come */
+    /* never inside a character, unless its rest is still to come; bytes that
+       are none go back no further */
 
-    while (x > w->released && x < w->base + w->len
-           && (w->buf[x - w->base] & 0xc0) == 0x80)
+    for (n = 0; n < 3 && x > w->released && x < w->base + w->len
+                && (w->buf[x - w->base] & 0xc0) == 0x80; n++)
     {
         x--;
     }

@@ -329,6 +329,14 @@ ngx_llmops_rules_param(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
     if ((params & NGX_LLMOPS_PARAM_MATCH)
         && ngx_llmops_rules_arg(arg, "regex=", &value))
     {
+        if (value.len == 0 || value.data[0] == '"' || value.data[0] == '\'')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid \"%V\", put the quotes around all of "
+                               "it: \"regex=...\"", arg);
+            return NGX_CONF_ERROR;
+        }
+
         line->regex = value;
         return NGX_CONF_OK;
     }

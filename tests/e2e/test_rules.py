@@ -239,7 +239,7 @@ def test_escaped_spelling(ruled):
     body = answers.dump(openai_wire.chat(Reply(text="say xyzzy"),
                                          {"model": "m"}))
     body = body.replace(b"xyzzy", b"\\u0078\\u0079zzy")
-    gw, _ = ruled('output deny regex="xyzzy";', answers.body(body))
+    gw, _ = ruled('output deny "regex=xyzzy";', answers.body(body))
     assert ask(gw).status == 502
 
 
@@ -360,6 +360,8 @@ def test_schema_is_checked_as_it_comes(ruled):
                  "model": "m", "choices": [
                      {"index": 0, "delta": {"content": text},
                       "finish_reason": None}]}) + b"\n\n")
+            if text == ': 1, ':
+                x.pause(0.3)
             if text == '"m"':
                 x.stall()
                 return
@@ -414,7 +416,7 @@ def test_openai_sdk_parses(ruled):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_require(ruled, stream):
-    gw, ups = ruled('output require regex="END[.]?$"; hold all;',
+    gw, ups = ruled('output require "regex=END[.]?$"; hold all;',
                     Reply(text="cut off"), Reply(text="all of it. END"))
     answer = ask(gw, stream=stream)
     assert said(answer, "openai", stream) == "all of it. END"
@@ -531,11 +533,12 @@ def test_input_bounds(ruled):
     ("input json;", 'unknown rule "json", "input" takes deny, redact'),
     ("output deny;", "has nothing to look for"),
     ("output deny match=nothing;", 'unknown pattern "nothing"'),
-    ('output deny regex="a+";', "its match has no bound"),
-    ('output deny regex="(";', 'invalid pattern "("'),
+    ('output deny "regex=a+";', "its match has no bound"),
+    ('output deny "regex=(";', 'invalid pattern "("'),
+    ('output deny regex="x";', "put the quotes around"),
     ("output deny match=email on_fail=later;", 'invalid "on_fail=later"'),
     ("output redact match=email on_fail=stop;", "invalid parameter"),
-    ('output redact match=email with="a\\"b";', "may have no quote"),
+    ('output redact match=email "with=a\\"b";', "may have no quote"),
     ("output deny match=email in=titles;", 'invalid "titles" in "in="'),
     ("output json schema=/none.json;", "/none.json"),
     ("output json; output json;", "more than one"),
