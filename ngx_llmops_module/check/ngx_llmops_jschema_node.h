@@ -36,6 +36,9 @@ typedef struct {
 /* a number: exact as a decimal of up to 19 digits, else nearly so */
 
 typedef struct {
+    const u_char              *text;       /* while it is read; NULL: real is
+                                              set */
+    size_t                     len;
     double                     real;
     uint64_t                   digits;     /* |value| = digits * 10^exp */
     int32_t                    exp;        /* digits has no trailing zero */
@@ -240,6 +243,7 @@ char *ngx_llmops_juri_resolve(const char *base, const char *ref);
 void ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p,
     size_t len);
 void ngx_llmops_jnumber_json(ngx_llmops_jnumber_t *n, json_t *value);
+double ngx_llmops_jnumber_real(const ngx_llmops_jnumber_t *n);
 ngx_int_t ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
     const ngx_llmops_jnumber_t *b);
 ngx_uint_t ngx_llmops_jnumber_multiple(const ngx_llmops_jnumber_t *a,

@@ -30,19 +30,15 @@
 void
 ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p, size_t len)
 {
-    char           buf[NGX_LLMOPS_JTOK_MAX_NUMBER + 1];
-    long           e;
+    ngx_int_t      e;
     ngx_uint_t     digits, point;
     const u_char  *last;
 
     ngx_memzero(n, sizeof(ngx_llmops_jnumber_t));
 
-    len = ngx_min(len, NGX_LLMOPS_JTOK_MAX_NUMBER);
-    ngx_memcpy(buf, p, len);
-    buf[len] = '\0';
-
-    n->real = strtod(buf, NULL);
-    n->negative = (buf[0] == '-');
+    n->text = p;
+    n->len = len;
+    n->negative = (*p == '-');
     n->exact = 1;
 
     digits = 0;
@@ -78,10 +74,15 @@ ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p, size_t len)
     }
 
     if (p < last) {
-        e = strtol(buf + len - (last - p) + 1, NULL, 10);
-        e = ngx_min(e, NGX_LLMOPS_JNUMBER_MAX_EXP);
-        e = ngx_max(e, -NGX_LLMOPS_JNUMBER_MAX_EXP);
-        n->exp += e;
+        p++;
+        point = (*p == '-');
+        p += (*p == '-' || *p == '+');
+
+        for (e = 0; p < last; p++) {
+            e = ngx_min(e * 10 + (*p - '0'), NGX_LLMOPS_JNUMBER_MAX_EXP);
+        }
+
+        n->exp += point ? -e : e;
     }
 
     while (n->digits && n->digits % 10 == 0) {
@@ -93,6 +94,24 @@ ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p, size_t len)
         n->exp = 0;
         n->negative = 0;
     }
+}
+
+
+double
+ngx_llmops_jnumber_real(const ngx_llmops_jnumber_t *n)
+{
+    char    buf[NGX_LLMOPS_JTOK_MAX_NUMBER + 1];
+    size_t  len;
+
+    if (n->text == NULL) {
+        return n->real;
+    }
+
+    len = ngx_min(n->len, NGX_LLMOPS_JTOK_MAX_NUMBER);
+    ngx_memcpy(buf, n->text, len);
+    buf[len] = '\0';
+
+    return strtod(buf, NULL);
 }
 
 
@@ -132,13 +151,24 @@ ngx_llmops_jnumber_json(ngx_llmops_jnumber_t *n, json_t *value)
     len = ngx_llmops_jnumber_text(buf, value);
 
     ngx_llmops_jnumber_read(n, (u_char *) buf, len);
+
+    n->real = ngx_llmops_jnumber_real(n);
+    n->text = NULL;
 }
 
 
 ngx_uint_t
 ngx_llmops_jnumber_integral(const ngx_llmops_jnumber_t *n)
 {
-    return n->exact ? n->exp >= 0 : floor(n->real) == n->real;
+    double  real;
+
+    if (n->exact) {
+        return n->exp >= 0;
+    }
+
+    real = ngx_llmops_jnumber_real(n);
+
+    return floor(real) == real;
 }
 
 
@@ -148,6 +178,8 @@ ngx_int_t
 ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
     const ngx_llmops_jnumber_t *b)
 {
+    double  x, y;
+
     if (a->exact && b->exact && a->exp == b->exp
         && a->negative == b->negative)
     {
@@ -158,7 +190,10 @@ ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
         return (a->digits > b->digits) != a->negative ? 1 : -1;
     }
 
-    return (a->real > b->real) - (a->real < b->real);
+    x = ngx_llmops_jnumber_real(a);
+    y = ngx_llmops_jnumber_real(b);
+
+    return (x > y) - (x < y);
 }
 
 
@@ -172,12 +207,13 @@ ngx_llmops_jnumber_multiple(const ngx_llmops_jnumber_t *a,
     uint64_t           power, base;
     unsigned __int128  x;
 
-    if (a->digits == 0) {
+    if (a->exact && a->digits == 0) {
         return 1;
     }
 
     if (!a->exact || !b->exact) {
-        return fmod(a->real, b->real) == 0;
+        return fmod(ngx_llmops_jnumber_real(a), ngx_llmops_jnumber_real(b))
+               == 0;
     }
 
     e = a->exp - b->exp;
@@ -266,6 +302,7 @@ ngx_llmops_jhash_scalar(uint64_t seed, ngx_llmops_jtok_type_e type,
         words[2] = 0;
 
         if (!n.exact) {
+            n.real = ngx_llmops_jnumber_real(&n);
             ngx_memcpy(&words[2], &n.real, sizeof(double));
             words[1] = 0;
         }

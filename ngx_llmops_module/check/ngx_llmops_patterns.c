@@ -28,25 +28,34 @@
  * A pattern sees bytes.  Beyond its width one byte more is waited for, since
  * "\b" looks at the byte behind.
  *
- * Hyperscan tells where a match ends, and where it began only for patterns
- * without large repeats.  For the others PCRE2 looks for the start, in the
- * bytes that are kept anyway, each time that one has matched.
+ * Hyperscan tells where a match ends; to tell where it began would make it
+ * slower, and impossible for large repeats.  So PCRE2 looks for the start, in
+ * the bytes that are kept anyway, each time that a pattern has matched.
  */
 
 
 #define NGX_LLMOPS_WINDOW_SLICE   4096     /* bytes scanned in one go */
+
+/*
+ * Hyperscan 5.4.0, as Debian 12 has it, reads past both ends of what it scans
+ * on processors with AVX-512 VBMI (an entire vector at a time), which faults
+ * at the edge of a page: there are so many bytes more on each side.
+ */
+
+#define NGX_LLMOPS_WINDOW_SLACK   128
 #define NGX_LLMOPS_WINDOW_MARGIN  1
 
 
-#define NGX_LLMOPS_START_LIMIT    100000   /* steps of PCRE2 */
+#define NGX_LLMOPS_START_LIMIT    10000    /* steps of PCRE2 */
 
 
 /* what a pattern has become */
 
 typedef struct {
     size_t                     width;      /* of its longest match */
-    pcre2_code                *start;      /* NULL: Hyperscan knows it */
-    unsigned                   large:1;
+    pcre2_code                *inside;     /* looks for the start of a match
+                                              with a byte behind it */
+    pcre2_code                *end;        /* of one without */
 } ngx_llmops_compiled_t;
 
 
@@ -79,6 +88,7 @@ struct ngx_llmops_patterns_s {
 struct ngx_llmops_window_s {
     ngx_llmops_patterns_t     *set;
     hs_stream_t               *stream;
+    u_char                    *memory;     /* with the slack */
     u_char                    *buf;        /* [base, base + len) */
     size_t                     len;
     size_t                     size;
@@ -99,8 +109,6 @@ static ngx_int_t ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set,
     ngx_uint_t *bad, char *err, size_t size);
 static ngx_int_t ngx_llmops_patterns_build(ngx_llmops_patterns_t *set,
     ngx_uint_t *bad, char *err, size_t size);
-static ngx_int_t ngx_llmops_patterns_try(ngx_llmops_patterns_t *set,
-    ngx_int_t *bad, char *err, size_t size);
 static ngx_int_t ngx_llmops_patterns_start(ngx_llmops_patterns_t *set,
     ngx_uint_t i);
 static int ngx_llmops_window_match(unsigned int id, unsigned long long from,
@@ -158,7 +166,8 @@ ngx_llmops_patterns_free(ngx_llmops_patterns_t *set)
     ngx_uint_t  i;
 
     for (i = 0; set->compiled && i < set->n; i++) {
-        pcre2_code_free(set->compiled[i].start);
+        pcre2_code_free(set->compiled[i].inside);
+        pcre2_code_free(set->compiled[i].end);
     }
 
     free(set->compiled);
@@ -177,6 +186,16 @@ ngx_llmops_patterns_free(ngx_llmops_patterns_t *set)
 }
 
 
+/* one that is only noted, whatever the match is */
+
+static ngx_uint_t
+ngx_llmops_patterns_plain(ngx_llmops_pattern_t *p)
+{
+    return p->action == NGX_LLMOPS_PATTERN_MARK && p->proof == NULL
+           && !p->word && p->scan.data == NULL;
+}
+
+
 static unsigned
 ngx_llmops_patterns_flags(ngx_llmops_patterns_t *set, ngx_uint_t i)
 {
@@ -187,12 +206,22 @@ ngx_llmops_patterns_flags(ngx_llmops_patterns_t *set, ngx_uint_t i)
 
     flags = p->nocase ? HS_FLAG_CASELESS : 0;
 
-    if (p->action == NGX_LLMOPS_PATTERN_MARK && p->proof == NULL && !p->word)
-    {
+    if (ngx_llmops_patterns_plain(p)) {
         return flags | HS_FLAG_SINGLEMATCH;
     }
 
-    return set->compiled[i].large ? flags : flags | HS_FLAG_SOM_LEFTMOST;
+    /* where there is no start to look for, Hyperscan tells it */
+
+    return set->compiled[i].end ? flags : flags | HS_FLAG_SOM_LEFTMOST;
+}
+
+
+/* what Hyperscan looks for */
+
+static const char *
+ngx_llmops_patterns_scan(ngx_llmops_pattern_t *p)
+{
+    return (const char *) (p->scan.data ? p->scan.data : p->regex.data);
 }
 
 
@@ -243,6 +272,11 @@ ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
 
         set->compiled[i].width = width;
 
+        if (ngx_llmops_patterns_start(set, i) != NGX_OK && p->scan.data) {
+            snprintf(err, size, "PCRE2 does not understand it");
+            return NGX_ERROR;
+        }
+
         width += NGX_LLMOPS_WINDOW_MARGIN;
         set->history = ngx_max(set->history, width);
 
@@ -262,56 +296,68 @@ ngx_llmops_patterns_widths(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
 }
 
 
-/* all in one database; those that are too large for that are told apart one
-   after the other */
+/* the same pattern for PCRE2; NGX_DECLINED: it does not understand it */
 
-static ngx_int_t
-ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
-    char *err, size_t size)
+static pcre2_code *
+ngx_llmops_patterns_pcre(ngx_llmops_pattern_t *p, ngx_uint_t end)
 {
-    ngx_int_t  i;
+    int          code;
+    char        *text;
+    size_t       offset, len;
+    pcre2_code  *re;
 
-    while (ngx_llmops_patterns_try(set, &i, err, size) != NGX_OK) {
+    static const char  form[] = "(?:%s)(?=(?s:.)\\z)";
 
-        *bad = i < 0 ? 0 : i;
+    len = p->regex.len + sizeof(form);
 
-        if (i < 0 || set->compiled[i].large
-            || !(ngx_llmops_patterns_flags(set, i) & HS_FLAG_SOM_LEFTMOST)
-            || ngx_llmops_patterns_start(set, i) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-
-        set->compiled[i].large = 1;
+    text = malloc(len);
+    if (text == NULL) {
+        return NULL;
     }
 
-    return NGX_OK;
+    len = snprintf(text, len, end ? "%s" : form, p->regex.data);
+
+    re = pcre2_compile((PCRE2_SPTR) text, len,
+                       PCRE2_NEVER_BACKSLASH_C
+                       |(end ? PCRE2_ENDANCHORED : 0)
+                       |(p->nocase ? PCRE2_CASELESS : 0),
+                       &code, &offset, NULL);
+    free(text);
+
+    if (re) {
+        /* without it the pattern is only slower */
+        (void) pcre2_jit_compile(re, PCRE2_JIT_COMPLETE);
+    }
+
+    return re;
 }
 
-
-/* the same pattern for PCRE2, which looks for the start of a match */
 
 static ngx_int_t
 ngx_llmops_patterns_start(ngx_llmops_patterns_t *set, ngx_uint_t i)
 {
-    int                    code;
-    size_t                 offset;
-    ngx_llmops_pattern_t  *p;
+    ngx_llmops_compiled_t  *c;
 
-    p = &set->patterns[i];
+    c = &set->compiled[i];
 
-    set->compiled[i].start = pcre2_compile(p->regex.data, p->regex.len,
-                                           PCRE2_ENDANCHORED
-                                           |PCRE2_NEVER_BACKSLASH_C
-                                           |(p->nocase ? PCRE2_CASELESS : 0),
-                                           &code, &offset, NULL);
+    c->inside = ngx_llmops_patterns_pcre(&set->patterns[i], 0);
+    c->end = ngx_llmops_patterns_pcre(&set->patterns[i], 1);
 
-    return set->compiled[i].start ? NGX_OK : NGX_ERROR;
+    if (c->inside && c->end) {
+        return NGX_OK;
+    }
+
+    pcre2_code_free(c->inside);
+    pcre2_code_free(c->end);
+    c->inside = NULL;
+    c->end = NULL;
+
+    return NGX_DECLINED;
 }
 
 
 static ngx_int_t
-ngx_llmops_patterns_try(ngx_llmops_patterns_t *set, ngx_int_t *bad,
+ngx_llmops_patterns_build(ngx_llmops_patterns_t *set, ngx_uint_t *bad,
     char *err, size_t size)
 {
     unsigned             *flags, *ids;
@@ -325,14 +371,13 @@ ngx_llmops_patterns_try(ngx_llmops_patterns_t *set, ngx_int_t *bad,
     ids = calloc(set->n, sizeof(unsigned));
 
     rc = NGX_ERROR;
-    *bad = -1;
 
     if (regexes == NULL || flags == NULL || ids == NULL) {
         goto done;
     }
 
     for (i = 0; i < set->n; i++) {
-        regexes[i] = (char *) set->patterns[i].regex.data;
+        regexes[i] = ngx_llmops_patterns_scan(&set->patterns[i]);
         flags[i] = ngx_llmops_patterns_flags(set, i);
         ids[i] = i;
     }
@@ -342,7 +387,7 @@ ngx_llmops_patterns_try(ngx_llmops_patterns_t *set, ngx_int_t *bad,
                          &set->db, &error)
         != HS_SUCCESS)
     {
-        *bad = error->expression;
+        *bad = error->expression < 0 ? 0 : error->expression;
         snprintf(err, size, "%s", error->message);
         (void) hs_free_compile_error(error);
         goto done;
@@ -396,7 +441,7 @@ ngx_llmops_window_free(ngx_llmops_window_t *w)
     }
 
     free(w->regions);
-    free(w->buf);
+    free(w->memory);
     free(w);
 }
 
@@ -445,12 +490,19 @@ ngx_llmops_window_room(ngx_llmops_window_t *w, size_t len)
 
     size = ngx_max(w->len + len, w->size * 2);
 
-    p = realloc(w->buf, size);
+    p = calloc(1, size + 2 * NGX_LLMOPS_WINDOW_SLACK);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    w->buf = p;
+    if (w->len) {
+        ngx_memcpy(p + NGX_LLMOPS_WINDOW_SLACK, w->buf, w->len);
+    }
+
+    free(w->memory);
+
+    w->memory = p;
+    w->buf = p + NGX_LLMOPS_WINDOW_SLACK;
     w->size = size;
 
     return NGX_OK;
@@ -591,30 +643,47 @@ ngx_llmops_window_space(const u_char *p, size_t len)
 }
 
 
-/* the leftmost start of a match that ends there; if it cannot be found, as
-   far back as it may be */
+/*
+ * The leftmost start of a match that ends there, in *from.  If it cannot be
+ * found it is taken to be as far back as it may be.  NGX_DECLINED: what was
+ * scanned for ends there, but not the pattern.
+ */
 
-static uint64_t
-ngx_llmops_window_start(ngx_llmops_window_t *w, ngx_uint_t id, uint64_t to)
+static ngx_int_t
+ngx_llmops_window_start(ngx_llmops_window_t *w, ngx_uint_t id, uint64_t to,
+    uint64_t *from)
 {
-    uint64_t                from;
+    int                     rc;
+    size_t                  at, end;
+    pcre2_code             *code;
     ngx_llmops_compiled_t  *c;
 
     c = &w->set->compiled[id];
 
-    from = (to > c->width) ? to - c->width : 0;
-    from = ngx_max(from, w->base);
+    *from = (to > c->width) ? to - c->width : 0;
+    *from = ngx_max(*from, w->base);
 
-    /* bytes before are seen, for "\b" */
+    at = *from - w->base;
+    end = to - w->base;
+    code = c->end;
 
-    if (pcre2_match(c->start, w->buf, to - w->base, from - w->base, 0,
-                    w->set->match_data, w->set->match_context)
-        < 0)
-    {
-        return from;
+    if (end < w->len) {
+        code = c->inside;               /* "\b" sees the byte behind */
+        end++;
     }
 
-    return w->base + pcre2_get_ovector_pointer(w->set->match_data)[0];
+    rc = pcre2_match(code, w->buf, end, at, w->base ? PCRE2_NOTBOL : 0,
+                     w->set->match_data, w->set->match_context);
+
+    if (rc == PCRE2_ERROR_NOMATCH && w->set->patterns[id].scan.data) {
+        return NGX_DECLINED;
+    }
+
+    if (rc >= 0) {
+        *from = w->base + pcre2_get_ovector_pointer(w->set->match_data)[0];
+    }
+
+    return NGX_OK;
 }
 
 
@@ -626,6 +695,7 @@ ngx_llmops_window_match(unsigned int id, unsigned long long from,
 
     size_t                 start;
     u_char                *text;
+    uint64_t               begin;
     ngx_llmops_pattern_t  *p;
 
     p = &w->set->patterns[id];
@@ -637,17 +707,20 @@ ngx_llmops_window_match(unsigned int id, unsigned long long from,
         return 0;
     }
 
-    if (p->action == NGX_LLMOPS_PATTERN_MARK && p->proof == NULL && !p->word)
-    {
+    if (ngx_llmops_patterns_plain(p)) {
         w->found |= (uint64_t) 1 << p->rule;
         return 0;
     }
 
-    if (w->set->compiled[id].start) {
-        from = ngx_llmops_window_start(w, id, to);
+    begin = from;
+
+    if (w->set->compiled[id].end
+        && ngx_llmops_window_start(w, id, to, &begin) != NGX_OK)
+    {
+        return 0;
     }
 
-    from = ngx_max(from, w->base);
+    from = ngx_max(begin, w->base);
     text = w->buf + (from - w->base);
     start = 0;
 

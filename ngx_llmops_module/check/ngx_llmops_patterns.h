@@ -41,6 +41,8 @@ typedef enum {
 
 typedef struct {
     ngx_str_t                  regex;      /* NUL-terminated */
+    ngx_str_t                  scan;       /* or NULL: a cheaper regex that
+                                              ends wherever regex does */
     ngx_str_t                  replacement;
     const ngx_llmops_proof_t  *proof;      /* or NULL */
     ngx_llmops_pattern_action_e  action;

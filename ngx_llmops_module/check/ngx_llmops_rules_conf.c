@@ -768,7 +768,7 @@ ngx_llmops_rules_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* llm_pattern NAME REGEX [nocase] [word] [proof=NAME] */
+/* llm_pattern NAME REGEX [nocase] [word] [proof=NAME] [scan=REGEX] */
 
 char *
 ngx_llmops_pattern_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -807,6 +807,9 @@ ngx_llmops_pattern_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else if (ngx_strcmp(value[i].data, "word") == 0) {
             named->pattern.word = 1;
 
+        } else if (ngx_llmops_rules_arg(&value[i], "scan=", &text)) {
+            named->pattern.scan = text;
+
         } else if (ngx_llmops_rules_arg(&value[i], "proof=", &text)) {
             named->pattern.proof = ngx_llmops_proof_find(&text);
 
@@ -822,7 +825,8 @@ ngx_llmops_pattern_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\", a pattern has "
-                               "\"nocase\", \"word\" and \"proof=\"",
+                               "\"nocase\", \"word\", \"scan=\" and "
+                               "\"proof=\"",
                                &value[i]);
             return NGX_CONF_ERROR;
         }

@@ -401,6 +401,7 @@ ngx_llmops_resolve_line(ngx_llmops_resolving_t *rs,
             n++;
 
             p->regex = named[k].pattern.regex;
+            p->scan = named[k].pattern.scan;
             p->proof = named[k].pattern.proof;
             p->nocase = named[k].pattern.nocase;
             p->word = named[k].pattern.word;

@@ -32,21 +32,34 @@ static void ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice, ngx_uint_t index);
 
 
+/* a key that is spelled with escapes is longer than its name */
+
 static ngx_uint_t
-ngx_llmops_texts_is(ngx_str_t *key, const char *name)
+ngx_llmops_texts_escaped(ngx_str_t *key, const char *name, size_t len)
 {
     size_t  n;
     u_char  buf[64];
 
-    if (ngx_strlchr(key->data, key->data + key->len, '\\') == NULL) {
-        return key->len == ngx_strlen(name)
-               && ngx_memcmp(key->data, name, key->len) == 0;
+    return memchr(key->data, '\\', key->len)
+           && ngx_llmops_json_decode(key->data, key->len, buf, sizeof(buf),
+                                     &n) == NGX_OK
+           && n == len && ngx_memcmp(buf, name, n) == 0;
+}
+
+
+static ngx_inline ngx_uint_t
+ngx_llmops_texts_name(ngx_str_t *key, const char *name, size_t len)
+{
+    if (key->len == len) {
+        return ngx_memcmp(key->data, name, len) == 0;
     }
 
-    return ngx_llmops_json_decode(key->data, key->len, buf, sizeof(buf), &n)
-           == NGX_OK
-           && n == ngx_strlen(name) && ngx_memcmp(buf, name, n) == 0;
+    return key->len >= len + 5 && ngx_llmops_texts_escaped(key, name, len);
 }
+
+
+#define ngx_llmops_texts_is(key, name)                                        \
+    ngx_llmops_texts_name(key, name, sizeof(name) - 1)
 
 
 static void

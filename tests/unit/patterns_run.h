@@ -53,16 +53,17 @@ patterns_set(void)
 
     static ngx_llmops_pattern_t  p[] = {
         { ngx_string("\\b[a-z.]{1,30}@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
+          ngx_string("[a-z.]@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
           ngx_string("[EMAIL]"), NULL, NGX_LLMOPS_PATTERN_REDACT,
           PATTERNS_EMAIL, 0, 1 },
         { ngx_string("\\b(?:[0-9][ -]?){12,18}[0-9]\\b"),
-          ngx_string("[CARD]"), NULL, NGX_LLMOPS_PATTERN_REDACT,
+          ngx_null_string, ngx_string("[CARD]"), NULL, NGX_LLMOPS_PATTERN_REDACT,
           PATTERNS_CARD, 0, 0 },
-        { ngx_string("xyzzy(-[0-9]{1,6})?"), ngx_string("[WORD]"), NULL,
+        { ngx_string("xyzzy(-[0-9]{1,6})?"), ngx_null_string, ngx_string("[WORD]"), NULL,
           NGX_LLMOPS_PATTERN_REDACT, PATTERNS_WORD, 1, 1 },
-        { ngx_string("SECRET_[a-z]{16}"), ngx_null_string, NULL,
+        { ngx_string("SECRET_[a-z]{16}"), ngx_null_string, ngx_null_string, NULL,
           NGX_LLMOPS_PATTERN_DENY, PATTERNS_SECRET, 0, 1 },
-        { ngx_string("one.*three|plugh$"), ngx_null_string, NULL,
+        { ngx_string("one.*three|plugh$"), ngx_null_string, ngx_null_string, NULL,
           NGX_LLMOPS_PATTERN_MARK, PATTERNS_NOTED, 0, 0 },
     };
 

@@ -5,8 +5,7 @@
 
 
 #include "unit.h"
-#include <stdio.h>
-#include "ngx_llmops_patterns.h"
+#include "packs_run.h"
 
 
 /*
@@ -17,113 +16,6 @@
 
 
 #if (NGX_LLMOPS_HYPERSCAN)
-
-#define MAX_PATTERNS  64
-#define MAX_NAMES     32
-
-
-typedef struct {
-    char                       name[64];
-    ngx_uint_t                 hit;        /* positives found */
-    ngx_uint_t                 missed;
-    ngx_uint_t                 wrong;      /* other lines found */
-} name_t;
-
-
-typedef struct {
-    ngx_llmops_pattern_t       patterns[MAX_PATTERNS];
-    ngx_uint_t                 npatterns;
-    name_t                     names[MAX_NAMES];
-    ngx_uint_t                 nnames;
-    ngx_llmops_patterns_t     *set;
-} pack_t;
-
-
-static ngx_uint_t
-pack_name(pack_t *pack, const char *name)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < pack->nnames; i++) {
-        if (strcmp(pack->names[i].name, name) == 0) {
-            return i;
-        }
-    }
-
-    assert_true(pack->nnames < MAX_NAMES);
-    snprintf(pack->names[pack->nnames].name, 64, "%s", name);
-
-    return pack->nnames++;
-}
-
-
-/* llm_pattern NAME "REGEX" [word] [nocase] [proof=NAME]; in one line */
-
-static void
-pack_line(pack_t *pack, char *line)
-{
-    char                   name[64], *p, *end;
-    ngx_str_t              proof;
-    ngx_llmops_pattern_t  *pt;
-
-    if (sscanf(line, "llm_pattern %63s", name) != 1) {
-        return;
-    }
-
-    pt = &pack->patterns[pack->npatterns++];
-    assert_true(pack->npatterns < MAX_PATTERNS);
-
-    p = strchr(line, '"') + 1;
-    end = strrchr(line, '"');
-
-    pt->regex.len = end - p;
-    pt->regex.data = (u_char *) strndup(p, end - p);
-    pt->rule = pack_name(pack, name);
-    pt->action = NGX_LLMOPS_PATTERN_REDACT;
-    ngx_str_set(&pt->replacement, "#");
-    pt->word = (strstr(end, " word") != NULL);
-    pt->nocase = (strstr(end, " nocase") != NULL);
-
-    p = strstr(end, "proof=");
-
-    if (p) {
-        proof.data = (u_char *) p + 6;
-        proof.len = strcspn(p + 6, " ;");
-        pt->proof = ngx_llmops_proof_find(&proof);
-        assert_non_null(pt->proof);
-    }
-}
-
-
-static void
-pack_read(pack_t *pack, const char *dir)
-{
-    char        path[256], line[2048], err[256];
-    FILE       *f;
-    ngx_uint_t  bad;
-
-    memset(pack, 0, sizeof(pack_t));
-
-    snprintf(path, sizeof(path), "%s/pack.conf", dir);
-    f = fopen(path, "r");
-    assert_non_null(f);
-
-    while (fgets(line, sizeof(line), f)) {
-        pack_line(pack, line);
-    }
-
-    fclose(f);
-
-    pack->set = ngx_llmops_patterns_compile(pack->patterns, pack->npatterns,
-                                            &bad, err, sizeof(err));
-    if (pack->set == NULL) {
-        print_message("%s: %s: %s\n", dir, pack->patterns[bad].regex.data,
-                      err);
-    }
-
-    assert_non_null(pack->set);
-}
-
 
 static uint64_t
 pack_found(pack_t *pack, const char *text)
@@ -214,7 +106,10 @@ test_pack(const char *dir)
     name_t     *name;
     ngx_uint_t  i, said;
 
+    memset(&pack, 0, sizeof(pack_t));
+
     pack_read(&pack, dir);
+    pack_compile(&pack);
     pack_corpus(&pack, dir, "positive.txt", 1);
     pack_corpus(&pack, dir, "negative.txt", 0);
 
@@ -246,11 +141,7 @@ test_pack(const char *dir)
         }
     }
 
-    ngx_llmops_patterns_free(pack.set);
-
-    for (i = 0; i < pack.npatterns; i++) {
-        free(pack.patterns[i].regex.data);
-    }
+    pack_release(&pack);
 
     if (getenv("PACKS_WRITE") == NULL) {
         assert_true(said);

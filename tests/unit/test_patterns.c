@@ -142,7 +142,8 @@ test_hold(void **state)
 
     static ngx_llmops_pattern_t  email[] = {
         { ngx_string("\\b[a-z.]{1,30}@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
-          ngx_string("[EMAIL]"), NULL, NGX_LLMOPS_PATTERN_REDACT, 0, 0, 1 }
+          ngx_null_string, ngx_string("[EMAIL]"), NULL,
+          NGX_LLMOPS_PATTERN_REDACT, 0, 0, 1 }
     };
 
     set = patterns_set();
@@ -219,7 +220,8 @@ test_long(void **state)
     ngx_llmops_patterns_t  *set;
 
     static ngx_llmops_pattern_t  p[] = {
-        { ngx_string("<<[a-y ]{2000,2100}>>"), ngx_string("[LONG]"), NULL,
+        { ngx_string("<<[a-y ]{2000,2100}>>"), ngx_null_string,
+          ngx_string("[LONG]"), NULL,
           NGX_LLMOPS_PATTERN_REDACT, 0, 0, 0 },
     };
 
