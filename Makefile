@@ -82,6 +82,9 @@ $(SO): $(OBJS)/Makefile $(SOURCES)
 install: $(SO)
 	install -D -m 644 $(SO) \
 	    $(DESTDIR)/usr/lib/nginx/modules/ngx_llmops_module.so
+	for pack in lua-free-rules/*/pack.conf; do \
+	    install -D -m 644 $$pack $(DESTDIR)/etc/nginx/$$pack; \
+	done
 
 
 # -- a gateway to try ---------------------------------------------------------
@@ -93,8 +96,8 @@ run: deps
 
 # -- what is needed -----------------------------------------------------------
 
-DEPS      := gcc make nginx nginx-dev libjansson-dev libpcre2-dev libhyperscan-dev \
-             libssl-dev zlib1g-dev \
+DEPS      := gcc make nginx nginx-dev libjansson-dev libpcre2-dev \
+             'libhyperscan-dev|libvectorscan-dev' libssl-dev zlib1g-dev \
              ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git
 # npm comes with nodejs, unless that is Debian's
