@@ -49,13 +49,14 @@ all: $(SO)
 
 # -- the module ---------------------------------------------------------------
 
-# Written only when it changes: a new file, other flags or another nginx make
-# configure run again.
+# Written only when it changes: a new file, other flags, another nginx or
+# another description of the API make configure run again.
 $(OBJS)/inputs: FORCE
 	@mkdir -p $(OBJS)
 	@printf '%s\n' $(SOURCES) '$(CC)' '$(CFLAGS)' '$(LDFLAGS)' '$(WARNINGS)' \
 	    '$(NGINX_SRC)' "$$(cat $(NGINX_SRC)/conf_flags \
-	    $(NGINX_SRC)/src/core/nginx.h 2>/dev/null | cksum)" > $@.new
+	    $(NGINX_SRC)/src/core/nginx.h docs/openapi.json 2>/dev/null \
+	    | cksum)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # Debian's nginx-dev has a configure that writes only into --builddir, and the
@@ -96,10 +97,11 @@ run: deps
 
 # -- what is needed -----------------------------------------------------------
 
-DEPS      := gcc make nginx nginx-dev libjansson-dev libpcre2-dev \
-             'libhyperscan-dev|libvectorscan-dev' libssl-dev zlib1g-dev \
-             ca-certificates curl
-DEPS_TEST := libcmocka-dev python3-venv openssl git
+DEPS      := gcc make nginx nginx-dev libjansson-dev libhiredis-dev \
+             libmaxminddb-dev libpcre2-dev 'libhyperscan-dev|libvectorscan-dev' \
+             libssl-dev zlib1g-dev ca-certificates curl
+DEPS_TEST := libcmocka-dev python3-venv openssl git redis-server redis-sentinel \
+             libmaxmind-db-writer-perl
 # npm comes with nodejs, unless that is Debian's
 DEPS_CHECK := 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-19-dev' cppcheck valgrind \
              dpkg-dev mmdebstrap buildah podman runc iproute2 \

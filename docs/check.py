@@ -3,15 +3,16 @@
 
 What the source has must have its section, and what has a section must be in
 the source: directives with the places where they may stand, words of
-llm_route{}, parameters, variables, response headers.  The metrics are read
-from the page of a gateway that has answered a few requests.  All examples
-pass nginx -t.
+llm_route{}, parameters, variables, response headers, calls of the admin API.
+The metrics are read from the page of a gateway that has answered a few
+requests.  All examples pass nginx -t.
 
     make docs-check
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -142,7 +143,7 @@ def check_directives() -> None:
 
 def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
-    text = without_comments(sources("core", "route", "check"))
+    text = without_comments(sources("core", "route", "store", "check"))
     text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
     known = set(re.findall(r'"(\w+)="', text))
     known |= set(re.findall(
@@ -177,6 +178,52 @@ def check_headers() -> None:
     docs = {name for name in sections(read(DOCS / "headers.md"))
             if name.startswith("x-llm-")}
     same("header", names, docs)
+
+
+# -- the admin API -------------------------------------------------------------
+
+def check_api() -> None:
+    """openapi.json, the page and the tables of rows have the same calls."""
+    paths = json.loads(read(DOCS / "openapi.json"))["paths"]
+    told, arguments = {}, {}
+    for path, item in paths.items():
+        for method in ("get", "post", "put", "delete"):
+            if method not in item:
+                continue
+            name = f"{method.upper()} {path.lstrip('/')}"
+            told[name] = item[method]["operationId"]
+            arguments[name] = {
+                p.get("name") or p["$ref"].split("/")[-1].lower()
+                for p in item[method].get("parameters", [])
+                if p.get("in", "query") == "query"
+                and not p.get("$ref", "").endswith(("Action", "IfMatch"))}
+
+    pages = {name: body for name, body in
+             sections(read(DOCS / "admin-api.md")).items()
+             if re.match("(GET|POST|PUT|DELETE) ", name)}
+    same("call", set(told), set(pages))
+    for name in sorted(set(told) & set(pages)):
+        for argument in sorted(arguments[name]):
+            check(f"{name}: argument {argument}",
+                  "" if f"`{argument}`" in pages[name] else
+                  "not on the page")
+
+    rows, queries = {}, {}
+    for method, path, name, query in re.findall(
+            r'\{ NGX_HTTP_(\w+), "([^"]+)", "(\w+)",\s+(NULL|"[^"]*")',
+            without_comments(sources("ops"))):
+        rows[f"{method} {path}"] = name
+        queries[f"{method} {path}"] = set(query.strip('"').split()) - {"NULL"}
+    same("row of the API", set(rows),
+         {re.sub(r"\{\w+\}", "{}", name) for name in told})
+    for name in sorted(told):
+        row = re.sub(r"\{\w+\}", "{}", name)
+        if row in rows:
+            check(f"{name}: operationId", "" if rows[row] == told[name] else
+                  f"{told[name]}, in the source {rows[row]}")
+            check(f"{name}: arguments", "" if queries[row] == arguments[name]
+                  else f"{sorted(arguments[name])}, in the source "
+                       f"{sorted(queries[row])}")
 
 
 def free_port() -> int:
@@ -374,6 +421,7 @@ def main() -> int:
     check_parameters()
     check_variables()
     check_headers()
+    check_api()
     check_links()
     with tempfile.TemporaryDirectory() as temp:
         run = Path(temp)

@@ -381,40 +381,24 @@ ngx_llmops_answer_framing(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static ngx_int_t
 ngx_llmops_answer_coding(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NGX_OK;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == sizeof("content-encoding") - 1
-            && ngx_memcmp(h[i].lowcase_key, "content-encoding",
-                          sizeof("content-encoding") - 1)
-               == 0)
-        {
+    for (h = ngx_llmops_header_first(&w, &r->upstream->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_header_is(h, "content-encoding")) {
             break;
         }
     }
 
-    if (ngx_llmops_answer_coding_is(&h[i].value, "identity")) {
+    if (h == NULL || ngx_llmops_answer_coding_is(&h->value, "identity")) {
         return NGX_OK;
     }
 
-    if (!ngx_llmops_answer_coding_is(&h[i].value, "gzip")
-        && !ngx_llmops_answer_coding_is(&h[i].value, "deflate"))
+    if (!ngx_llmops_answer_coding_is(&h->value, "gzip")
+        && !ngx_llmops_answer_coding_is(&h->value, "deflate"))
     {
         return NGX_DECLINED;
     }
@@ -425,9 +409,9 @@ ngx_llmops_answer_coding(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     /* a name that is always hidden takes the header out of the copy */
 
-    ngx_str_set(&h[i].key, "X-Accel-Expires");
-    h[i].lowcase_key = (u_char *) "x-accel-expires";
-    h[i].hash = ngx_hash_key(h[i].lowcase_key, h[i].key.len);
+    ngx_str_set(&h->key, "X-Accel-Expires");
+    h->lowcase_key = (u_char *) "x-accel-expires";
+    h->hash = ngx_hash_key(h->lowcase_key, h->key.len);
 
     r->upstream->headers_in.content_length_n = -1;
 

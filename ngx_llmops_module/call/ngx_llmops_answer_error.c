@@ -39,9 +39,8 @@ ngx_llmops_answer_hints(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 {
     int64_t               wait, best, now;
     ngx_str_t             name;
-    ngx_uint_t            i;
-    ngx_list_part_t      *part;
     ngx_table_elt_t      *h;
+    ngx_llmops_walk_t     w;
     ngx_llmops_hint_e     kind, best_kind;
     ngx_llmops_target_t  *t;
 
@@ -50,37 +49,26 @@ ngx_llmops_answer_hints(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     best_kind = NGX_LLMOPS_HINT_NONE;
     now = ngx_llmops_now();
 
-    part = &r->upstream->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return best;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        name.data = h[i].lowcase_key;
-        name.len = h[i].key.len;
+    for (h = ngx_llmops_header_first(&w, &r->upstream->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        name.data = h->lowcase_key;
+        name.len = h->key.len;
 
         if (name.data[0] != 'r' && name.data[0] != 'x' && name.data[0] != 'a') {
             continue;
         }
 
         if (name.data[0] != 'r') {
-            ngx_llmops_target_header(t, &name, &h[i].value);
+            ngx_llmops_target_header(t, &name, &h->value);
         }
 
         if (!failed) {
             continue;
         }
 
-        kind = ngx_llmops_hint_header(&name, &h[i].value, now, &wait);
+        kind = ngx_llmops_hint_header(&name, &h->value, now, &wait);
 
         if (kind > best_kind
             || (kind == best_kind && kind != NGX_LLMOPS_HINT_NONE
@@ -90,6 +78,8 @@ ngx_llmops_answer_hints(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             best = wait;
         }
     }
+
+    return best;
 }
 
 
@@ -217,15 +207,17 @@ static ngx_int_t
 ngx_llmops_answer_body_hint(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     int64_t *wait)
 {
-    u_char              *p, *last;
-    ngx_buf_t            b;
-    ngx_str_t            body;
-    ngx_uint_t           complete;
-    ngx_llmops_call_t   *call, save;
+    u_char                *p, *last;
+    ngx_buf_t              b;
+    ngx_str_t              body;
+    ngx_uint_t             complete;
+    ngx_llmops_call_t     *call;
+    ngx_llmops_framing_t   framing;
 
     call = &ctx->call;
 
-    save = *call;
+    ngx_llmops_framing_save(call, &framing);
+
     b = r->upstream->buffer;
 
     if (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
@@ -242,7 +234,8 @@ ngx_llmops_answer_body_hint(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     complete = call->complete || (!call->is_chunked && call->length == -1);
-    *call = save;
+
+    ngx_llmops_framing_restore(call, &framing);
 
     if (*wait || complete || ngx_llmops_answer_full(r)) {
         return NGX_OK;

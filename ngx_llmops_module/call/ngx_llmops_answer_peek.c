@@ -19,12 +19,26 @@
 #define NGX_LLMOPS_PEEK_JSON       64
 
 
+/* what there is of a document, nothing of which is used up by the look */
+
+typedef struct {
+    ngx_uint_t                 pieces;
+    ngx_uint_t                 complete;
+    ngx_str_t                  body;       /* the first piece */
+    ngx_str_t                  head;       /* its start, copied into buf */
+    u_char                     buf[NGX_LLMOPS_PEEK_JSON];
+} ngx_llmops_look_t;
+
+
 static ngx_uint_t ngx_llmops_answer_event_is_error(ngx_llmops_ctx_t *ctx,
     ngx_llmops_sse_event_t *ev);
-static ngx_uint_t ngx_llmops_answer_start(ngx_http_request_t *r,
-    ngx_llmops_call_t *call, ngx_str_t *head, size_t size);
-static void ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t
-    *ctx);
+static void ngx_llmops_answer_look(ngx_http_request_t *r,
+    ngx_llmops_call_t *call, ngx_llmops_look_t *look);
+static void ngx_llmops_answer_head(ngx_str_t *head, u_char *p, u_char *last);
+static void ngx_llmops_answer_meter(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_look_t *look);
+static ngx_int_t ngx_llmops_answer_meter_pieces(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 ngx_int_t
@@ -125,19 +139,16 @@ ngx_llmops_answer_event_is_error(ngx_llmops_ctx_t *ctx,
 ngx_int_t
 ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 {
-    ngx_str_t             head;
-    ngx_uint_t            complete;
-    ngx_llmops_ctx_t     *ctx;
-    ngx_llmops_call_t    *call;
-    u_char                buf[NGX_LLMOPS_PEEK_JSON];
+    ngx_llmops_ctx_t   *ctx;
+    ngx_llmops_call_t  *call;
+    ngx_llmops_look_t   look;
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
     call = &ctx->call;
 
-    head.data = buf;
-    complete = ngx_llmops_answer_start(r, call, &head, sizeof(buf));
+    ngx_llmops_answer_look(r, call, &look);
 
-    if (ngx_llmops_error_body(&head)) {
+    if (ngx_llmops_error_body(&look.head)) {
         ctx->meter.error = 1;
 
         if (ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT)) {
@@ -153,11 +164,11 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    if (complete) {
+    if (look.complete) {
 
         /* usage is known before the header goes out, and so is the cost */
 
-        ngx_llmops_answer_meter(r, ctx);
+        ngx_llmops_answer_meter(r, ctx, &look);
         return NGX_OK;
     }
 
@@ -177,89 +188,98 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 }
 
 
-/*
- * Copies the first bytes of the body that has come, without leading white
- * space, to head->data[size]; returns whether all of the body has come.
- */
-
-static ngx_uint_t
-ngx_llmops_answer_start(ngx_http_request_t *r, ngx_llmops_call_t *call,
-    ngx_str_t *head, size_t size)
+static void
+ngx_llmops_answer_look(ngx_http_request_t *r, ngx_llmops_call_t *call,
+    ngx_llmops_look_t *look)
 {
-    u_char             *p, *last;
-    size_t              n;
-    ngx_buf_t           b;
-    ngx_uint_t          complete;
-    ngx_llmops_call_t   save;
+    u_char                *p, *last;
+    ngx_buf_t              b;
+    ngx_llmops_framing_t   framing;
 
-    save = *call;
+    ngx_llmops_framing_save(call, &framing);
+
     b = r->upstream->buffer;
-    head->len = 0;
+
+    look->pieces = 0;
+    ngx_str_null(&look->body);
+
+    look->head.data = look->buf;
+    look->head.len = 0;
 
     while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK) {
 
-        while (head->len == 0 && p < last
-               && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
-        {
-            p++;
+        if (look->pieces++ == 0) {
+            look->body.data = p;
+            look->body.len = last - p;
         }
 
-        n = ngx_min((size_t) (last - p), size - head->len);
-        ngx_memcpy(head->data + head->len, p, n);
-        head->len += n;
+        if (look->head.len < NGX_LLMOPS_PEEK_JSON) {
+            ngx_llmops_answer_head(&look->head, p, last);
+        }
     }
 
-    complete = call->complete;
-    *call = save;
+    look->complete = call->complete;
 
-    return complete;
+    ngx_llmops_framing_restore(call, &framing);
+}
+
+
+/* white space comes first from some servers that have us wait */
+
+static void
+ngx_llmops_answer_head(ngx_str_t *head, u_char *p, u_char *last)
+{
+    size_t  n;
+
+    while (head->len == 0 && p < last
+           && (*p == ' ' || *p == LF || *p == CR || *p == '\t'))
+    {
+        p++;
+    }
+
+    n = ngx_min((size_t) (last - p), NGX_LLMOPS_PEEK_JSON - head->len);
+
+    ngx_memcpy(head->data + head->len, p, n);
+    head->len += n;
 }
 
 
 static void
-ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_look_t *look)
 {
-    u_char                  *p, *last;
-    ngx_int_t                rc;
-    ngx_buf_t                b;
-    ngx_str_t                body;
-    ngx_llmops_call_t       *call, save;
-    ngx_llmops_body_scan_t   bs;
+    ngx_int_t  rc;
 
-    call = &ctx->call;
+    rc = (look->pieces == 1) ? ngx_llmops_whole(ctx, &look->body)
+                             : ngx_llmops_answer_meter_pieces(r, ctx);
 
-    if (ngx_llmops_step(ctx)->dialect->body_want == NULL) {
-        return;
-    }
-
-    save = *call;
-    b = r->upstream->buffer;
-
-    if (ngx_llmops_dechunk(r, call, &b, &p, &last) != NGX_OK) {
-        last = p = b.pos;
-    }
-
-    body.data = p;
-    body.len = last - p;
-
-    if (ngx_llmops_dechunk(r, call, &b, &p, &last) != NGX_OK) {
-        rc = ngx_llmops_whole(ctx, &body);
-
-    } else {
-        ngx_llmops_whole_start(ctx, &bs);
-        ngx_llmops_whole_feed(&bs, body.data, body.len);
-
-        do {
-            ngx_llmops_whole_feed(&bs, p, last - p);
-        } while (ngx_llmops_dechunk(r, call, &b, &p, &last) == NGX_OK);
-
-        rc = ngx_llmops_whole_end(ctx, &bs);
-    }
-
-    *call = save;
-    call->metered = 1;
+    ctx->call.metered = 1;
 
     if (rc == NGX_OK) {
         ngx_llmops_call_cost(r, ctx);
     }
+}
+
+
+static ngx_int_t
+ngx_llmops_answer_meter_pieces(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    u_char                  *p, *last;
+    ngx_buf_t                b;
+    ngx_llmops_framing_t     framing;
+    ngx_llmops_body_scan_t   bs;
+
+    ngx_llmops_framing_save(&ctx->call, &framing);
+
+    b = r->upstream->buffer;
+
+    ngx_llmops_whole_start(ctx, &bs);
+
+    while (ngx_llmops_dechunk(r, &ctx->call, &b, &p, &last) == NGX_OK) {
+        ngx_llmops_whole_feed(&bs, p, last - p);
+    }
+
+    ngx_llmops_framing_restore(&ctx->call, &framing);
+
+    return ngx_llmops_whole_end(ctx, &bs);
 }

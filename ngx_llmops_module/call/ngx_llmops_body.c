@@ -18,13 +18,19 @@
 #define NGX_LLMOPS_READ_PIECE  65536
 
 
+/* a link and its buf, in one piece of memory */
+
+typedef struct {
+    ngx_chain_t                cl;
+    ngx_buf_t                  buf;
+} ngx_llmops_slice_t;
+
+
 static ngx_int_t ngx_llmops_body_each_file(ngx_buf_t *b, ngx_int_t (*each)(void
     *data, u_char *p, size_t len), void *data);
 static ngx_int_t ngx_llmops_append(void *data, u_char *p, size_t len);
 static ngx_int_t ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in,
     size_t *skip, size_t len, ngx_chain_t ***last);
-static ngx_chain_t *ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t
-    len);
 
 
 off_t
@@ -289,18 +295,18 @@ ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in, size_t *skip,
 }
 
 
-static ngx_chain_t *
+ngx_chain_t *
 ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len)
 {
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    ngx_buf_t           *b;
+    ngx_llmops_slice_t  *slice;
 
-    b = ngx_calloc_buf(r->pool);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (b == NULL || cl == NULL) {
+    slice = ngx_pcalloc(r->pool, sizeof(ngx_llmops_slice_t));
+    if (slice == NULL) {
         return NULL;
     }
+
+    b = &slice->buf;
 
     b->start = p;
     b->pos = p;
@@ -308,8 +314,7 @@ ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len)
     b->end = b->last;
     b->memory = 1;
 
-    cl->buf = b;
-    cl->next = NULL;
+    slice->cl.buf = b;
 
-    return cl;
+    return &slice->cl;
 }

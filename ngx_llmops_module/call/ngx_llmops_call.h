@@ -68,6 +68,11 @@ ngx_int_t ngx_llmops_body_slices(ngx_http_request_t *r,
     ngx_chain_t ***last, off_t *length);
 
 
+/* A link with a buf around bytes that stay where they are; NULL if out of
+   memory. */
+ngx_chain_t *ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len);
+
+
 /* request.c */
 
 /* Sets u->request_bufs for the step that has been entered. */
@@ -134,6 +139,36 @@ ngx_int_t ngx_llmops_filter(void *data, ssize_t bytes);
  */
 ngx_int_t ngx_llmops_dechunk(ngx_http_request_t *r, ngx_llmops_call_t *call,
     ngx_buf_t *b, u_char **p, u_char **last);
+
+/*
+ * How far dechunk() has come: saved before a look at bytes that will be read
+ * again, and put back behind it.
+ */
+
+typedef struct {
+    ngx_http_chunked_t         chunked;
+    off_t                      length;
+    ngx_uint_t                 complete;
+} ngx_llmops_framing_t;
+
+
+static ngx_inline void
+ngx_llmops_framing_save(ngx_llmops_call_t *call, ngx_llmops_framing_t *f)
+{
+    f->chunked = call->chunked;
+    f->length = call->length;
+    f->complete = call->complete;
+}
+
+
+static ngx_inline void
+ngx_llmops_framing_restore(ngx_llmops_call_t *call, ngx_llmops_framing_t *f)
+{
+    call->chunked = f->chunked;
+    call->length = f->length;
+    call->complete = f->complete;
+}
+
 
 /* Whether the answer has come to its own end, as its dialect tells it. */
 ngx_uint_t ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx);

@@ -11,6 +11,8 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_inflate.h"
+#include "ngx_llmops_guard.h"
+#include "ngx_llmops_account.h"
 
 
 /*
@@ -413,6 +415,7 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_ctx_t *ctx = data;
 
     ngx_llmops_call_timers_off(ctx);
+    ngx_llmops_auth_cleanup(ctx);
 
     if (ctx->call.counted) {
         ctx->call.counted = 0;
@@ -438,21 +441,26 @@ ngx_llmops_pool_cleanup(void *data)
         ngx_llmops_xlate_free(ctx->call.xlate);
         ctx->call.xlate = NULL;
     }
+
+    ngx_llmops_auth_release(ctx);
 }
 
 
 ngx_int_t
 ngx_llmops_log_handler(ngx_http_request_t *r)
 {
-    ngx_llmops_ctx_t  *ctx;
+    ngx_llmops_ctx_t        *ctx;
+    ngx_llmops_main_conf_t  *mcf;
 
     ctx = ngx_llmops_ctx(r);
 
     if (ctx && !ctx->accounted) {
         ctx->accounted = 1;
-        ngx_llmops_metrics_account(ngx_http_get_module_main_conf(r,
-                                                          ngx_llmops_module),
-                                   ctx);
+
+        mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
+        ngx_llmops_account(mcf, ctx);
+        ngx_llmops_metrics_account(mcf, ctx);
     }
 
     return NGX_OK;

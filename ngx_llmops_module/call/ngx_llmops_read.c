@@ -8,6 +8,7 @@
 #include "ngx_llmops_multipart.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_guard.h"
 
 
 /*
@@ -27,7 +28,7 @@ typedef struct {
 
 static ngx_int_t ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
-static ngx_uint_t ngx_llmops_read_anthropic(ngx_http_request_t *r,
+static void ngx_llmops_read_headers(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
@@ -57,20 +58,27 @@ ngx_llmops_read_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
-    if (ctx) {
+    if (ctx && ctx->read_rc != NGX_AGAIN) {
         return ctx->read_rc;                    /* the second entry */
     }
 
-    ctx = ngx_llmops_ctx_create(r);
     if (ctx == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        ctx = ngx_llmops_ctx_create(r);
+        if (ctx == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ctx->read_rc = ngx_llmops_read_target(r, ctx);
+
+        if (ctx->read_rc != NGX_OK) {
+            return ctx->read_rc;
+        }
     }
 
-    rc = ngx_llmops_read_target(r, ctx);
+    ctx->read_rc = ngx_llmops_auth_identify(r, ctx);
 
-    if (rc != NGX_OK) {
-        ctx->read_rc = rc;
-        return rc;
+    if (ctx->read_rc != NGX_OK) {
+        return ctx->read_rc;                    /* NGX_AGAIN: it comes back */
     }
 
     ctx->read_rc = NGX_DONE;
@@ -95,10 +103,12 @@ ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
+    ngx_llmops_read_headers(r, ctx);
+
     rc = ngx_llmops_operation(&ctx->env, &r->uri,
                               (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) != 0,
                               (r->method & NGX_HTTP_POST) != 0,
-                              ngx_llmops_read_anthropic(r, ctx));
+                              ctx->heads.anthropic);
 
     if (rc == NGX_DECLINED) {
         return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_METHOD, "",
@@ -118,39 +128,41 @@ ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
 /*
  * Paths that both APIs have: anthropic-version tells, or x-api-key where
- * that is missing (an OpenAI client sends neither).
+ * that is missing (an OpenAI client sends neither).  A Connection that says
+ * more than keep-alive names headers that do not go further.
  */
 
-static ngx_uint_t
-ngx_llmops_read_anthropic(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+static void
+ngx_llmops_read_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t     *h;
+    ngx_llmops_walk_t    w;
+    ngx_llmops_heads_t  *heads;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
+    heads = &ctx->heads;
 
-    for (i = 0; /* void */ ; i++) {
+    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_header_is(h, "anthropic-version")
+            || ngx_llmops_header_is(h, "x-api-key"))
+        {
+            heads->anthropic = 1;
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return 0;
+        } else if (ngx_llmops_header_is(h, "content-encoding")) {
+
+            if (heads->encoding == NULL) {
+                heads->encoding = &h->value;
             }
 
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
+        } else if (ngx_llmops_header_is(h, "connection")) {
 
-        if ((h[i].key.len == sizeof("anthropic-version") - 1
-             && ngx_memcmp(h[i].lowcase_key, "anthropic-version",
-                           sizeof("anthropic-version") - 1) == 0)
-            || (h[i].key.len == sizeof("x-api-key") - 1
-                && ngx_memcmp(h[i].lowcase_key, "x-api-key",
-                              sizeof("x-api-key") - 1) == 0))
-        {
-            return 1;
+            if (heads->hop == NULL
+                && h->value.len > sizeof("keep-alive") - 1)
+            {
+                heads->hop = &h->value;
+            }
         }
     }
 }
@@ -159,7 +171,7 @@ ngx_llmops_read_anthropic(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static ngx_int_t
 ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_str_t         type;
+    ngx_str_t         type, *encoding;
     ngx_table_elt_t  *h;
 
     if (ctx->env.op == NGX_LLMOPS_OP_MODELS
@@ -168,18 +180,17 @@ ngx_llmops_read_types(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    h = ngx_llmops_header_in(r, "content-encoding",
-                             sizeof("content-encoding") - 1);
+    encoding = ctx->heads.encoding;
 
-    if (h && h->value.len
-        && (h->value.len != 8
-            || ngx_strncasecmp(h->value.data, (u_char *) "identity", 8) != 0))
+    if (encoding && encoding->len
+        && (encoding->len != 8
+            || ngx_strncasecmp(encoding->data, (u_char *) "identity", 8) != 0))
     {
         return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_MEDIA_TYPE,
                                       "request_body_encoding_unsupported",
                                       "content-encoding \"%V\" is not "
                                       "supported, send the body uncompressed",
-                                      &h->value);
+                                      encoding);
     }
 
     h = r->headers_in.content_type;

@@ -20,6 +20,7 @@
 
 
 #define NGX_LLMOPS_BODY_MAX   (256 * 1024 * 1024)
+#define NGX_LLMOPS_JOIN       128          /* bytes of a body behind its head */
 
 
 typedef struct {
@@ -31,9 +32,8 @@ typedef struct {
     ngx_str_t                key;
     ngx_str_t                extra;        /* lines of the translation */
     ngx_str_t                body;         /* translated, or NULL */
-    ngx_str_t               *hop;          /* names in Connection, or NULL */
     off_t                    length;
-    unsigned                 type:1;       /* a content-type has been copied */
+    unsigned                 has_body:1;   /* or might have one */
 } ngx_llmops_building_t;
 
 
@@ -44,18 +44,19 @@ static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd,
 static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd,
     ngx_chain_t ***last);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
-static ngx_str_t *ngx_llmops_request_hop(ngx_http_request_t *r);
 static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list, u_char *name,
     size_t len);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h);
+static size_t ngx_llmops_request_headers_size(ngx_llmops_building_t *bd);
 static u_char *ngx_llmops_request_headers(ngx_llmops_building_t *bd,
-    u_char *p, size_t *size);
+    u_char *p);
 static ngx_int_t ngx_llmops_request_head(ngx_llmops_building_t *bd,
     ngx_chain_t *cl);
 static ngx_chain_t *ngx_llmops_request_key(ngx_llmops_building_t *bd,
     ngx_chain_t *cl, u_char *p);
 static u_char *ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p);
+static void ngx_llmops_request_join(ngx_chain_t *cl);
 
 
 ngx_int_t
@@ -63,7 +64,6 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_step_t *step)
 {
     ngx_int_t              rc;
-    ngx_buf_t             *b;
     ngx_chain_t           *cl, **last;
     ngx_llmops_building_t  bd;
 
@@ -73,15 +73,11 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     bd.ctx = ctx;
     bd.step = step;
 
-    b = ngx_calloc_buf(r->pool);
-    cl = ngx_alloc_chain_link(r->pool);
-
-    if (b == NULL || cl == NULL) {
+    cl = ngx_llmops_slice(r, NULL, 0);      /* for the head */
+    if (cl == NULL) {
         return NGX_ERROR;
     }
 
-    cl->buf = b;
-    cl->next = NULL;
     last = &cl->next;
 
     rc = ngx_llmops_request_body(&bd, &last);
@@ -96,8 +92,6 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     ngx_llmops_request_args(&bd);
-
-    bd.hop = ngx_llmops_request_hop(r);
 
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
         return NGX_ERROR;
@@ -184,7 +178,6 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
 {
     ngx_int_t               rc;
     ngx_str_t               body, *model;
-    ngx_buf_t              *b;
     ngx_chain_t            *cl;
     ngx_llmops_ctx_t       *ctx;
     ngx_llmops_call_t      *call;
@@ -228,21 +221,10 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
     bd->extra = *ngx_llmops_xlate_headers(call->xlate);
     bd->length = call->body.len - bd->path.len;
 
-    b = ngx_calloc_buf(bd->r->pool);
-    cl = ngx_alloc_chain_link(bd->r->pool);
-
-    if (b == NULL || cl == NULL) {
+    cl = ngx_llmops_slice(bd->r, call->body.data + bd->path.len, bd->length);
+    if (cl == NULL) {
         return NGX_ERROR;
     }
-
-    b->start = call->body.data + bd->path.len;
-    b->pos = b->start;
-    b->last = call->body.data + call->body.len;
-    b->end = b->last;
-    b->memory = 1;
-
-    cl->buf = b;
-    cl->next = NULL;
 
     **last = cl;
     *last = &cl->next;
@@ -287,42 +269,6 @@ ngx_llmops_request_args(ngx_llmops_building_t *bd)
 }
 
 
-/* the Connection header that names others, if there is one */
-
-static ngx_str_t *
-ngx_llmops_request_hop(ngx_http_request_t *r)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == sizeof("connection") - 1
-            && h[i].value.len > sizeof("keep-alive") - 1
-            && ngx_memcmp(h[i].lowcase_key, "connection",
-                          sizeof("connection") - 1)
-               == 0)
-        {
-            return &h[i].value;
-        }
-    }
-}
-
-
 /* whether a name is one of those in a comma-separated list */
 
 static ngx_uint_t
@@ -356,13 +302,16 @@ static ngx_uint_t
 ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
 {
-    size_t   len;
-    u_char  *name;
+    size_t      len;
+    u_char     *name;
+    ngx_str_t  *hop;
 
     name = h->lowcase_key;
     len = h->key.len;
 
-    if (bd->hop && ngx_llmops_request_named(bd->hop, name, len)) {
+    hop = bd->ctx->heads.hop;
+
+    if (hop && ngx_llmops_request_named(hop, name, len)) {
         return 0;
     }
 
@@ -390,59 +339,71 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
 }
 
 
-/* adds up the sizes of the lines that pass (p == NULL), or writes them */
+/* the most that the caller's lines can take */
 
-static u_char *
-ngx_llmops_request_headers(ngx_llmops_building_t *bd, u_char *p,
-    size_t *size)
+static size_t
+ngx_llmops_request_headers_size(ngx_llmops_building_t *bd)
 {
-    ngx_uint_t               i;
-    ngx_list_part_t         *part;
-    ngx_table_elt_t         *h;
-    ngx_llmops_main_conf_t  *mcf;
+    size_t              size;
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
 
-    mcf = ngx_http_get_module_main_conf(bd->r, ngx_llmops_module);
+    size = 0;
 
-    part = &bd->r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return p;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (!ngx_llmops_request_passes(bd, mcf, &h[i])) {
-            continue;
-        }
-
-        if (&h[i] == bd->r->headers_in.content_type) {
-            bd->type = 1;
-        }
-
-        if (p == NULL) {
-            *size += h[i].key.len + h[i].value.len + sizeof(": \r\n") - 1;
-            continue;
-        }
-
-        p = ngx_cpymem(p, h[i].key.data, h[i].key.len);
-        *p++ = ':';
-        *p++ = ' ';
-        p = ngx_cpymem(p, h[i].value.data, h[i].value.len);
-        *p++ = CR;
-        *p++ = LF;
+    for (h = ngx_llmops_header_first(&w, &bd->r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        size += h->key.len + h->value.len + sizeof(": " CRLF) - 1;
     }
+
+    return size;
 }
 
 
 #define ngx_llmops_put(p, lit)  ngx_cpymem(p, lit, sizeof(lit) - 1)
 #define ngx_llmops_put_str(p, s)  ngx_cpymem(p, (s)->data, (s)->len)
+
+
+/* the lines that pass; a body without a type is taken for JSON */
+
+static u_char *
+ngx_llmops_request_headers(ngx_llmops_building_t *bd, u_char *p)
+{
+    ngx_uint_t               type;
+    ngx_table_elt_t         *h;
+    ngx_llmops_walk_t        w;
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(bd->r, ngx_llmops_module);
+    type = 0;
+
+    for (h = ngx_llmops_header_first(&w, &bd->r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (!ngx_llmops_request_passes(bd, mcf, h)) {
+            continue;
+        }
+
+        if (h == bd->r->headers_in.content_type) {
+            type = 1;
+        }
+
+        p = ngx_llmops_put_str(p, &h->key);
+        *p++ = ':';
+        *p++ = ' ';
+        p = ngx_llmops_put_str(p, &h->value);
+        *p++ = CR;
+        *p++ = LF;
+    }
+
+    if (!type && bd->has_body) {
+        p = ngx_llmops_put(p, "Content-Type: application/json" CRLF);
+    }
+
+    return p;
+}
 
 
 static ngx_int_t
@@ -460,12 +421,11 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
     size = bd->r->method_name.len + bd->path.len + bd->args.len
            + provider->host_header.len + dialect->key_header.len
            + dialect->key_prefix.len + bd->extra.len
-           + NGX_OFF_T_LEN
+           + NGX_OFF_T_LEN + ngx_llmops_request_headers_size(bd)
+           + NGX_LLMOPS_JOIN
            + sizeof("  ? HTTP/1.1\r\nHost: \r\n: \r\nContent-Length: \r\n"
                     "Content-Type: application/json\r\n"
                     "Accept-Encoding: identity\r\n\r\n");
-
-    (void) ngx_llmops_request_headers(bd, NULL, &size);
 
     p = ngx_pnalloc(bd->r->pool, size);
     if (p == NULL) {
@@ -475,7 +435,6 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
     b = cl->buf;
     b->start = p;
     b->pos = p;
-    b->temporary = 1;
 
     p = ngx_llmops_request_line(bd, p);
 
@@ -496,21 +455,24 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
         *p++ = LF;
     }
 
-    if (bd->length || bd->r->method & (NGX_HTTP_POST|NGX_HTTP_PUT)) {
-        p = ngx_llmops_put(p, "Content-Length: ");
-        p = ngx_sprintf(p, "%O" CRLF, bd->length);
+    bd->has_body = bd->length
+                   || (bd->r->method & (NGX_HTTP_POST|NGX_HTTP_PUT)) != 0;
 
-        if (!bd->type) {
-            p = ngx_llmops_put(p, "Content-Type: application/json" CRLF);
-        }
+    if (bd->has_body) {
+        p = ngx_llmops_put(p, "Content-Length: ");
+        p = ngx_llmops_print_int(p, bd->length);
+        *p++ = CR;
+        *p++ = LF;
     }
 
     p = ngx_llmops_put_str(p, &bd->extra);
-    p = ngx_llmops_request_headers(bd, p, NULL);
+    p = ngx_llmops_request_headers(bd, p);
     p = ngx_llmops_put(p, "Accept-Encoding: identity" CRLF CRLF);
 
     b->last = p;
     b->end = p;
+
+    ngx_llmops_request_join(cl);
 
     return NGX_OK;
 }
@@ -525,40 +487,23 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
 static ngx_chain_t *
 ngx_llmops_request_key(ngx_llmops_building_t *bd, ngx_chain_t *cl, u_char *p)
 {
-    ngx_buf_t    *key, *rest;
-    ngx_chain_t  *kl, *rl;
+    ngx_chain_t  *key, *rest;
 
-    key = ngx_calloc_buf(bd->r->pool);
-    rest = ngx_calloc_buf(bd->r->pool);
-    kl = ngx_alloc_chain_link(bd->r->pool);
-    rl = ngx_alloc_chain_link(bd->r->pool);
+    key = ngx_llmops_slice(bd->r, bd->key.data, bd->key.len);
+    rest = ngx_llmops_slice(bd->r, p, 0);
 
-    if (key == NULL || rest == NULL || kl == NULL || rl == NULL) {
+    if (key == NULL || rest == NULL) {
         return NULL;
     }
 
     cl->buf->last = p;
     cl->buf->end = p;
 
-    key->start = bd->key.data;
-    key->pos = key->start;
-    key->last = key->start + bd->key.len;
-    key->end = key->last;
-    key->memory = 1;
+    rest->next = cl->next;
+    key->next = rest;
+    cl->next = key;
 
-    rest->start = p;
-    rest->pos = p;
-    rest->temporary = 1;
-
-    kl->buf = key;
-    kl->next = rl;
-
-    rl->buf = rest;
-    rl->next = cl->next;
-
-    cl->next = kl;
-
-    return rl;
+    return rest;
 }
 
 
@@ -584,4 +529,34 @@ ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p)
     *p++ = LF;
 
     return p;
+}
+
+
+/*
+ * The model's name stands near the start of most bodies: what is before it,
+ * and the name, are copied behind the head, for which there is room, since a
+ * buf costs more than so few bytes.
+ */
+
+static void
+ngx_llmops_request_join(ngx_chain_t *cl)
+{
+    size_t      size, room;
+    ngx_buf_t  *b, *next;
+
+    b = cl->buf;
+
+    for (room = NGX_LLMOPS_JOIN; cl->next; room -= size) {
+        next = cl->next->buf;
+        size = next->last - next->pos;
+
+        if (next->in_file || size > room) {
+            break;
+        }
+
+        b->last = ngx_cpymem(b->last, next->pos, size);
+        b->end = b->last;
+
+        cl->next = cl->next->next;
+    }
 }

@@ -9,37 +9,21 @@
 
 
 /*
- * What a whole answer says of itself.  In one piece, as most are, it is read
- * in one go; else a scanner finds the wanted members while its bytes go by.
- * The reason of its finish stands deeper, but near its end, so that the last
- * bytes are kept for a second look.
+ * What a whole answer says of itself.  In one piece, as most are, its dialect
+ * reads it in one go, like an event of a stream; else a scanner finds the
+ * wanted members while its bytes go by.  The reason of its finish stands
+ * deeper, but near its end, so that the last bytes are kept for a look.
  */
-
-
-static void ngx_llmops_whole_meter(ngx_llmops_ctx_t *ctx,
-    ngx_llmops_json_member_t *found, u_char *tail, size_t len);
 
 
 ngx_int_t
 ngx_llmops_whole(ngx_llmops_ctx_t *ctx, ngx_str_t *body)
 {
-    size_t                       len;
-    ngx_llmops_json_member_t     found[NGX_LLMOPS_JSON_MAX_WANT];
-    const ngx_llmops_dialect_t  *d;
+    ngx_llmops_step_t  *step;
 
-    d = ngx_llmops_step(ctx)->dialect;
+    step = ngx_llmops_step(ctx);
 
-    if (ngx_llmops_json_members(body, d->body_want, found, d->nbody_want)
-        != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    len = ngx_min(body->len, NGX_LLMOPS_BODY_TAIL);
-
-    ngx_llmops_whole_meter(ctx, found, body->data + body->len - len, len);
-
-    return NGX_OK;
+    return step->dialect->whole(&ctx->meter, step->op, body);
 }
 
 
@@ -83,31 +67,25 @@ ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p, size_t len)
 ngx_int_t
 ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx, ngx_llmops_body_scan_t *bs)
 {
+    ngx_str_t                    tail;
+    ngx_llmops_step_t           *step;
+    const ngx_llmops_dialect_t  *d;
+
     if (ngx_llmops_json_scan_done(&bs->scan) != NGX_LLMOPS_JSON_OK) {
         return NGX_DECLINED;
     }
 
-    ngx_llmops_whole_meter(ctx, bs->found, bs->tail, bs->tail_len);
+    step = ngx_llmops_step(ctx);
+    d = step->dialect;
 
-    return NGX_OK;
-}
-
-
-static void
-ngx_llmops_whole_meter(ngx_llmops_ctx_t *ctx, ngx_llmops_json_member_t *found,
-    u_char *tail, size_t len)
-{
-    ngx_str_t                    s;
-    const ngx_llmops_dialect_t  *d;
-
-    d = ngx_llmops_step(ctx)->dialect;
-
-    d->body(&ctx->meter, ngx_llmops_step(ctx)->op, found);
+    d->body(&ctx->meter, step->op, bs->found);
 
     if (d->body_tail && ctx->meter.finish == NGX_LLMOPS_FINISH_NONE) {
-        s.data = tail;
-        s.len = len;
+        tail.data = bs->tail;
+        tail.len = bs->tail_len;
 
-        d->body_tail(&ctx->meter, &s);
+        d->body_tail(&ctx->meter, &tail);
     }
+
+    return NGX_OK;
 }

@@ -564,10 +564,10 @@ ngx_llmops_check_flush(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
     start = check->edited.len;
     rc = ngx_llmops_channel_feed(check, ch, &piece, 1, &check->edited);
 
-    piece.data = check->edited.data + start;
     piece.len = check->edited.len - start;
 
     if (piece.len) {
+        piece.data = check->edited.data + start;
         head.data = check->head.data;
         head.len = check->head.len;
 
@@ -683,8 +683,14 @@ ngx_llmops_check_write(ngx_llmops_check_t *check, ngx_str_t *json,
 
     for (i = 0; i < nedits; i++) {
         (void) ngx_llmops_out_write(out, p, edits[i].raw.data - p);
-        (void) ngx_llmops_out_json(out, check->edited.data + edits[i].start,
-                                   edits[i].len);
+        if (edits[i].len) {
+            (void) ngx_llmops_out_json(out,
+                                       check->edited.data + edits[i].start,
+                                       edits[i].len);
+        } else {
+            (void) ngx_llmops_out_lit(out, "\"\"");
+        }
+
         p = edits[i].raw.data + edits[i].raw.len;
     }
 

@@ -165,7 +165,7 @@ ngx_llmops_unescape(ngx_llmops_unescape_t *u, const u_char *p, size_t len,
     u_char        *next;
     const u_char  *end;
 
-    end = p + len;
+    end = len ? p + len : p;
 
     while (p < end) {
 

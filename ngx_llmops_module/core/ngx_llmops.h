@@ -18,6 +18,7 @@
 #include "ngx_llmops_dialect.h"
 #include "ngx_llmops_xlate.h"
 #include "ngx_llmops_zone.h"
+#include "ngx_llmops_store.h"
 
 
 /*
@@ -167,6 +168,8 @@ struct ngx_llmops_route_s {
     ngx_array_t               *rules;      /* of ngx_str_t: names, or NULL */
     ngx_llmops_place_t         rules_place;
     ngx_llmops_ruled_t        *ruled;      /* check/: NULL: no rules */
+    ngx_array_t               *limits;     /* guard/: "limit", or NULL */
+    ngx_array_t               *countries;  /* guard/: "country", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -199,8 +202,14 @@ struct ngx_llmops_main_conf_s {
     ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
     ngx_array_t               *patterns;   /* check/: of llm_pattern, or NULL */
     ngx_array_t               *rulesets;   /* check/: of llm_rules, or NULL */
+    ngx_llmops_store_t        *store;
+    void                      *redis;      /* store/: llm_redis, or NULL */
+    void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
+    void                      *limits;     /* guard/: llm_limit, llm_quota */
     time_t                     started;
-    unsigned                   used:1;     /* some location has llm_pass */
+    unsigned                   used:1;     /* some location has llm_pass,
+                                              llm_metrics or llm_admin */
+    unsigned                   admin:1;    /* some location has llm_admin */
 };
 
 
@@ -212,6 +221,8 @@ typedef struct {
     ngx_flag_t                 ignore_client_abort;
     size_t                     buffer_size;
     ngx_uint_t                 response_headers;   /* ops/: bits */
+    void                      *auth;       /* guard/: llm_auth, or NULL */
+    ngx_uint_t                 admin;      /* ops/: llm_admin */
 } ngx_llmops_loc_conf_t;
 
 
@@ -331,15 +342,30 @@ typedef struct {
 } ngx_llmops_call_t;
 
 
+/* the caller's headers that decide something, found in one walk */
+
+typedef struct {
+    ngx_str_t                 *encoding;   /* Content-Encoding */
+    ngx_str_t                 *hop;        /* Connection, if it names headers */
+    unsigned                   anthropic:1;    /* such a client sends it */
+} ngx_llmops_heads_t;
+
+
 struct ngx_llmops_ctx_s {
     ngx_http_request_t        *request;
     ngx_int_t                  read_rc;    /* verdict of the read stage */
     ngx_str_t                  id;         /* x-llm-request-id */
+    ngx_llmops_heads_t         heads;      /* read */
 
     ngx_str_t                  memory;     /* body in one piece, or NULL */
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
+    struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
+    void                      *auth;       /* guard's own: while it asks */
+    struct ngx_llmops_limits_s  *limits;   /* guard: what is reserved, or NULL */
+    size_t                     limits_at;  /* guard: bytes of output at which it
+                                              wants to be asked again */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */
     ngx_llmops_err_e           error;      /* how it ended */
     ngx_llmops_error_t        *refusal;    /* what we say instead */
@@ -378,6 +404,52 @@ ngx_int_t ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id);
 /* A request's first header of that lowercase name, or NULL. */
 ngx_table_elt_t *ngx_llmops_header_in(ngx_http_request_t *r,
     const char *name, size_t len);
+
+
+/*
+ * A walk over a list of headers, a request's or an answer's: _first() and
+ * _next() give one after the other, then NULL.  A list must not grow while
+ * it is walked over.
+ */
+
+typedef struct {
+    ngx_list_part_t           *part;
+    ngx_uint_t                 i;          /* of the next one in the part */
+} ngx_llmops_walk_t;
+
+
+static ngx_inline ngx_table_elt_t *
+ngx_llmops_header_next(ngx_llmops_walk_t *w)
+{
+    while (w->i == w->part->nelts) {
+
+        if (w->part->next == NULL) {
+            return NULL;
+        }
+
+        w->part = w->part->next;
+        w->i = 0;
+    }
+
+    return (ngx_table_elt_t *) w->part->elts + w->i++;
+}
+
+
+static ngx_inline ngx_table_elt_t *
+ngx_llmops_header_first(ngx_llmops_walk_t *w, ngx_list_t *headers)
+{
+    w->part = &headers->part;
+    w->i = 0;
+
+    return ngx_llmops_header_next(w);
+}
+
+
+/* Whether a header has that name, a literal in lower case. */
+#define ngx_llmops_header_is(h, name)                                         \
+    ((h)->key.len == sizeof(name) - 1                                         \
+     && ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0)
+
 
 /* Makes the context of a request, with its id and cleanups; NULL if out of
    memory. */

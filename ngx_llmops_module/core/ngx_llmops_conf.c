@@ -13,6 +13,9 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
+#include "ngx_llmops_auth.h"
+#include "ngx_llmops_redis.h"
+#include "ngx_llmops_admin.h"
 
 
 /*
@@ -26,6 +29,10 @@
 
 
 static ngx_int_t ngx_llmops_init_zone(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_redis(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_init_store(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_providers(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
@@ -119,6 +126,9 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     if (ngx_llmops_init_zone(cf, mcf) != NGX_OK
+        || ngx_llmops_init_redis(cf, mcf) != NGX_OK
+        || ngx_llmops_init_store(cf, mcf) != NGX_OK
+        || ngx_llmops_auth_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {
@@ -140,6 +150,30 @@ ngx_llmops_init_zone(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     }
 
     return mcf->zone ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (mcf->redis == NULL) {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver);
+}
+
+
+static ngx_int_t
+ngx_llmops_init_store(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
+{
+    mcf->store = ngx_llmops_store_create(cf, &ngx_llmops_store_shm, mcf->zone);
+
+    return mcf->store ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -292,6 +326,10 @@ ngx_llmops_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_llmops_response_headers_merge(conf, prev);
 
+    if (conf->auth == NULL) {
+        conf->auth = prev->auth;
+    }
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     /* an "if" and a limit_except inherit the handler, as proxy_pass has it */
@@ -302,6 +340,8 @@ ngx_llmops_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->fixed = prev->fixed;
         clcf->handler = ngx_llmops_handler;
     }
+
+    ngx_llmops_admin_merge(cf, prev, conf);
 
     if (!conf->pass) {
         return NGX_CONF_OK;
@@ -389,6 +429,10 @@ ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "cannot stand beside \"llm_metrics\" in one location";
     }
 
+    if (clcf->handler == ngx_llmops_admin_handler) {
+        return "cannot stand beside \"llm_admin\" in one location";
+    }
+
     clcf->handler = ngx_llmops_handler;
 
     if (cf->args->nelts == 1) {
@@ -426,6 +470,10 @@ ngx_llmops_metrics_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (clcf->handler == ngx_llmops_handler) {
         return "cannot stand beside \"llm_pass\" in one location";
+    }
+
+    if (clcf->handler == ngx_llmops_admin_handler) {
+        return "cannot stand beside \"llm_admin\" in one location";
     }
 
     clcf->handler = ngx_llmops_metrics_handler;

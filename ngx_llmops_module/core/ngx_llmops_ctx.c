@@ -122,30 +122,19 @@ ngx_llmops_set_warnings(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 ngx_table_elt_t *
 ngx_llmops_header_in(ngx_http_request_t *r, const char *name, size_t len)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
 
-    part = &r->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                return NULL;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == len && ngx_memcmp(h[i].lowcase_key, name, len) == 0)
-        {
-            return &h[i];
+    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (h->key.len == len && ngx_memcmp(h->lowcase_key, name, len) == 0) {
+            break;
         }
     }
+
+    return h;
 }
 
 

@@ -11,6 +11,7 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_models.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_guard.h"
 
 
 static ngx_int_t ngx_llmops_handler_route(ngx_http_request_t *r,
@@ -35,6 +36,8 @@ ngx_llmops_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_llmops_auth_passed(ctx);
+
     if (ctx->env.op == NGX_LLMOPS_OP_MODELS) {
         return ngx_llmops_models_handler(r, ctx);
     }
@@ -42,6 +45,11 @@ ngx_llmops_handler(ngx_http_request_t *r)
     rc = ngx_llmops_handler_route(r, ctx, &route);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    rc = ngx_llmops_auth_check(r, ctx, route);
+    if (rc != NGX_OK) {
+        return rc == NGX_DECLINED ? ngx_llmops_handler_no_route(r, ctx) : rc;
     }
 
     if (ngx_llmops_plan_make(r, ctx, route) != NGX_OK) {

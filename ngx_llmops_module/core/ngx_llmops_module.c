@@ -15,6 +15,9 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_headers.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_auth.h"
+#include "ngx_llmops_redis.h"
+#include "ngx_llmops_admin.h"
 
 
 /*
@@ -41,6 +44,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
+
+    NGX_LLMOPS_REDIS_COMMANDS,
 
     { ngx_string("llm_prices"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -92,6 +97,9 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
+    /* who may call */
+
+    NGX_LLMOPS_AUTH_COMMANDS,
 
     /* llm_route{} */
 
@@ -178,6 +186,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       0,
       NULL },
 
+    NGX_LLMOPS_ADMIN_COMMANDS,
+
     { ngx_string("llm_ignore_client_abort"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
       ngx_conf_set_flag_slot,
@@ -237,7 +247,11 @@ ngx_module_t  ngx_llmops_module = {
 static ngx_int_t
 ngx_llmops_preconfiguration(ngx_conf_t *cf)
 {
-    return ngx_llmops_variables_add(cf);
+    if (ngx_llmops_variables_add(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_auth_variables_add(cf);
 }
 
 
@@ -258,6 +272,9 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
     if (ngx_llmops_phase(cmcf, NGX_HTTP_PREACCESS_PHASE,
                          ngx_llmops_read_handler)
         != NGX_OK
+        || ngx_llmops_phase(cmcf, NGX_HTTP_ACCESS_PHASE,
+                            ngx_llmops_auth_access)
+           != NGX_OK
         || ngx_llmops_phase(cmcf, NGX_HTTP_LOG_PHASE, ngx_llmops_log_handler)
            != NGX_OK)
     {
@@ -269,6 +286,10 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
 
     if (ngx_llmops_headers_init(cf) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    if (mcf->admin) {
+        ngx_llmops_admin_filters();
     }
 
     return ngx_llmops_error_filters(cf);
@@ -313,6 +334,12 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     }
 
     ngx_llmops_metrics_start(mcf);
+
+    if (ngx_llmops_store_start(cycle, mcf->store) != NGX_OK
+        || ngx_llmops_auth_start(cycle, mcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     routes = mcf->routes.elts;
 
@@ -361,4 +388,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
     for (i = 0; i < mcf->providers.nelts; i++) {
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
+
+    ngx_llmops_auth_stop(cycle, mcf);
+    ngx_llmops_store_stop(cycle, mcf->store);
 }

@@ -149,6 +149,7 @@ const ngx_llmops_dialect_t  ngx_llmops_anthropic = {
     ngx_llmops_anthropic_path,
     ngx_llmops_anthropic_edits,
     ngx_llmops_anthropic_event,
+    ngx_llmops_anthropic_whole,
     ngx_llmops_anthropic_want,
     NGX_LLMOPS_ANTHROPIC_NWANT,
     ngx_llmops_anthropic_body,

@@ -22,9 +22,11 @@ typedef struct {
     size_t                     bytes;
     ngx_str_t                  type;
     ngx_str_t                  message;
-    ngx_str_t                  usage;
     ngx_str_t                  error;
+    ngx_str_t                  model;      /* of a whole answer */
     ngx_str_t                  stop_reason;
+    unsigned                   usage:1;
+    ngx_llmops_counts_t        counts;     /* set with usage: not zeroed */
 } ngx_llmops_message_event_t;
 
 
@@ -139,7 +141,8 @@ ngx_llmops_anthropic_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
     }
 
     if (ngx_llmops_is(key, "usage")) {
-        return ngx_llmops_cursor_value(c, &e->usage);
+        e->usage = 1;
+        return ngx_llmops_usage_read_anthropic(c, &e->counts);
     }
 
     if (ngx_llmops_is(key, "error")) {
@@ -150,12 +153,37 @@ ngx_llmops_anthropic_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
 }
 
 
+/* a whole answer is the message itself */
+
 static ngx_int_t
-ngx_llmops_anthropic_read(ngx_llmops_message_event_t *e, ngx_str_t *data)
+ngx_llmops_anthropic_member_whole(ngx_llmops_cursor_t *c, ngx_str_t *key,
+    ngx_llmops_message_event_t *e)
+{
+    if (ngx_llmops_is(key, "content")) {
+        return ngx_llmops_cursor_texts(c, &e->bytes, 0);
+    }
+
+    if (ngx_llmops_is(key, "model")) {
+        return ngx_llmops_cursor_value(c, &e->model);
+    }
+
+    if (ngx_llmops_is(key, "stop_reason")) {
+        return ngx_llmops_cursor_value(c, &e->stop_reason);
+    }
+
+    return ngx_llmops_anthropic_member(c, key, e);
+}
+
+
+static ngx_int_t
+ngx_llmops_anthropic_read(ngx_llmops_message_event_t *e, ngx_str_t *data,
+    ngx_uint_t whole)
 {
     ngx_int_t            rc;
     ngx_str_t            key;
     ngx_llmops_cursor_t  c;
+
+    ngx_memzero(e, offsetof(ngx_llmops_message_event_t, counts));
 
     if (ngx_llmops_cursor_open(&c, data) != NGX_OK) {
         return NGX_DECLINED;
@@ -163,7 +191,10 @@ ngx_llmops_anthropic_read(ngx_llmops_message_event_t *e, ngx_str_t *data)
 
     while ((rc = ngx_llmops_cursor_member(&c, &key)) == NGX_OK) {
 
-        if (ngx_llmops_anthropic_member(&c, &key, e) != NGX_OK) {
+        rc = whole ? ngx_llmops_anthropic_member_whole(&c, &key, e)
+                   : ngx_llmops_anthropic_member(&c, &key, e);
+
+        if (rc != NGX_OK) {
             return NGX_DECLINED;
         }
     }
@@ -215,7 +246,9 @@ ngx_llmops_anthropic_end(ngx_llmops_meter_t *m,
         m->finish = finish;
     }
 
-    ngx_llmops_usage_anthropic(&e->usage, m);
+    if (e->usage) {
+        ngx_llmops_usage_set_anthropic(&e->counts, m);
+    }
 }
 
 
@@ -286,9 +319,7 @@ ngx_llmops_anthropic_event(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
 
     m->events++;
 
-    ngx_memzero(&e, sizeof(ngx_llmops_message_event_t));
-
-    rc = ngx_llmops_anthropic_read(&e, &ev->data);
+    rc = ngx_llmops_anthropic_read(&e, &ev->data, 0);
 
     if (rc != NGX_OK) {
         /* what was gathered of a broken event does not count */
@@ -303,6 +334,38 @@ ngx_llmops_anthropic_event(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     if (rc == NGX_OK) {
         ngx_llmops_anthropic_meter(m, &e, tap);
     }
+}
+
+
+ngx_int_t
+ngx_llmops_anthropic_whole(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
+    ngx_str_t *body)
+{
+    ngx_llmops_message_event_t  e;
+
+    if (ngx_llmops_anthropic_read(&e, body, 1) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    m->terminal = 1;
+
+    if (ngx_llmops_json_type(&e.error) == NGX_LLMOPS_JSON_OBJECT) {
+        m->error = 1;
+        m->finish = NGX_LLMOPS_FINISH_ERROR;
+        return NGX_OK;
+    }
+
+    m->started = 1;
+
+    if (e.bytes) {
+        m->output_bytes += e.bytes;
+        m->content = 1;
+    }
+
+    ngx_llmops_tap_model(m, &e.model);
+    ngx_llmops_anthropic_end(m, &e);
+
+    return NGX_OK;
 }
 
 

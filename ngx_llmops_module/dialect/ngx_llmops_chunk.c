@@ -13,7 +13,8 @@
 /*
  * Reading of an event of the OpenAI family, which is large: what matters may
  * be anywhere that some server puts it, and is noted on the way; nothing is
- * judged here.
+ * judged here.  A whole answer has the same members, with a message where an
+ * event has a delta, and a few more.
  */
 
 
@@ -138,7 +139,11 @@ ngx_llmops_chunk_choice_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
     ngx_str_t            value;
     ngx_llmops_finish_e  finish;
 
-    if (ngx_llmops_is(key, "delta")) {
+    /* some servers repeat the message at the end of a stream */
+
+    if (ch->whole ? ngx_llmops_is(key, "message")
+                  : ngx_llmops_is(key, "delta"))
+    {
         return ngx_llmops_chunk_delta(c, ch);
     }
 
@@ -215,17 +220,21 @@ ngx_llmops_chunk_choices(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 static ngx_int_t
 ngx_llmops_chunk_usage(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
 {
-    u_char  *p;
+    u_char  *p, *member;
 
     ch->cut_start = c->comma ? c->comma : c->member;
+    member = c->member;
 
-    if (ngx_llmops_cursor_value(c, &ch->usage) != NGX_OK) {
+    ch->usage.data = c->pos;
+
+    if (ngx_llmops_usage_read_openai(c, &ch->counts) != NGX_OK) {
         return NGX_ERROR;
     }
 
+    ch->usage.len = c->pos - ch->usage.data;
     ch->cut_end = c->pos;
 
-    if (ch->cut_start == c->member) {
+    if (ch->cut_start == member) {
         p = ngx_llmops_cursor_space(c->pos);
 
         if (*p == ',') {
@@ -259,6 +268,28 @@ ngx_llmops_chunk_other(ngx_llmops_cursor_t *c, ngx_str_t *key,
     }
 
     return NGX_OK;
+}
+
+
+/* what only whole answers have: those of the Responses API */
+
+static ngx_int_t
+ngx_llmops_chunk_answer(ngx_llmops_cursor_t *c, ngx_str_t *key,
+    ngx_llmops_chunk_t *ch)
+{
+    if (ngx_llmops_is(key, "status")) {
+        return ngx_llmops_cursor_value(c, &ch->status);
+    }
+
+    if (ngx_llmops_is(key, "output")) {
+        return ngx_llmops_chunk_texts(c, ch);
+    }
+
+    if (ngx_llmops_is(key, "incomplete_details")) {
+        return ngx_llmops_cursor_value(c, &ch->details);
+    }
+
+    return ngx_llmops_cursor_skip(c);
 }
 
 
@@ -320,16 +351,21 @@ ngx_llmops_chunk_member(ngx_llmops_cursor_t *c, ngx_str_t *key,
         break;
     }
 
-    return ngx_llmops_chunk_other(c, key, ch);
+    return ch->whole ? ngx_llmops_chunk_answer(c, key, ch)
+                     : ngx_llmops_chunk_other(c, key, ch);
 }
 
 
 ngx_int_t
-ngx_llmops_chunk_read(ngx_llmops_chunk_t *ch, ngx_str_t *data)
+ngx_llmops_chunk_read(ngx_llmops_chunk_t *ch, ngx_str_t *data,
+    ngx_uint_t whole)
 {
     ngx_int_t            rc;
     ngx_str_t            key;
     ngx_llmops_cursor_t  c;
+
+    ngx_memzero(ch, offsetof(ngx_llmops_chunk_t, counts));
+    ch->whole = whole;
 
     if (ngx_llmops_cursor_open(&c, data) != NGX_OK) {
         return NGX_DECLINED;

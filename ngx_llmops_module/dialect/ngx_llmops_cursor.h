@@ -112,6 +112,42 @@ ngx_llmops_cursor_string(u_char *p, u_char *last)
 }
 
 
+/* the first quote or bracket, or last */
+
+static ngx_inline u_char *
+ngx_llmops_cursor_structure(u_char *p, u_char *last)
+{
+#ifdef __SSE2__
+    __m128i   x, y;
+    unsigned  mask;
+
+    while (last - p >= 16) {
+        x = _mm_loadu_si128((const __m128i *) p);
+
+        /* in ASCII a bit tells "{" from "[" and "}" from "]" */
+
+        y = _mm_or_si128(x, _mm_set1_epi8(0x20));
+        y = _mm_or_si128(_mm_cmpeq_epi8(y, _mm_set1_epi8('{')),
+                         _mm_cmpeq_epi8(y, _mm_set1_epi8('}')));
+
+        mask = _mm_movemask_epi8(
+                   _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')), y));
+        if (mask) {
+            return p + __builtin_ctz(mask);
+        }
+
+        p += 16;
+    }
+#endif
+
+    while (p < last && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}') {
+        p++;
+    }
+
+    return p;
+}
+
+
 /* p is at a bracket; returns one past the one that closes it, or NULL */
 
 static ngx_inline u_char *
@@ -121,7 +157,12 @@ ngx_llmops_cursor_nested(u_char *p, u_char *last)
 
     depth = 0;
 
-    while (p < last) {
+    for ( ;; ) {
+        p = ngx_llmops_cursor_structure(p, last);
+
+        if (p == last) {
+            return NULL;
+        }
 
         switch (*p++) {
 
@@ -139,17 +180,12 @@ ngx_llmops_cursor_nested(u_char *p, u_char *last)
             depth++;
             break;
 
-        case '}':
-        case ']':
+        default: /* a closing bracket */
             if (--depth == 0) {
                 return p;
             }
-
-            break;
         }
     }
-
-    return NULL;
 }
 
 
@@ -201,6 +237,36 @@ ngx_llmops_cursor_value(ngx_llmops_cursor_t *c, ngx_str_t *v)
     }
 
     v->len = p - v->data;
+    c->pos = p;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Passes over a count in its usual form, a few digits, inside of an object.
+ * NGX_DECLINED, and pos stays, if there is anything else.
+ */
+
+static ngx_inline ngx_int_t
+ngx_llmops_cursor_count(ngx_llmops_cursor_t *c, int64_t *n)
+{
+    u_char   *p;
+    int64_t   v;
+
+    v = 0;
+
+    for (p = c->pos; (u_char) (*p - '0') < 10 && p - c->pos < 12; p++) {
+        v = v * 10 + *p - '0';
+    }
+
+    if (p == c->pos || (*p != ',' && *p != '}')
+        || (*c->pos == '0' && p - c->pos > 1))
+    {
+        return NGX_DECLINED;
+    }
+
+    *n = v;
     c->pos = p;
 
     return NGX_OK;

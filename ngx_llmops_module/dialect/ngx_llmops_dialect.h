@@ -258,8 +258,15 @@ struct ngx_llmops_dialect_s {
                                    unsigned want_usage, ngx_llmops_tap_t *tap);
 
     /*
-     * Looks at the members of a whole answer, found by a scanner that was
-     * prepared with body_want[nbody_want].
+     * Looks at a whole answer that lies in one piece.  NGX_OK, or
+     * NGX_DECLINED if it is not one JSON object: m is then left alone.
+     */
+    ngx_int_t                (*whole)(ngx_llmops_meter_t *m,
+                                   ngx_llmops_op_e op, ngx_str_t *body);
+
+    /*
+     * The same for an answer that comes in pieces: looks at its members,
+     * found by a scanner that was prepared with body_want[nbody_want].
      */
     ngx_llmops_json_want_t    *body_want;
     ngx_uint_t                 nbody_want;
@@ -355,8 +362,8 @@ ngx_uint_t ngx_llmops_error_status(const ngx_llmops_dialect_t *d,
 void ngx_llmops_error_read(ngx_uint_t status, ngx_str_t *body,
     u_char *scratch, size_t size, ngx_llmops_error_t *err);
 
-/* Whether a raw JSON text is an object whose first member is "error" and not
-   null: an error that came with status 200. */
+/* Whether a raw JSON text, or the start of one, is an object whose first
+   member is "error" and not null: an error that came with status 200. */
 ngx_uint_t ngx_llmops_error_body(ngx_str_t *body);
 
 

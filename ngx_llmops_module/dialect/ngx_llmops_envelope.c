@@ -65,20 +65,11 @@ static void
 ngx_llmops_envelope_at(ngx_llmops_envelope_t *env, const char *text,
     size_t offset, ngx_llmops_error_t *err)
 {
-    u_char  *p, *d, digits[NGX_SIZE_T_LEN];
-
-    d = digits + sizeof(digits);
-
-    do {
-        *--d = '0' + offset % 10;
-        offset /= 10;
-    } while (offset);
+    u_char  *p;
 
     p = ngx_llmops_envelope_text(env->capture, text);
     p = ngx_llmops_envelope_text(p, " at byte ");
-
-    ngx_memcpy(p, d, digits + sizeof(digits) - d);
-    p += digits + sizeof(digits) - d;
+    p = ngx_llmops_print_int(p, offset);
 
     err->message.data = env->capture;
     err->message.len = p - env->capture;

@@ -310,18 +310,45 @@ ngx_llmops_error_read(ngx_uint_t status, ngx_str_t *body, u_char *scratch,
 }
 
 
+static u_char *
+ngx_llmops_error_space(u_char *p, u_char *last)
+{
+    while (p < last && *p <= ' ') {
+        p++;
+    }
+
+    return p;
+}
+
+
 ngx_uint_t
 ngx_llmops_error_body(ngx_str_t *body)
 {
-    ngx_str_t               key, value;
-    ngx_llmops_json_iter_t  it;
+    u_char                  *p, *last;
+    ngx_llmops_json_iter_t   it;
 
-    if (ngx_llmops_json_object(&it, body) != NGX_OK
-        || ngx_llmops_json_next(&it, &key, &value) != NGX_OK)
+    static const u_char  key[] = "\"error\"";
+
+    if (ngx_llmops_json_object(&it, body) != NGX_OK) {
+        return 0;
+    }
+
+    last = it.last;
+    p = ngx_llmops_error_space(it.pos, last);
+
+    if ((size_t) (last - p) < sizeof(key) - 1
+        || ngx_memcmp(p, key, sizeof(key) - 1) != 0)
     {
         return 0;
     }
 
-    return ngx_llmops_is(&key, "error")
-           && ngx_llmops_json_type(&value) != NGX_LLMOPS_JSON_NULL;
+    p = ngx_llmops_error_space(p + sizeof(key) - 1, last);
+
+    if (p == last || *p != ':') {
+        return 0;
+    }
+
+    p = ngx_llmops_error_space(p + 1, last);
+
+    return p < last && *p != 'n';           /* null */
 }

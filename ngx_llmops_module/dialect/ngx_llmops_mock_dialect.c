@@ -72,6 +72,14 @@ ngx_llmops_mock_tap(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
 }
 
 
+static ngx_int_t
+ngx_llmops_mock_whole_answer(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
+    ngx_str_t *body)
+{
+    return ngx_llmops_mock_as(op)->whole(m, op, body);
+}
+
+
 static void
 ngx_llmops_mock_body(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     ngx_llmops_json_member_t *found)
@@ -112,9 +120,10 @@ const ngx_llmops_dialect_t  ngx_llmops_mock = {
     ngx_llmops_mock_path,
     ngx_llmops_mock_edits,
     ngx_llmops_mock_tap,
+    ngx_llmops_mock_whole_answer,
     ngx_llmops_mock_want,
     NGX_LLMOPS_MOCK_NWANT,
     ngx_llmops_mock_body,
-    NULL,
+    ngx_llmops_openai_body_tail,
     ngx_llmops_mock_write_error
 };

@@ -335,6 +335,7 @@ const ngx_llmops_dialect_t  ngx_llmops_openai = {
     ngx_llmops_openai_path,
     ngx_llmops_openai_edits,
     ngx_llmops_openai_event,
+    ngx_llmops_openai_whole,
     ngx_llmops_openai_want,
     NGX_LLMOPS_OPENAI_NWANT,
     ngx_llmops_openai_body,

@@ -97,8 +97,8 @@ ngx_llmops_chunk_meter(ngx_llmops_meter_t *m, ngx_llmops_chunk_t *ch)
         (void) ngx_llmops_usage_openai(&usage, &m->usage);
     }
 
-    if (ch->usage.len > 4) {
-        (void) ngx_llmops_usage_openai(&ch->usage, &m->usage);
+    if (ch->usage.len) {
+        (void) ngx_llmops_usage_set_openai(&ch->counts, &m->usage);
     }
 }
 
@@ -183,9 +183,7 @@ ngx_llmops_openai_event(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
 
     m->events++;
 
-    ngx_memzero(&ch, sizeof(ngx_llmops_chunk_t));
-
-    if (ngx_llmops_chunk_read(&ch, &ev->data) != NGX_OK) {
+    if (ngx_llmops_chunk_read(&ch, &ev->data, 0) != NGX_OK) {
         ngx_llmops_openai_text_event(m, ev, tap);
         return;
     }
@@ -212,6 +210,45 @@ ngx_llmops_openai_event(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
 }
 
 
+/* a whole answer is an error, or is one, that has come to its end */
+
+static void
+ngx_llmops_openai_body_end(ngx_llmops_meter_t *m,
+    ngx_llmops_json_type_e error)
+{
+    m->terminal = 1;
+
+    if (error == NGX_LLMOPS_JSON_OBJECT || error == NGX_LLMOPS_JSON_STRING) {
+        m->error = 1;
+        m->finish = NGX_LLMOPS_FINISH_ERROR;
+
+    } else {
+        m->started = 1;
+    }
+}
+
+
+ngx_int_t
+ngx_llmops_openai_whole(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
+    ngx_str_t *body)
+{
+    ngx_llmops_chunk_t  ch;
+
+    if (ngx_llmops_chunk_read(&ch, body, 1) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_llmops_chunk_meter(m, &ch);
+    ngx_llmops_openai_body_end(m, ngx_llmops_json_type(&ch.error));
+
+    if (op == NGX_LLMOPS_OP_RESPONSES) {
+        ngx_llmops_responses_status(m, &ch.status, &ch.details);
+    }
+
+    return NGX_OK;
+}
+
+
 static void
 ngx_llmops_openai_body_usage(ngx_llmops_meter_t *m,
     ngx_llmops_json_member_t *found)
@@ -234,20 +271,7 @@ void
 ngx_llmops_openai_body(ngx_llmops_meter_t *m, ngx_llmops_op_e op,
     ngx_llmops_json_member_t *found)
 {
-    ngx_llmops_json_type_e  error;
-
-    error = found[NGX_LLMOPS_OPENAI_ERROR].type;
-
-    m->terminal = 1;
-
-    if (error == NGX_LLMOPS_JSON_OBJECT || error == NGX_LLMOPS_JSON_STRING) {
-        m->error = 1;
-        m->finish = NGX_LLMOPS_FINISH_ERROR;
-
-    } else {
-        m->started = 1;
-    }
-
+    ngx_llmops_openai_body_end(m, found[NGX_LLMOPS_OPENAI_ERROR].type);
     ngx_llmops_openai_body_usage(m, found);
     ngx_llmops_tap_model(m, &found[NGX_LLMOPS_OPENAI_MODEL].value);
     ngx_llmops_tap_span(m, &found[NGX_LLMOPS_OPENAI_CHOICES]);
@@ -277,30 +301,21 @@ ngx_llmops_openai_body_tail(ngx_llmops_meter_t *m, ngx_str_t *tail)
 
     n = sizeof(key) - 1;
     last = tail->data + tail->len;
-    p = NULL;
-
-    if (tail->len <= n) {
-        return;
-    }
 
     /* the last one; an "f" behind a quote is rare enough */
 
-    for (f = tail->data + 1; f < last; f++) {
-        f = memchr(f, 'f', last - f);
+    for (f = last; ; /* void */ ) {
+        f = memrchr(tail->data, 'f', f - tail->data);
 
-        if (f == NULL) {
+        if (f == NULL || f == tail->data) {
+            return;
+        }
+
+        p = f - 1;
+
+        if ((size_t) (last - p) > n && ngx_memcmp(p, key, n) == 0) {
             break;
         }
-
-        if (f[-1] == '"' && (size_t) (last - f) >= n
-            && ngx_memcmp(f - 1, key, n) == 0)
-        {
-            p = f - 1;
-        }
-    }
-
-    if (p == NULL) {
-        return;
     }
 
     for (p += n; p < last && (*p == ' ' || *p == ':'); p++) { /* void */ }

@@ -82,7 +82,7 @@ ngx_llmops_operation_version(ngx_str_t *uri)
 
     for (p = last; p-- > uri->data; /* void */ ) {
 
-        if (last - p >= 3 && p[0] == '/' && p[1] == 'v' && p[2] == '1'
+        if (*p == '/' && last - p >= 3 && p[1] == 'v' && p[2] == '1'
             && (last - p == 3 || p[3] == '/'))
         {
             return p + 3;

@@ -22,22 +22,6 @@
 #define NGX_LLMOPS_USAGE_MAX  1000000000
 
 
-enum {
-    NGX_LLMOPS_USAGE_PROMPT = 0,
-    NGX_LLMOPS_USAGE_COMPLETION,
-    NGX_LLMOPS_USAGE_TOTAL,
-    NGX_LLMOPS_USAGE_CACHED,
-    NGX_LLMOPS_USAGE_WRITTEN,
-    NGX_LLMOPS_USAGE_WRITTEN_1H,
-    NGX_LLMOPS_USAGE_REASONING,
-    NGX_LLMOPS_USAGE_AUDIO_IN,
-    NGX_LLMOPS_USAGE_AUDIO_OUT,
-    NGX_LLMOPS_USAGE_IMAGE_IN,
-    NGX_LLMOPS_USAGE_IMAGE_OUT,
-    NGX_LLMOPS_USAGE_COUNTS
-};
-
-
 typedef struct ngx_llmops_usage_name_s  ngx_llmops_usage_name_t;
 
 struct ngx_llmops_usage_name_s {
@@ -125,16 +109,28 @@ ngx_llmops_usage_find(const ngx_llmops_usage_name_t *n, ngx_str_t *key)
 
 /* A count may be there twice, at the top and inside: the larger one is it. */
 
-static void
-ngx_llmops_usage_count(ngx_str_t *value, int64_t *count)
+static ngx_int_t
+ngx_llmops_usage_value(ngx_llmops_cursor_t *c, int64_t *count)
 {
-    int64_t  n;
+    int64_t    n;
+    ngx_str_t  v;
 
-    if (ngx_llmops_json_count(value, &n) == NGX_OK
-        && n <= NGX_LLMOPS_USAGE_MAX && n > *count)
-    {
+    if (ngx_llmops_cursor_count(c, &n) != NGX_OK) {
+
+        if (ngx_llmops_cursor_value(c, &v) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (count == NULL || ngx_llmops_json_count(&v, &n) != NGX_OK) {
+            return NGX_OK;
+        }
+    }
+
+    if (count && n <= NGX_LLMOPS_USAGE_MAX && n > *count) {
         *count = n;
     }
+
+    return NGX_OK;
 }
 
 
@@ -145,7 +141,7 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
     const ngx_llmops_usage_name_t *names, int64_t *counts)
 {
     ngx_int_t                       rc;
-    ngx_str_t                       key, v;
+    ngx_str_t                       key;
     const ngx_llmops_usage_name_t  *n;
 
     if (*c->pos != '{') {
@@ -161,11 +157,7 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
             rc = ngx_llmops_usage_enter(c, n->inside, counts);
 
         } else {
-            rc = ngx_llmops_cursor_value(c, &v);
-
-            if (n && rc == NGX_OK) {
-                ngx_llmops_usage_count(&v, &counts[n->count]);
-            }
+            rc = ngx_llmops_usage_value(c, n ? &counts[n->count] : NULL);
         }
 
         if (rc != NGX_OK) {
@@ -178,8 +170,40 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
 
 
 static ngx_int_t
+ngx_llmops_usage_read(ngx_llmops_cursor_t *c,
+    const ngx_llmops_usage_name_t *names, ngx_llmops_counts_t *counts)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_LLMOPS_USAGE_COUNTS; i++) {
+        counts->n[i] = -1;
+    }
+
+    return ngx_llmops_usage_enter(c, names, counts->n);
+}
+
+
+ngx_int_t
+ngx_llmops_usage_read_openai(ngx_llmops_cursor_t *c,
+    ngx_llmops_counts_t *counts)
+{
+    return ngx_llmops_usage_read(c, ngx_llmops_usage_names, counts);
+}
+
+
+ngx_int_t
+ngx_llmops_usage_read_anthropic(ngx_llmops_cursor_t *c,
+    ngx_llmops_counts_t *counts)
+{
+    return ngx_llmops_usage_read(c, ngx_llmops_usage_messages, counts);
+}
+
+
+/* the same of a value by itself, that has been passed over before */
+
+static ngx_int_t
 ngx_llmops_usage_gather(ngx_str_t *value,
-    const ngx_llmops_usage_name_t *names, int64_t *counts)
+    const ngx_llmops_usage_name_t *names, ngx_llmops_counts_t *counts)
 {
     ngx_llmops_cursor_t  c;
 
@@ -190,20 +214,9 @@ ngx_llmops_usage_gather(ngx_str_t *value,
     c.pos = value->data;
     c.last = value->data + value->len;
 
-    (void) ngx_llmops_usage_enter(&c, names, counts);
+    (void) ngx_llmops_usage_read(&c, names, counts);
 
     return NGX_OK;
-}
-
-
-static void
-ngx_llmops_usage_clear(int64_t *counts)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_LLMOPS_USAGE_COUNTS; i++) {
-        counts[i] = -1;
-    }
 }
 
 
@@ -261,15 +274,14 @@ ngx_llmops_usage_complete(int64_t *c)
 
 
 ngx_int_t
-ngx_llmops_usage_openai(ngx_str_t *value, ngx_llmops_usage_t *u)
+ngx_llmops_usage_set_openai(ngx_llmops_counts_t *counts,
+    ngx_llmops_usage_t *u)
 {
-    int64_t  c[NGX_LLMOPS_USAGE_COUNTS];
+    int64_t  *c;
 
-    ngx_llmops_usage_clear(c);
+    c = counts->n;
 
-    if (ngx_llmops_usage_gather(value, ngx_llmops_usage_names, c) != NGX_OK
-        || ngx_llmops_usage_complete(c) != NGX_OK)
-    {
+    if (ngx_llmops_usage_complete(c) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -303,6 +315,21 @@ ngx_llmops_usage_openai(ngx_str_t *value, ngx_llmops_usage_t *u)
 }
 
 
+ngx_int_t
+ngx_llmops_usage_openai(ngx_str_t *value, ngx_llmops_usage_t *u)
+{
+    ngx_llmops_counts_t  counts;
+
+    if (ngx_llmops_usage_gather(value, ngx_llmops_usage_names, &counts)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_llmops_usage_set_openai(&counts, u);
+}
+
+
 /* what is absent keeps its value */
 
 static void
@@ -315,22 +342,19 @@ ngx_llmops_usage_replace(int64_t *old, int64_t new)
 
 
 void
-ngx_llmops_usage_anthropic(ngx_str_t *value, ngx_llmops_meter_t *m)
+ngx_llmops_usage_set_anthropic(ngx_llmops_counts_t *counts,
+    ngx_llmops_meter_t *m)
 {
-    int64_t              c[NGX_LLMOPS_USAGE_COUNTS];
+    int64_t             *c;
     ngx_llmops_usage_t  *u;
 
-    ngx_llmops_usage_clear(c);
+    c = counts->n;
+    u = &m->usage;
 
-    if (ngx_llmops_usage_gather(value, ngx_llmops_usage_messages, c)
-        != NGX_OK
-        || (c[NGX_LLMOPS_USAGE_PROMPT] < 0
-            && c[NGX_LLMOPS_USAGE_COMPLETION] < 0))
+    if (c[NGX_LLMOPS_USAGE_PROMPT] < 0 && c[NGX_LLMOPS_USAGE_COMPLETION] < 0)
     {
         return;
     }
-
-    u = &m->usage;
 
     ngx_llmops_usage_replace(&m->anthropic_input, c[NGX_LLMOPS_USAGE_PROMPT]);
     ngx_llmops_usage_replace(&u->cache_read, c[NGX_LLMOPS_USAGE_CACHED]);
@@ -344,4 +368,17 @@ ngx_llmops_usage_anthropic(ngx_str_t *value, ngx_llmops_meter_t *m)
     u->reasoning = ngx_min(u->reasoning, u->output);
     u->input = m->anthropic_input + u->cache_read + u->cache_write;
     u->source = NGX_LLMOPS_USAGE_REPORTED;
+}
+
+
+void
+ngx_llmops_usage_anthropic(ngx_str_t *value, ngx_llmops_meter_t *m)
+{
+    ngx_llmops_counts_t  counts;
+
+    if (ngx_llmops_usage_gather(value, ngx_llmops_usage_messages, &counts)
+        == NGX_OK)
+    {
+        ngx_llmops_usage_set_anthropic(&counts, m);
+    }
 }

@@ -34,8 +34,7 @@ typedef enum {
 } ngx_llmops_header_e;
 
 
-#define NGX_LLMOPS_HEADER_PREFIX   "x-llm-"
-#define NGX_LLMOPS_HEADER_SKIP     (sizeof(NGX_LLMOPS_HEADER_PREFIX) - 1)
+#define NGX_LLMOPS_HEADER_SKIP     (sizeof("x-llm-") - 1)
 #define NGX_LLMOPS_HEADERS_ALL     ((1 << NGX_LLMOPS_HEADER_MAX) - 1)
 
 
@@ -48,10 +47,13 @@ static ngx_int_t ngx_llmops_headers_numbers(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_str_t *values);
 static ngx_uint_t ngx_llmops_headers_clear(ngx_http_request_t *r,
     const ngx_str_t *id);
+static ngx_uint_t ngx_llmops_headers_start(ngx_str_t *key,
+    const ngx_str_t *with);
 static ngx_int_t ngx_llmops_headers_push(ngx_http_request_t *r,
     const ngx_str_t *name, ngx_str_t *value);
-static ngx_int_t ngx_llmops_headers_clean(ngx_http_request_t *r,
+static ngx_int_t ngx_llmops_headers_clean(ngx_pool_t *pool,
     ngx_str_t *value);
+static ngx_int_t ngx_llmops_headers_names(ngx_conf_t *cf);
 
 
 /* in the order of ngx_llmops_header_e; the directive takes them without the
@@ -67,6 +69,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-checks")
 };
 
+static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
+
 /* what SDKs of either dialect show to their users */
 
 static const ngx_str_t  ngx_llmops_openai_id = ngx_string("x-request-id");
@@ -81,6 +85,41 @@ ngx_llmops_headers_init(ngx_conf_t *cf)
 {
     ngx_http_next_header_filter = ngx_http_top_header_filter;
     ngx_http_top_header_filter = ngx_llmops_header_filter;
+
+    return ngx_llmops_headers_names(cf);
+}
+
+
+/* names of a configuration may have line ends in them */
+
+static ngx_int_t
+ngx_llmops_headers_names(ngx_conf_t *cf)
+{
+    ngx_uint_t                i, k;
+    ngx_llmops_route_t      **routes;
+    ngx_llmops_target_t      *targets;
+    ngx_llmops_main_conf_t   *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);
+    routes = mcf->routes.elts;
+
+    for (i = 0; i < mcf->routes.nelts; i++) {
+
+        if (ngx_llmops_headers_clean(cf->pool, &routes[i]->name) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        targets = routes[i]->targets.elts;
+
+        for (k = 0; k < routes[i]->targets.nelts; k++) {
+
+            if (ngx_llmops_headers_clean(cf->pool, &targets[k].name)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
 
     return NGX_OK;
 }
@@ -174,14 +213,17 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     if (ngx_llmops_rules_text(r, ctx, ctx->call.attempts
                                       && !ctx->call.streaming,
                               &values[NGX_LLMOPS_HEADER_CHECKS])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* they may quote a request */
+
+    if (ngx_llmops_headers_clean(r->pool, &values[NGX_LLMOPS_HEADER_WARNINGS])
         != NGX_OK
-        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_CHECKS])
-           != NGX_OK
-        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_ROUTE])
-           != NGX_OK
-        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_TARGET])
-           != NGX_OK
-        || ngx_llmops_headers_clean(r, &values[NGX_LLMOPS_HEADER_WARNINGS])
+        || ngx_llmops_headers_clean(r->pool,
+                                    &values[NGX_LLMOPS_HEADER_CHECKS])
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -210,7 +252,7 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     value = &values[NGX_LLMOPS_HEADER_ATTEMPTS];
 
     value->data = p;
-    p = ngx_sprintf(p, "%ui", ctx->call.attempts);
+    p = ngx_llmops_print_int(p, ctx->call.attempts);
     value->len = p - value->data;
 
     /* what a stream costs is not known before its end */
@@ -233,42 +275,42 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 static ngx_uint_t
 ngx_llmops_headers_clear(ngx_http_request_t *r, const ngx_str_t *id)
 {
-    ngx_str_t        *key;
-    ngx_uint_t        i, has_id;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_uint_t          has_id;
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
 
     has_id = 0;
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
+    for (h = ngx_llmops_header_first(&w, &r->headers_out.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (h->hash == 0) {
+            continue;
+        }
 
-        h = part->elts;
+        if (h->key.len == id->len && ngx_llmops_headers_start(&h->key, id)) {
+            has_id = 1;
 
-        for (i = 0; i < part->nelts; i++) {
-
-            key = &h[i].key;
-
-            if (h[i].hash == 0) {
-                continue;
-            }
-
-            if (key->len > NGX_LLMOPS_HEADER_SKIP
-                && ngx_strncasecmp(key->data,
-                                   (u_char *) NGX_LLMOPS_HEADER_PREFIX,
-                                   NGX_LLMOPS_HEADER_SKIP)
-                   == 0)
-            {
-                h[i].hash = 0;
-
-            } else if (key->len == id->len
-                       && ngx_strncasecmp(key->data, id->data, id->len) == 0)
-            {
-                has_id = 1;
-            }
+        } else if (ngx_llmops_headers_start(&h->key,
+                                            &ngx_llmops_header_prefix))
+        {
+            h->hash = 0;
         }
     }
 
     return has_id;
+}
+
+
+/* names are in lower case nearly always */
+
+static ngx_uint_t
+ngx_llmops_headers_start(ngx_str_t *key, const ngx_str_t *with)
+{
+    return key->len >= with->len
+           && (ngx_memcmp(key->data, with->data, with->len) == 0
+               || ngx_strncasecmp(key->data, with->data, with->len) == 0);
 }
 
 
@@ -296,11 +338,10 @@ ngx_llmops_headers_push(ngx_http_request_t *r, const ngx_str_t *name,
 }
 
 
-/* names in a configuration, and warnings that quote a request, may have line
-   ends in them */
+/* control characters would end a header, or be refused by clients */
 
 static ngx_int_t
-ngx_llmops_headers_clean(ngx_http_request_t *r, ngx_str_t *value)
+ngx_llmops_headers_clean(ngx_pool_t *pool, ngx_str_t *value)
 {
     u_char  *p, *last;
 
@@ -316,7 +357,7 @@ ngx_llmops_headers_clean(ngx_http_request_t *r, ngx_str_t *value)
         return NGX_OK;
     }
 
-    value->data = ngx_pstrdup(r->pool, value);
+    value->data = ngx_pstrdup(pool, value);
     if (value->data == NULL) {
         return NGX_ERROR;
     }

@@ -10,11 +10,12 @@
 #include "ngx_llmops_page.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_route.h"
+#include "ngx_llmops_guard.h"
 
 
 /*
- * A caller sees the names that it may ask for, not what stands behind them:
- * the exact names of the routes' "match" lines.  A route that has only
+ * A caller sees the names that it may ask for, not what stands behind them, nor
+ * what is not for it: the exact names of the routes' "match" lines.  A route that has only
  * patterns shows the models of its targets that would come to it.
  *
  * Where llm_pass names a route, every model goes there: the list is that
@@ -52,6 +53,8 @@ static ngx_int_t ngx_llmops_models_add(ngx_array_t *names, ngx_str_t *name,
     ngx_llmops_route_t *route);
 static ngx_llmops_name_t *ngx_llmops_models_find(ngx_array_t *names,
     ngx_uint_t from, ngx_str_t *name);
+static void ngx_llmops_models_filter(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_array_t *names);
 
 static ngx_int_t ngx_llmops_models_paging(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_array_t *names, ngx_llmops_models_page_t *page);
@@ -147,6 +150,8 @@ ngx_llmops_models_list(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_llmops_models_filter(r, ctx, &names);
+
     anthropic = (ctx->env.dialect == &ngx_llmops_anthropic);
 
     page.first = 0;
@@ -209,7 +214,9 @@ ngx_llmops_models_one(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         name.route = only ? only : ngx_llmops_route_by_model(mcf, id);
     }
 
-    if (name.route == NULL) {
+    if (name.route == NULL
+        || !ngx_llmops_auth_allowed(r, ctx, name.route, id))
+    {
         name.name.len = ngx_min(id->len, NGX_LLMOPS_MODEL_MAX);
 
         return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
@@ -353,6 +360,28 @@ ngx_llmops_models_find(ngx_array_t *names, ngx_uint_t from, ngx_str_t *name)
     }
 
     return NULL;
+}
+
+
+/* leaves what the caller may use, in its order */
+
+static void
+ngx_llmops_models_filter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_array_t *names)
+{
+    ngx_uint_t          i, n;
+    ngx_llmops_name_t  *name;
+
+    n = 0;
+    name = names->elts;
+
+    for (i = 0; i < names->nelts; i++) {
+        if (ngx_llmops_auth_allowed(r, ctx, name[i].route, &name[i].name)) {
+            name[n++] = name[i];
+        }
+    }
+
+    names->nelts = n;
 }
 
 

@@ -109,7 +109,10 @@ ngx_llmops_page_send(ngx_http_request_t *r, ngx_llmops_page_t *page,
     page->buf->last_buf = (r == r->main) ? 1 : 0;
     page->buf->last_in_chain = 1;
 
-    r->headers_out.status = NGX_HTTP_OK;
+    if (r->headers_out.status == 0) {
+        r->headers_out.status = NGX_HTTP_OK;
+    }
+
     r->headers_out.content_length_n = page->size;
     r->headers_out.content_type = *type;
     r->headers_out.content_type_lowcase = NULL;

@@ -40,8 +40,8 @@ void ngx_llmops_page_write(ngx_llmops_page_t *page, const void *p,
 /* Appends formatted text (as ngx_sprintf) of at most 255 bytes. */
 void ngx_llmops_page_printf(ngx_llmops_page_t *page, const char *fmt, ...);
 
-/* Sends the page with status 200, to HEAD its header alone.  Returns what a
-   content handler returns. */
+/* Sends the page, to HEAD its header alone, with r->headers_out.status, or 200
+   where that is not set.  Returns what a content handler returns. */
 ngx_int_t ngx_llmops_page_send(ngx_http_request_t *r,
     ngx_llmops_page_t *page, ngx_str_t *type);
 

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_endpoint.h"
+#include "ngx_llmops_net.h"
 
 
 /*
@@ -39,19 +40,6 @@ ngx_conf_bitmask_t  ngx_llmops_ssl_protocols[] = {
     { ngx_string("TLSv1.2"), NGX_SSL_TLSv1_2 },
     { ngx_string("TLSv1.3"), NGX_SSL_TLSv1_3 },
     { ngx_null_string, 0 }
-};
-
-
-/* where systems keep the certificates that they trust */
-
-static char  *ngx_llmops_tls_files[] = {
-    "/etc/ssl/certs/ca-certificates.crt",               /* Debian, Alpine */
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",    /* Fedora, RHEL */
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",                           /* SUSE */
-    "/etc/ssl/cert.pem",                                /* BSD, macOS */
-    "/usr/local/share/certs/ca-root-nss.crt",
-    NULL
 };
 
 
@@ -252,18 +240,14 @@ ngx_llmops_tls_verify(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
 static ngx_int_t
 ngx_llmops_tls_system_file(ngx_conf_t *cf, ngx_llmops_provider_t *p)
 {
-    char             **name;
-    ngx_file_info_t    fi;
+    char  *name;
 
-    for (name = ngx_llmops_tls_files; *name; name++) {
+    name = ngx_llmops_net_system_ca();
 
-        if (ngx_file_info((u_char *) *name, &fi) != NGX_FILE_ERROR
-            && ngx_is_file(&fi))
-        {
-            p->ssl_trusted_certificate.data = (u_char *) *name;
-            p->ssl_trusted_certificate.len = ngx_strlen(*name);
-            return NGX_OK;
-        }
+    if (name) {
+        p->ssl_trusted_certificate.data = (u_char *) name;
+        p->ssl_trusted_certificate.len = ngx_strlen(name);
+        return NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,

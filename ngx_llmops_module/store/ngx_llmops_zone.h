@@ -27,13 +27,15 @@ typedef enum {
     NGX_LLMOPS_NODE_SERIES,                /* ngx_llmops_series_sh_t */
     NGX_LLMOPS_NODE_WORKER,                /* ngx_llmops_worker_sh_t */
     NGX_LLMOPS_NODE_ENDPOINT,              /* ngx_llmops_endpoint_sh_t */
+    NGX_LLMOPS_NODE_STORE,                 /* ngx_llmops_root_t */
+    NGX_LLMOPS_NODE_KEYSET,                /* ngx_llmops_jwt_sh_t */
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      2
+#define NGX_LLMOPS_ZONE_LAYOUT      4
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -398,60 +398,6 @@ ngx_llmops_json_get(ngx_str_t *object, const char *path, ngx_str_t *value)
 }
 
 
-static void
-ngx_llmops_json_found(ngx_str_t *document, ngx_llmops_json_want_t *want,
-    ngx_llmops_json_member_t *m, ngx_str_t *value)
-{
-    m->count++;
-    m->type = ngx_llmops_json_type(value);
-    m->start = value->data - document->data;
-    m->end = m->start + value->len;
-
-    if (value->len <= want->capture) {
-        m->value = *value;
-
-    } else {
-        ngx_str_null(&m->value);
-    }
-}
-
-
-ngx_int_t
-ngx_llmops_json_members(ngx_str_t *document, ngx_llmops_json_want_t *want,
-    ngx_llmops_json_member_t *found, ngx_uint_t nwant)
-{
-    ngx_int_t               rc;
-    ngx_str_t               key, value;
-    ngx_uint_t              i;
-    ngx_llmops_json_iter_t  it;
-
-    ngx_memzero(found, nwant * sizeof(ngx_llmops_json_member_t));
-
-    if (ngx_llmops_json_object(&it, document) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    while ((rc = ngx_llmops_json_next(&it, &key, &value)) == NGX_OK) {
-
-        for (i = 0; i < nwant; i++) {
-
-            if (want[i].name.len == key.len
-                && ngx_memcmp(want[i].name.data, key.data, key.len) == 0)
-            {
-                ngx_llmops_json_found(document, &want[i], &found[i], &value);
-                break;
-            }
-        }
-    }
-
-    /* the end has left pos at the bracket */
-
-    return (rc == NGX_DONE
-            && ngx_llmops_json_skip_space(it.pos + 1, it.last) == it.last)
-           ? NGX_OK : NGX_DECLINED;
-}
-
-
 ngx_llmops_json_type_e
 ngx_llmops_json_type(ngx_str_t *value)
 {

@@ -32,7 +32,6 @@
 #define NGX_LLMOPS_JSON_MAX_WANT    16
 #define NGX_LLMOPS_JSON_MAX_KEY     32     /* of a wanted name, decoded */
 #define NGX_LLMOPS_JSON_RAW_KEY     192    /* its longest spelling */
-#define NGX_LLMOPS_JSON_BUCKETS     32     /* of wanted names, a bit each */
 
 
 /* results of the scanner; all errors are final */
@@ -125,7 +124,6 @@ typedef struct {
     ngx_int_t                  current;      /* index into want or -1 */
     ngx_int_t                  first;        /* whose cut takes the comma */
     ngx_llmops_json_type_e     type;
-    uint16_t                   bucket[NGX_LLMOPS_JSON_BUCKETS];
     unsigned                   capturing:1;
     unsigned                   escaped:1;    /* the key has a backslash */
     u_char                     low;          /* of the next byte of UTF-8 */
@@ -200,16 +198,6 @@ ngx_int_t ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
  */
 ngx_int_t ngx_llmops_json_get(ngx_str_t *object, const char *path,
     ngx_str_t *value);
-
-/*
- * What the scanner finds in a document of one piece, with less work: no more
- * is checked than by _next(), keys are compared as they are spelled, values
- * point into the document, and cuts are not told.  NGX_OK, or NGX_DECLINED
- * when it is not one object.
- */
-ngx_int_t ngx_llmops_json_members(ngx_str_t *document,
-    ngx_llmops_json_want_t *want, ngx_llmops_json_member_t *found,
-    ngx_uint_t nwant);
 
 /* The type of a raw value, by its first byte. */
 ngx_llmops_json_type_e ngx_llmops_json_type(ngx_str_t *value);

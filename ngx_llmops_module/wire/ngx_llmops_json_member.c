@@ -19,25 +19,6 @@
  */
 
 
-/* names are told apart by their length and first byte before their bytes */
-
-#define ngx_llmops_json_hash(key, len)                                        \
-    (((key)[0] ^ (len) << 2) % NGX_LLMOPS_JSON_BUCKETS)
-
-
-void
-ngx_llmops_json_names(ngx_llmops_json_scan_t *s)
-{
-    ngx_str_t   *name;
-    ngx_uint_t   i;
-
-    for (i = 0; i < s->nwant; i++) {
-        name = &s->want[i].name;
-        s->bucket[ngx_llmops_json_hash(name->data, name->len)] |= 1 << i;
-    }
-}
-
-
 void
 ngx_llmops_json_capture(ngx_llmops_json_scan_t *s, const u_char *p)
 {
@@ -144,22 +125,13 @@ ngx_llmops_json_keep(ngx_llmops_json_scan_t *s, const u_char *p)
 void
 ngx_llmops_json_match(ngx_llmops_json_scan_t *s, const u_char *key, size_t len)
 {
-    ngx_uint_t               bits, i;
-    ngx_llmops_json_want_t  *want;
+    ngx_uint_t  i;
+    ngx_str_t  *name;
 
-    if (len == 0) {
-        key = (u_char *) "";
-    }
+    for (i = 0; i < s->nwant; i++) {
+        name = &s->want[i].name;
 
-    bits = s->bucket[ngx_llmops_json_hash(key, len)];
-
-    for ( /* void */ ; bits; bits &= bits - 1) {
-        i = __builtin_ctzl(bits);
-        want = &s->want[i];
-
-        if (want->name.len == len
-            && ngx_memcmp(want->name.data, key, len) == 0)
-        {
+        if (name->len == len && ngx_memcmp(name->data, key, len) == 0) {
             s->current = i;
             return;
         }

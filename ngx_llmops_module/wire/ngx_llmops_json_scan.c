@@ -463,8 +463,6 @@ ngx_llmops_json_scan_init(ngx_llmops_json_scan_t *s,
     s->capture_size = capture_size;
     s->current = -1;
     s->first = -1;
-
-    ngx_llmops_json_names(s);
 }
 
 

@@ -71,13 +71,12 @@ ngx_llmops_json_fail(ngx_llmops_json_scan_t *s, const u_char *p,
 
 
 /*
- * Members of the outermost object.  _names() prepares for _match(), which
- * sets s->current if the decoded key is wanted; _key_end() is for keys that
- * need work before it.  _value_start() and _member() note its place.
+ * Members of the outermost object.  _match() sets s->current if the decoded
+ * key is wanted; _key_end() is for keys that need work before it.
+ * _value_start() and _member() note its place.
  * _keep() and _capture() take the bytes from s->from up to p, which is the
  * end of the key or value, or of the piece.
  */
-void ngx_llmops_json_names(ngx_llmops_json_scan_t *s);
 void ngx_llmops_json_match(ngx_llmops_json_scan_t *s, const u_char *key,
     size_t len);
 void ngx_llmops_json_key_end(ngx_llmops_json_scan_t *s, const u_char *p);

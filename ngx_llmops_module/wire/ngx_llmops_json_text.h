@@ -106,15 +106,17 @@ ngx_llmops_json_plain(const u_char *p, const u_char *last)
 {
     uint64_t  mask;
 
-    if (last - p >= 16) {
-        mask = _mm_movemask_epi8(ngx_llmops_json_special(p));
-
-        if (mask) {
-            return p + __builtin_ctzll(mask);
-        }
-
-        p += 16;
+    if (last - p < 16) {
+        return ngx_llmops_json_plain_tail(p, last);
     }
+
+    mask = _mm_movemask_epi8(ngx_llmops_json_special(p));
+
+    if (mask) {
+        return p + __builtin_ctzll(mask);
+    }
+
+    p += 16;
 
     while (last - p >= 64) {
         mask = ngx_llmops_json_special64(p);
@@ -136,7 +138,12 @@ ngx_llmops_json_plain(const u_char *p, const u_char *last)
         p += 16;
     }
 
-    return ngx_llmops_json_plain_tail(p, last);
+    /* the rest, together with bytes before it that are known to be plain */
+
+    mask = _mm_movemask_epi8(ngx_llmops_json_special(last - 16));
+    mask >>= 16 - (last - p);
+
+    return mask ? p + __builtin_ctzll(mask) : last;
 }
 
 

@@ -116,24 +116,33 @@ ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src, size_t len)
 }
 
 
-ngx_int_t
-ngx_llmops_out_int(ngx_llmops_out_t *out, int64_t n)
+u_char *
+ngx_llmops_print_int(u_char *p, int64_t n)
 {
-    u_char    buf[NGX_INT64_LEN], *p;
+    u_char    buf[NGX_INT64_LEN], *d;
     uint64_t  u;
 
     /* of the lowest number too, whose negation is no int64_t */
     u = (n < 0) ? 0 - (uint64_t) n : (uint64_t) n;
-    p = buf + sizeof(buf);
+    d = buf + sizeof(buf);
 
     do {
-        *--p = '0' + u % 10;
+        *--d = '0' + u % 10;
         u /= 10;
     } while (u);
 
     if (n < 0) {
-        *--p = '-';
+        *--d = '-';
     }
 
-    return ngx_llmops_out_write(out, p, buf + sizeof(buf) - p);
+    return ngx_cpymem(p, d, buf + sizeof(buf) - d);
+}
+
+
+ngx_int_t
+ngx_llmops_out_int(ngx_llmops_out_t *out, int64_t n)
+{
+    u_char  buf[NGX_INT64_LEN];
+
+    return ngx_llmops_out_write(out, buf, ngx_llmops_print_int(buf, n) - buf);
 }

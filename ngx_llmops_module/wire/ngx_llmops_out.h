@@ -47,6 +47,10 @@ ngx_int_t ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src,
 /* Appends a decimal number. */
 ngx_int_t ngx_llmops_out_int(ngx_llmops_out_t *out, int64_t n);
 
+/* Writes a decimal number of at most NGX_INT64_LEN bytes to p; returns one
+   past it. */
+u_char *ngx_llmops_print_int(u_char *p, int64_t n);
+
 /* Appends a string literal. */
 #define ngx_llmops_out_lit(out, lit)                                          \
     ngx_llmops_out_write(out, lit, sizeof(lit) - 1)

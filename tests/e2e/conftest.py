@@ -7,6 +7,7 @@ from typing import Any, Callable, Sequence
 import pytest
 
 from harness import Gateway, Provider, route
+from harness.openapi import Admin
 
 
 @pytest.fixture
@@ -42,4 +43,21 @@ def chain(gateway: Callable[..., Gateway],
         lines += [f"fallback up{i};" for i in range(1, len(ups))]
         lines.append(f"retry {retry};")
         return gateway(http=blocks + route(*lines), **parts), ups
+    return make
+
+
+@pytest.fixture
+def administer(serve: Callable[..., Any]) -> Callable[..., Admin]:
+    """A gateway before one provider, and a caller of its admin API at /llm/.
+
+    /read/ is the same API without changes.
+    """
+    def make(script: Any = None, *, server: str = "", admin: str = "",
+             **parts: Any) -> Admin:
+        server += f"""
+        location /llm/ {{ llm_admin write; {admin} }}
+        location /read/ {{ llm_admin; {admin} }}
+"""
+        gw, up = serve(script, server=server, **parts)
+        return Admin(gw)
     return make

@@ -142,9 +142,10 @@ def test_an_anthropic_stream_whose_first_event_is_an_error(chain, caller):
     assert len(bad.requests) == len(good.requests) == 1
 
 
+@pytest.mark.parametrize("size", [2, 300, 5000])
 @CALLERS
-def test_a_200_whose_body_is_an_error(chain, caller):
-    script = answers.json({"error": {"message": "no", "type": "x"}})
+def test_a_200_whose_body_is_an_error(chain, caller, size):
+    script = answers.json({"error": {"message": "n" * size, "type": "x"}})
     gw, (bad, good) = chain(script, GOOD)
     answer = ask(gw, caller)
     assert answer.status == 200 and text_of(answer, caller) == GOOD.text

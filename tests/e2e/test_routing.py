@@ -35,6 +35,17 @@ def test_which_route(gateway, provider, location, served):
     assert len(asked.requests) == 1 and not other.requests
 
 
+def test_a_name_with_a_line_end_stays_one_header(gateway, provider):
+    up = provider()
+    gw = gateway(http=up.upstream("up") + r"""
+        llm_route "a\nX-Evil: 1" { match *; target "up/b\r\nX-Evil: 1"; }""")
+    answer = gw.chat()
+    assert answer.header("x-llm-route") == "a?X-Evil: 1"
+    assert answer.header("x-llm-target") == "up/b??X-Evil: 1"
+    assert answer.header("x-evil") is None
+    assert up.last.json["model"] == "b\r\nX-Evil: 1"
+
+
 def test_the_best_match_wins(gateway, provider):
     ups = {name: provider() for name in ("exact", "long", "short", "any")}
     gw = gateway(http="".join(up.upstream(n) for n, up in ups.items()) + """

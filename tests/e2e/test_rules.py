@@ -260,8 +260,20 @@ def test_deny_before_the_first_byte(ruled, caller):
 @CALLERS
 def test_deny_after_it(ruled, caller):
     words = "These words come first, many of them, and are harmless. "
-    gw, (up,) = ruled("output deny match=secrets.aws;",
-                      Reply(text=words * 4 + SECRET + " and more", piece=6),
+    wire = openai_wire.chat_stream if caller == "openai" \
+        else anthropic_wire.message_stream
+    parts = wire(Reply(text=words * 4 + SECRET + " and more", piece=6),
+                 {"model": "m"})
+
+    def script(x):
+        x.head(200, [answers.EVENTS], chunked=True)
+        x.nodelay()
+        x.chunk(b"".join(parts[:20]))
+        x.pause(0.3)                    # the header goes out meanwhile
+        x.chunk(b"".join(parts[20:]))
+        x.last_chunk()
+
+    gw, (up,) = ruled("output deny match=secrets.aws;", script,
                       dialects=[caller])
     answer = ask(gw, caller, True)
     assert answer.status == 200

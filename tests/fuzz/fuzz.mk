@@ -16,15 +16,17 @@ FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter \
                -fsanitize=address,undefined \
                -fno-sanitize-recover=undefined
-FUZZ_LIBS = -ljansson -lpcre2-8 -lm \
+FUZZ_LIBS = -ljansson -lhiredis -lpcre2-8 -lm \
              $(shell grep -qs 'NGX_LLMOPS_HYPERSCAN *1' \
                      $(NGX_OBJS)/ngx_auto_config.h && echo -lhs)
 
 FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
               ngx_llmops_module/check
 
-FUZZ_SRCS := $(filter-out %_conf.c %_resolve.c %_input.c %/ngx_llmops_rules.c, \
-               $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))))
+FUZZ_SRCS := $(filter-out %/ngx_llmops_rules.c \
+                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
+                 %/ngx_llmops_rules_input.c, \
+                 $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))))
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS)) \
                tests/fuzz/*.h tests/unit/*.h)

@@ -13,6 +13,9 @@
  * Any bytes as the events of a stream, through both taps.  An event that was
  * JSON is JSON without what a tap cuts out of it, and then has no usage; any
  * other passes or is cut inside of its bounds.
+ *
+ * The same bytes as a whole answer: what is JSON says the same, whether it is
+ * read in one piece or by the scanner.
  */
 
 
@@ -185,6 +188,93 @@ fuzz_data(const u_char *p, size_t size, ngx_llmops_op_e op)
 }
 
 
+/* whether the scanner has kept all that the tap sees */
+
+static unsigned
+fuzz_captured(const ngx_llmops_dialect_t *d, ngx_llmops_json_member_t *found)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < d->nbody_want; i++) {
+
+        /* of an error the type is enough */
+
+        if (d->body_want[i].capture > 8 && found[i].count
+            && found[i].value.data == NULL)
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+fuzz_whole_same(ngx_llmops_meter_t *a, ngx_llmops_meter_t *b,
+    ngx_llmops_op_e op)
+{
+    fuzz_check(memcmp(&a->usage, &b->usage, sizeof(a->usage)) == 0);
+    fuzz_check(a->error == b->error && a->started == b->started);
+    fuzz_check(a->terminal && b->terminal);
+    fuzz_check(a->model_len == b->model_len);
+    fuzz_check(memcmp(a->model, b->model, a->model_len) == 0);
+
+    if (op == NGX_LLMOPS_OP_MESSAGES) {
+        fuzz_check(a->finish == b->finish);
+    }
+}
+
+
+static void
+fuzz_whole(const u_char *p, size_t size, ngx_llmops_op_e op)
+{
+    u_char                    *copy, capture[2048];
+    ngx_int_t                  rc;
+    ngx_str_t                  body;
+    ngx_llmops_meter_t         m, pieces;
+    ngx_llmops_json_scan_t     scan;
+    ngx_llmops_json_member_t   found[NGX_LLMOPS_JSON_MAX_WANT];
+
+    memset(&m, 0, sizeof(m));
+    memset(&pieces, 0, sizeof(pieces));
+
+    copy = malloc(size + !size);
+    memcpy(copy, p, size);
+
+    body.data = copy;
+    body.len = size;
+
+    rc = ngx_llmops_mock.whole(&m, op, &body);
+
+    free(copy);
+
+    fuzz_usage(&m.usage);
+    fuzz_check(rc == NGX_OK || (!m.terminal && !m.started && !m.error));
+    fuzz_check(m.output_bytes <= size);
+
+    ngx_llmops_json_scan_init(&scan, ngx_llmops_mock.body_want, found,
+                              ngx_llmops_mock.nbody_want, capture,
+                              sizeof(capture));
+    (void) ngx_llmops_json_scan(&scan, p, size);
+
+    if (ngx_llmops_json_scan_done(&scan) != NGX_LLMOPS_JSON_OK) {
+        return;
+    }
+
+    fuzz_check(rc == NGX_OK);
+
+    /* names with escapes are the scanner's only */
+
+    if (memchr(p, '\\', size) == NULL
+        && fuzz_captured(&ngx_llmops_mock, found))
+    {
+        ngx_llmops_mock.body(&pieces, op, found);
+        fuzz_whole_same(&m, &pieces, op);
+    }
+}
+
+
 static void
 fuzz_error(const u_char *p, size_t size)
 {
@@ -226,6 +316,7 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     fuzz_stream(data, size, op, 0);
     fuzz_stream(data, size, op, 1);
     fuzz_data(data, size, op);
+    fuzz_whole(data, size, op);
     fuzz_error(data, size);
 
     return 0;

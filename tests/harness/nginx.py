@@ -18,7 +18,7 @@ import re
 import signal
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -40,9 +40,10 @@ WORKERS = int(os.environ.get("LLMOPS_WORKERS", "1"))
 VARIABLES = (
     "llm_model llm_route llm_target llm_provider llm_operation llm_stream "
     "llm_input_tokens llm_output_tokens llm_cached_tokens "
-    "llm_reasoning_tokens llm_usage llm_cost llm_attempts "
-    "llm_first_token_time llm_finish_reason llm_error llm_request_id "
-    "llm_response_model llm_warnings llm_checks").split()
+    "llm_cache_write_tokens llm_reasoning_tokens llm_usage llm_cost "
+    "llm_attempts llm_first_token_time llm_finish_reason llm_error "
+    "llm_request_id llm_response_model llm_warnings llm_checks llm_client "
+    "llm_tenant").split()
 PLAIN = ("status request_method request_uri server_protocol body_bytes_sent "
          "request_time request_length request_completion upstream_addr "
          "upstream_status upstream_response_time upstream_bytes_received "
@@ -114,6 +115,7 @@ class Config:
     metrics: bool = True             # location = /metrics
     debug: bool = DEBUG
     listen: str = ""                 # more for the first listener
+    modules: list[Path] = field(default_factory=list)    # more, loaded last
 
     def but(self, **changes: Any) -> "Config":
         return Config(**{**self.__dict__, **changes})
@@ -195,6 +197,7 @@ class Gateway:
         names = [p.key_variable for p in self.providers if p.key]
         env = "".join(f"env {name};\n" for name in [*names, *self.env])
         load = f"load_module {MODULE};\n" if config.module else ""
+        load += "".join(f"load_module {path};\n" for path in config.modules)
         fields = [*PLAIN, *(VARIABLES if config.module else [])]
         ledger = ",".join(f'"{name}":"${name}"' for name in fields)
         metrics = ""

@@ -90,7 +90,8 @@ configure() {
     # what the present configuration was made of
     local inputs
     inputs=$(printf '%s\n' "$version $link $cc_opt $ld_opt ${options[*]}" \
-        "$here"/ngx_llmops_module/*/*.[ch]; cksum < "$here/config")
+        "$here"/ngx_llmops_module/*/*.[ch]
+        cat "$here/config" "$here/docs/openapi.json" | cksum)
 
     if [ -f objs/Makefile ] && [ "$(cat objs/inputs 2>/dev/null)" = "$inputs" ]
     then

@@ -576,6 +576,10 @@ test_error_body(void **state)
 {
     assert_true(ngx_llmops_error_body(unit_str("{\"error\":{\"a\":1}}")));
     assert_true(ngx_llmops_error_body(unit_str("\n\n {\"error\":\"x\"}")));
+    assert_true(ngx_llmops_error_body(unit_str("{ \"error\" : {\"mess")));
+    assert_true(ngx_llmops_error_body(unit_str("{\"error\":\"")));
+    assert_false(ngx_llmops_error_body(unit_str("{\"error\":")));
+    assert_false(ngx_llmops_error_body(unit_str("{\"errors\":{")));
     assert_false(ngx_llmops_error_body(unit_str("{\"error\":null}")));
     assert_false(ngx_llmops_error_body(unit_str("{\"id\":1,\"error\":{}}")));
     assert_false(ngx_llmops_error_body(unit_str("{}")));

@@ -728,7 +728,30 @@ static const body_t  bodies[] = {
       "\"completion_tokens\":2,\"total_tokens\":11,"
       "\"prompt_tokens_details\":{\"cached_tokens\":3}}}",
       REPORTED(.input = 9, .output = 2, .cache_read = 3),
-      NGX_LLMOPS_FINISH_NONE, 0, "gpt-5" },
+      NGX_LLMOPS_FINISH_STOP, 0, "gpt-5" },
+
+    /* of several finishes the last one counts; what quotes it does not */
+    { CHAT,
+      "{\"choices\":[{\"message\":{\"content\":null,\"tool_calls\":[{"
+      "\"id\":\"call_1\",\"function\":{\"name\":\"f\",\"arguments\":"
+      "\"{\\\"finish_reason\\\":\\\"stop\\\"}\"}}]},"
+      "\"finish_reason\" : \"tool_calls\"},{\"message\":{\"content\":"
+      "\"of\"},\"finish_reason\":\"length\"}],"
+      "\"usage\":{\"prompt_tokens\":\"9\",\"completion_tokens\":2e0,"
+      "\"prompt_tokens_details\":null,\"cost\":{\"a\":[1,\"}\"]},"
+      "\"completion_tokens_details\":{\"reasoning_tokens\":1,\"x\":[]}}}\n",
+      REPORTED(.input = 9, .output = 2, .reasoning = 1),
+      NGX_LLMOPS_FINISH_LENGTH, 0, "" },
+
+    { CHAT, "{\"choices\":[{\"finish_reason\":null}],\"model\":\"\"}",
+      NO_USAGE, NGX_LLMOPS_FINISH_NONE, 0, "" },
+
+    { &ngx_llmops_openai, NGX_LLMOPS_OP_COMPLETIONS,
+      "{\"choices\":[{\"text\":\"x\",\"finish_reason\":"
+      "\"content_filter\"}],\"usage\":{\"prompt_tokens\":007,"
+      "\"completion_tokens\":1,\"total_tokens\":10}}",
+      REPORTED(.input = 9, .output = 1),
+      NGX_LLMOPS_FINISH_CONTENT_FILTER, 0, "" },
 
     { CHAT,
       "\n\n  {\"choices\":[],\"x_groq\":{\"usage\":{\"prompt_tokens\":9,"
@@ -757,6 +780,12 @@ static const body_t  bodies[] = {
       REPORTED(.input = 5, .output = 6, .reasoning = 6),
       NGX_LLMOPS_FINISH_LENGTH, 0, "" },
 
+    { RESPONSES,
+      "{\"status\":\"completed\",\"error\":null,\"incomplete_details\":"
+      "null,\"output\":[{\"type\":\"message\",\"content\":[{\"type\":"
+      "\"output_text\",\"text\":\"Hi\"}]}],\"usage\":null}",
+      NO_USAGE, NGX_LLMOPS_FINISH_STOP, 0, "" },
+
     { &ngx_llmops_openai, NGX_LLMOPS_OP_AUDIO,
       "{\"text\":\"x\",\"usage\":{\"type\":\"duration\",\"seconds\":7}}",
       NO_USAGE, NGX_LLMOPS_FINISH_NONE, 0, "" },
@@ -777,9 +806,25 @@ static const body_t  bodies[] = {
 
 
 static void
+check_meter(ngx_llmops_meter_t *m, const body_t *b)
+{
+    check_usage(&m->usage, &b->usage);
+    assert_int_equal(m->finish, b->finish);
+    assert_int_equal(m->error, b->error);
+    assert_int_equal(m->started, !b->error);
+    assert_int_equal(m->terminal, 1);
+    assert_int_equal(m->model_len, strlen(b->model));
+    assert_memory_equal(m->model, b->model, m->model_len);
+}
+
+
+/* as it is read that comes in pieces */
+
+static void
 check_body(const ngx_llmops_dialect_t *d, const body_t *b)
 {
     u_char                    capture[2048];
+    ngx_str_t                 tail;
     ngx_llmops_meter_t        m;
     ngx_llmops_json_scan_t    scan;
     ngx_llmops_json_member_t  found[NGX_LLMOPS_JSON_MAX_WANT];
@@ -788,18 +833,54 @@ check_body(const ngx_llmops_dialect_t *d, const body_t *b)
 
     ngx_llmops_json_scan_init(&scan, d->body_want, found, d->nbody_want,
                               capture, sizeof(capture));
-    assert_int_equal(ngx_llmops_json_scan(&scan, (u_char *) b->body,
-                                          strlen(b->body)), 0);
-    assert_int_equal(ngx_llmops_json_scan_done(&scan), 0);
+    tail = *unit_str(b->body);
+    (void) ngx_llmops_json_scan(&scan, tail.data, tail.len);
+
+    if (ngx_llmops_json_scan_done(&scan) != NGX_LLMOPS_JSON_OK) {
+        assert_non_null(strstr(b->body, "007"));
+        return;
+    }
 
     d->body(&m, b->op, found);
 
-    check_usage(&m.usage, &b->usage);
-    assert_int_equal(m.finish, b->finish);
-    assert_int_equal(m.error, b->error);
-    assert_int_equal(m.terminal, 1);
-    assert_int_equal(m.model_len, strlen(b->model));
-    assert_memory_equal(m.model, b->model, m.model_len);
+    if (d->body_tail && m.finish == NGX_LLMOPS_FINISH_NONE) {
+        d->body_tail(&m, &tail);
+    }
+
+    check_meter(&m, b);
+}
+
+
+/* on the heap with its exact size, so that ASAN sees what is beyond */
+
+static ngx_int_t
+whole(const ngx_llmops_dialect_t *d, ngx_llmops_op_e op, const char *text,
+    ngx_llmops_meter_t *m)
+{
+    ngx_int_t  rc;
+    ngx_str_t  body;
+
+    memset(m, 0, sizeof(*m));
+
+    body.len = strlen(text);
+    body.data = malloc(body.len + !body.len);
+    memcpy(body.data, text, body.len);
+
+    rc = d->whole(m, op, &body);
+
+    free(body.data);
+
+    return rc;
+}
+
+
+static void
+check_whole(const ngx_llmops_dialect_t *d, const body_t *b)
+{
+    ngx_llmops_meter_t  m;
+
+    assert_int_equal(whole(d, b->op, b->body, &m), NGX_OK);
+    check_meter(&m, b);
 }
 
 
@@ -811,6 +892,95 @@ test_bodies(void **state)
     for (i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
         check_body(bodies[i].dialect, &bodies[i]);
         check_body(&ngx_llmops_mock, &bodies[i]);
+        check_whole(bodies[i].dialect, &bodies[i]);
+        check_whole(&ngx_llmops_mock, &bodies[i]);
+    }
+}
+
+
+typedef struct {
+    const ngx_llmops_dialect_t  *dialect;
+    ngx_llmops_op_e              op;
+    const char                  *body;
+    size_t                       bytes;
+} written_t;
+
+
+/* what a model has written, where usage has to be estimated */
+
+static const written_t  written[] = {
+
+    { CHAT, "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":"
+      "\"Hi\\n\",\"refusal\":null}},{\"message\":{\"content\":[{\"type\":"
+      "\"text\",\"text\":\"abc\"}],\"reasoning_content\":\"de\"}}]}", 8 },
+
+    { CHAT, "{\"choices\":[{\"message\":{\"content\":null,\"tool_calls\":[{"
+      "\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\","
+      "\"arguments\":\"{\\\"a\\\":1}\"}}]}}]}", 7 },
+
+    { RESPONSES, "{\"output\":[{\"type\":\"reasoning\",\"summary\":[{"
+      "\"text\":\"ab\"}]},{\"type\":\"message\",\"content\":[{\"type\":"
+      "\"output_text\",\"text\":\"cde\"}]},{\"type\":\"function_call\","
+      "\"arguments\":\"{}\"}]}", 7 },
+
+    { MESSAGES, "{\"content\":[{\"type\":\"thinking\",\"thinking\":\"abc\","
+      "\"signature\":\"x\"},{\"type\":\"text\",\"text\":\"de\"},{\"type\":"
+      "\"tool_use\",\"input\":{\"a\":1}}]}", 12 },
+};
+
+
+static void
+test_written(void **state)
+{
+    size_t               i;
+    ngx_llmops_meter_t   m;
+
+    for (i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
+        assert_int_equal(whole(written[i].dialect, written[i].op,
+                               written[i].body, &m), NGX_OK);
+        assert_int_equal(m.output_bytes, written[i].bytes);
+        assert_int_equal(m.content, 1);
+    }
+}
+
+
+/* what is no JSON object says nothing */
+
+static void
+test_broken_bodies(void **state)
+{
+    size_t               i, k;
+    ngx_llmops_meter_t   m, none;
+
+    static const char *const  broken[] = {
+        "", " ", "{", "[]", "\"usage\"", "1}", "x{}",
+        "{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}",
+        "{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}}",
+        "{\"usage\":{\"input_tokens\":1,\"output_tokens\":1}} {}",
+        "{\"usage\":{\"input_tokens\":1,\"output_tokens\":1}} x",
+        "{\"usage\":{\"input_tokens\":1,\"output_tokens\"}}",
+        "{\"usage\":{\"input_tokens\":1],\"output_tokens\":1}",
+        "{\"usage\":{\"input_tokens\":1},\"content\":[{\"text\":\"a}]}",
+        "{\"usage\":{\"input_tokens\":1},\"choices\":[{\"text\":\"a}]}",
+        "{\"usage\":{\"input_tokens\":1},\"choices\":[{\"text\":\"a\"}}",
+        "{\"model\":\"m\",\"x\":[[[}"
+    };
+
+    memset(&none, 0, sizeof(none));
+
+    for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+
+        for (k = 0; ngx_llmops_dialects[k]; k++) {
+            assert_int_equal(whole(ngx_llmops_dialects[k],
+                                   NGX_LLMOPS_OP_MESSAGES, broken[i], &m),
+                             NGX_DECLINED);
+            assert_memory_equal(&m, &none, sizeof(m));
+
+            assert_int_equal(whole(ngx_llmops_dialects[k],
+                                   NGX_LLMOPS_OP_CHAT, broken[i], &m),
+                             NGX_DECLINED);
+            assert_memory_equal(&m, &none, sizeof(m));
+        }
     }
 }
 
@@ -887,6 +1057,8 @@ main(void)
         cmocka_unit_test(test_mock_streams),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_written),
+        cmocka_unit_test(test_broken_bodies),
         cmocka_unit_test(test_estimates)
     };
 

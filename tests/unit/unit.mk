@@ -16,18 +16,32 @@ UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS = -lcmocka -ljansson -lpcre2-8 -lm \
+UNIT_LIBS = -lcmocka -ljansson -lhiredis -lcrypto -lpcre2-8 -lm \
              $(shell grep -qs 'NGX_LLMOPS_HYPERSCAN *1' \
                      $(NGX_OBJS)/ngx_auto_config.h && echo -lhs)
 
-# files of other rooms that call no function of nginx, and where their headers
-# are
-UNIT_MORE ?= ngx_llmops_module/ops/ngx_llmops_price.c
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core store route ops)
+# files of other rooms that call no function of nginx, or only what their tests
+# stand in for, and where their headers are
+UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
+UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
+UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
+UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
+                 key_check.c key_digest.c key_record.c key_value.c \
+                 jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
+UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
+UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
+                 ngx_llmops_module/store/ngx_llmops_shm_*.c))
 
-UNIT_SRCS := $(filter-out %_conf.c %_resolve.c %_input.c %/ngx_llmops_rules.c, \
-               $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
-UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS)) tests/unit/*.h)
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
+
+UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
+                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
+                 %/ngx_llmops_rules_input.c, \
+                 $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
+UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
+                 ngx_llmops_module/store ngx_llmops_module/guard \
+                 ngx_llmops_module/net) tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 UNIT_PROGRAMS := $(patsubst tests/unit/%.c,$(OUT)/%, \
                    $(wildcard tests/unit/test_*.c))

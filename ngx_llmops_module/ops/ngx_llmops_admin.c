@@ -1,0 +1,565 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops.h"
+#include "ngx_llmops_admin.h"
+#include "ngx_llmops_call.h"
+
+
+/*
+ * A call of the admin API: from the request to the row that serves it, and
+ * from the row's answer to the end of the request.
+ *
+ * What a handler needs from the store may come later, from Redis.  So a call
+ * is a chain of steps, each a function that says "answered" or "later", and
+ * only the frame here ends the request: in one place, once, whoever made the
+ * last step.  Between two steps the request holds one count of its own, as it
+ * does while a body is read.
+ *
+ * A caller who leaves while a change is under way does not stop it: half a
+ * change that nobody hears of is worse than an answer that nobody reads.  The
+ * store's timeout bounds the wait.  What only reads ends at once.
+ */
+
+
+static ngx_llmops_admin_t *ngx_llmops_admin_create(ngx_http_request_t *r);
+static void ngx_llmops_admin_cleanup(void *data);
+static ngx_int_t ngx_llmops_admin_find(ngx_llmops_admin_t *a);
+static ngx_int_t ngx_llmops_admin_below(ngx_http_request_t *r,
+    ngx_str_t *rest);
+static ngx_uint_t ngx_llmops_admin_match(ngx_llmops_admin_t *a,
+    const char *path, ngx_str_t *rest);
+static ngx_int_t ngx_llmops_admin_not_allowed(ngx_llmops_admin_t *a,
+    ngx_uint_t methods);
+static ngx_int_t ngx_llmops_admin_conditions(ngx_llmops_admin_t *a);
+static ngx_int_t ngx_llmops_admin_content_type(ngx_llmops_admin_t *a);
+static void ngx_llmops_admin_body_ready(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_admin_read_body(ngx_llmops_admin_t *a);
+static ngx_int_t ngx_llmops_admin_append(void *data, u_char *p, size_t len);
+static void ngx_llmops_admin_go(ngx_llmops_admin_t *a, ngx_int_t rc);
+static void ngx_llmops_admin_wait(ngx_llmops_admin_t *a);
+static ngx_int_t ngx_llmops_admin_done(ngx_llmops_admin_t *a);
+
+
+const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
+    ngx_llmops_admin_about,
+    ngx_llmops_admin_keys,
+    ngx_llmops_admin_usage,
+    ngx_llmops_admin_audit,
+    NULL
+};
+
+
+static const struct {
+    ngx_uint_t                 method;
+    const char                *name;
+} ngx_llmops_admin_methods[] = {
+    { NGX_HTTP_GET, "GET, HEAD" },
+    { NGX_HTTP_POST, "POST" },
+    { NGX_HTTP_PUT, "PUT" },
+    { NGX_HTTP_DELETE, "DELETE" },
+    { 0, NULL }
+};
+
+
+ngx_int_t
+ngx_llmops_admin_handler(ngx_http_request_t *r)
+{
+    ngx_int_t            rc;
+    ngx_llmops_admin_t  *a;
+
+    if (r != r->main) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    a = ngx_llmops_admin_create(r);
+    if (a == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_llmops_admin_find(a);
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_admin_conditions(a);
+    }
+
+    if (rc == NGX_DECLINED) {
+        return ngx_llmops_admin_send(a);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (a->call->change) {
+        rc = ngx_http_read_client_request_body(r, ngx_llmops_admin_body_ready);
+
+        return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
+    }
+
+    r->main->count++;
+
+    ngx_llmops_admin_go(a, a->call->handler(a));
+
+    return NGX_DONE;
+}
+
+
+/*
+ * The context of the module belongs to llm_pass: this one is found by its
+ * cleanup handler, where a function has only the request.
+ */
+
+static ngx_llmops_admin_t *
+ngx_llmops_admin_create(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+    ngx_llmops_admin_t  *a;
+
+    a = ngx_pcalloc(r->pool, sizeof(ngx_llmops_admin_t));
+    cln = ngx_http_cleanup_add(r, 0);
+
+    if (a == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    a->request = r;
+    a->mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
+    ngx_llmops_page_init(&a->page, r->pool);
+
+    cln->handler = ngx_llmops_admin_cleanup;
+    cln->data = a;
+
+    return a;
+}
+
+
+static void
+ngx_llmops_admin_cleanup(void *data)
+{
+    ngx_llmops_admin_t *a = data;
+
+    if (a->asking) {
+        a->asking = 0;
+        ngx_llmops_store_forget(a->mcf->store, &a->op);
+
+        if (a->call->change) {
+
+            /* cut off by a shutdown: nobody knows how it ended */
+
+            a->status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+            a->code = "interrupted";
+
+            (void) ngx_llmops_admin_audit_write(a, NULL);
+        }
+    }
+
+    ngx_llmops_admin_audit_leave(a);
+
+    json_decref(a->body);
+    a->body = NULL;
+}
+
+
+/* NGX_OK: a->call; NGX_DECLINED: the error has been set */
+
+static ngx_int_t
+ngx_llmops_admin_find(ngx_llmops_admin_t *a)
+{
+    ngx_str_t                       rest;
+    ngx_uint_t                      i, method, methods;
+    ngx_http_request_t             *r;
+    const ngx_llmops_admin_call_t  *call;
+
+    r = a->request;
+    methods = 0;
+    method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
+
+    if (ngx_llmops_admin_below(r, &rest) != NGX_OK) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
+                                      "there is nothing at this path");
+    }
+
+    for (i = 0; ngx_llmops_admin_tables[i]; i++) {
+
+        for (call = ngx_llmops_admin_tables[i]; call->path; call++) {
+
+            if (!ngx_llmops_admin_match(a, call->path, &rest)) {
+                continue;
+            }
+
+            if (call->method == method) {
+                a->call = call;
+                return NGX_OK;
+            }
+
+            methods |= call->method;
+        }
+    }
+
+    if (methods) {
+        return ngx_llmops_admin_not_allowed(a, methods);
+    }
+
+    return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
+                                  "there is nothing at this path; "
+                                  "openapi.json lists what there is");
+}
+
+
+/* the part of the path below the location's name */
+
+static ngx_int_t
+ngx_llmops_admin_below(ngx_http_request_t *r, ngx_str_t *rest)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (r->uri.len < clcf->name.len) {
+        return NGX_DECLINED;
+    }
+
+    rest->data = r->uri.data + clcf->name.len;
+    rest->len = r->uri.len - clcf->name.len;
+
+    if (clcf->name.len == 0 || clcf->name.data[clcf->name.len - 1] != '/') {
+
+        if (rest->len && rest->data[0] != '/') {
+            return NGX_DECLINED;
+        }
+
+        if (rest->len) {
+            rest->data++;
+            rest->len--;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* segment by segment; "{}" takes any one that is not empty */
+
+static ngx_uint_t
+ngx_llmops_admin_match(ngx_llmops_admin_t *a, const char *path,
+    ngx_str_t *rest)
+{
+    u_char      *p, *end, *last;
+    size_t       len;
+    ngx_uint_t   n;
+
+    n = 0;
+    p = rest->data;
+    last = p + rest->len;
+
+    for ( ;; ) {
+
+        end = ngx_strlchr(p, last, '/');
+        end = end ? end : last;
+
+        len = strcspn(path, "/");
+
+        if (len == 2 && path[0] == '{') {
+
+            if (end == p) {
+                return 0;
+            }
+
+            a->args[n].data = p;
+            a->args[n].len = end - p;
+            n++;
+
+        } else if ((size_t) (end - p) != len
+                   || ngx_memcmp(p, path, len) != 0)
+        {
+            return 0;
+        }
+
+        path += len;
+
+        if (*path == '\0' || end == last) {
+            return *path == '\0' && end == last;
+        }
+
+        path++;
+        p = end + 1;
+    }
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_not_allowed(ngx_llmops_admin_t *a, ngx_uint_t methods)
+{
+    u_char      *p, *last;
+    ngx_uint_t   i;
+
+    p = ngx_pnalloc(a->request->pool, sizeof("GET, HEAD, POST, PUT, DELETE"));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    last = p;
+
+    for (i = 0; ngx_llmops_admin_methods[i].name; i++) {
+
+        if (methods & ngx_llmops_admin_methods[i].method) {
+            last = ngx_sprintf(last, "%s%s", last == p ? "" : ", ",
+                               ngx_llmops_admin_methods[i].name);
+        }
+    }
+
+    a->allow.data = p;
+    a->allow.len = last - p;
+
+    return ngx_llmops_admin_error(a, NGX_HTTP_NOT_ALLOWED,
+                                  "method_not_allowed", "this path knows %V",
+                                  &a->allow);
+}
+
+
+/* what has to be true before a body is read */
+
+static ngx_int_t
+ngx_llmops_admin_conditions(ngx_llmops_admin_t *a)
+{
+    ngx_int_t               rc;
+    ngx_table_elt_t        *h;
+    ngx_llmops_loc_conf_t  *llcf;
+
+    rc = ngx_llmops_admin_query(a);
+
+    if (rc != NGX_OK || !a->call->change) {
+        return rc;
+    }
+
+    llcf = ngx_http_get_module_loc_conf(a->request, ngx_llmops_module);
+
+    if (llcf->admin != NGX_LLMOPS_ADMIN_WRITE) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_FORBIDDEN, "read_only",
+                                      "changes are off here, the "
+                                      "configuration allows them with "
+                                      "\"llm_admin write\"");
+    }
+
+    h = ngx_llmops_header_in(a->request, "x-llm-action",
+                             sizeof("x-llm-action") - 1);
+
+    if (h == NULL || h->value.len != 1 || h->value.data[0] != '1') {
+        return ngx_llmops_admin_error(a, NGX_HTTP_FORBIDDEN,
+                                      "action_required", "a change needs the "
+                                      "header \"x-llm-action: 1\"");
+    }
+
+    return ngx_llmops_admin_content_type(a);
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_content_type(ngx_llmops_admin_t *a)
+{
+    ngx_str_t            type;
+    ngx_http_request_t  *r;
+
+    r = a->request;
+
+    if (!a->call->body && r->headers_in.content_length_n <= 0
+        && !r->headers_in.chunked)
+    {
+        return NGX_OK;
+    }
+
+    ngx_str_null(&type);
+
+    if (r->headers_in.content_type) {
+        type = r->headers_in.content_type->value;
+    }
+
+    if (type.len >= 16
+        && ngx_strncasecmp(type.data, (u_char *) "application/json", 16) == 0
+        && (type.len == 16 || type.data[16] == ';' || type.data[16] == ' '))
+    {
+        return NGX_OK;
+    }
+
+    return ngx_llmops_admin_error(a, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                  "unsupported_media_type", "the body must be "
+                                  "application/json");
+}
+
+
+static void
+ngx_llmops_admin_body_ready(ngx_http_request_t *r)
+{
+    ngx_int_t            rc;
+    ngx_http_cleanup_t  *cln;
+    ngx_llmops_admin_t  *a;
+
+    for (cln = r->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_llmops_admin_cleanup) {
+            break;
+        }
+    }
+
+    if (cln == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    a = cln->data;
+
+    rc = ngx_llmops_admin_read_body(a);
+
+    ngx_llmops_admin_go(a, rc == NGX_OK ? a->call->handler(a) : rc);
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_read_body(ngx_llmops_admin_t *a)
+{
+    off_t         size;
+    ngx_str_t     body;
+    json_error_t  error;
+
+    size = ngx_llmops_body_size(a->request);
+
+    if (size == 0 && !a->call->body) {
+        return NGX_OK;
+    }
+
+    if (size > NGX_LLMOPS_ADMIN_BODY) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                      "too_large", "the body may have 1 MB");
+    }
+
+    body.len = 0;
+    body.data = ngx_pnalloc(a->request->pool, (size_t) size + 1);
+
+    if (body.data == NULL
+        || ngx_llmops_body_each(a->request, ngx_llmops_admin_append, &body)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    a->body = json_loadb((char *) body.data, body.len, JSON_REJECT_DUPLICATES,
+                         &error);
+
+    if (a->body == NULL) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid_json",
+                                      "the body is not JSON: %s, in line %d",
+                                      error.text, error.line);
+    }
+
+    if (!json_is_object(a->body)) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
+                                      "the body must be a JSON object");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_append(void *data, u_char *p, size_t len)
+{
+    ngx_str_t  *body = data;
+
+    ngx_memcpy(body->data + body->len, p, len);
+    body->len += len;
+
+    return NGX_OK;
+}
+
+
+/* after a step: wait for the next one, or end.  The request may be gone. */
+
+static void
+ngx_llmops_admin_go(ngx_llmops_admin_t *a, ngx_int_t rc)
+{
+    ngx_http_request_t  *r;
+
+    r = a->request;
+
+    if (rc == NGX_AGAIN) {
+        ngx_llmops_admin_wait(a);
+        return;
+    }
+
+    if (rc != NGX_OK && rc != NGX_DECLINED) {
+        a->status = 0;
+
+        (void) ngx_llmops_admin_error(a, NGX_HTTP_INTERNAL_SERVER_ERROR,
+                                      "internal", "the gateway could not "
+                                      "handle the request");
+    }
+
+    if (a->call->change && !a->audited) {
+        a->audited = 1;
+
+        if (ngx_llmops_admin_audit_write(a, ngx_llmops_admin_done)
+            == NGX_AGAIN)
+        {
+            return;
+        }
+    }
+
+    ngx_http_finalize_request(r, ngx_llmops_admin_send(a));
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_done(ngx_llmops_admin_t *a)
+{
+    return NGX_OK;
+}
+
+
+static void
+ngx_llmops_admin_wait(ngx_llmops_admin_t *a)
+{
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = a->request;
+    c = r->connection;
+
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    if (a->call->change) {
+        r->read_event_handler = ngx_http_block_reading;
+        return;
+    }
+
+    r->read_event_handler = ngx_http_test_reading;
+
+    if (c->read->ready) {
+        ngx_post_event(c->read, &ngx_posted_events);
+
+    } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+
+        /* a caller who leaves will not be noticed before the answer */
+
+        ngx_log_error(NGX_LOG_WARN, c->log, 0,
+                      "llm_admin cannot watch its caller");
+    }
+}
+
+
+void
+ngx_llmops_admin_resume(ngx_llmops_admin_t *a, ngx_llmops_admin_pt next)
+{
+    ngx_connection_t  *c;
+
+    c = a->request->connection;
+
+    ngx_http_set_log_request(c->log, a->request);
+
+    ngx_llmops_admin_go(a, next(a));
+
+    ngx_http_run_posted_requests(c);
+}

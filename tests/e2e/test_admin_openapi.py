@@ -1,0 +1,185 @@
+"""docs/openapi.json and the API say the same, both ways.
+
+Every answer of every admin test is held against the document (see
+harness/openapi.py).  Here: the document is valid, it has the calls that the
+source has, and each status that it promises for a call can be got.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from harness.openapi import Admin, document, operations
+
+SOURCE = Path(__file__).resolve().parents[2] / "ngx_llmops_module" / "ops"
+JSON = ("Content-Type", "application/json")
+
+
+def rows():
+    """The rows of the tables in the source."""
+    text = "\n".join(path.read_text() for path in
+                     sorted(SOURCE.glob("ngx_llmops_admin*.c")))
+    return re.findall(
+        r'\{ NGX_HTTP_(\w+), "([^"]+)", "(\w+)",\s+(?:NULL|"([^"]*)"),'
+        r'\s+\w+, ([01]), ([01]) \}', text)
+
+
+def pattern(path):
+    return re.sub(r"\{\w+\}", "{}", path.lstrip("/"))
+
+
+def test_the_document_is_valid():
+    validate(document())
+
+
+def test_it_has_the_calls_of_the_source():
+    source = {(method.lower(), path): (name, set(query.split()),
+                                       change == "1", body == "1")
+              for method, path, name, query, change, body in rows()}
+    told = {(method, pattern(path)): (
+        op.id, op.named("query"), "x-llm-action" in op.named("header"),
+        bool(op.body and op.body.get("required")))
+        for (method, path), op in operations().items()}
+    assert source == told
+    assert len(source) == len(rows()), "a row is there twice"
+    names = [op.id for op in operations().values()]
+    assert len(set(names)) == len(names)
+
+
+def test_the_schemas_are_strict():
+    """A member that the document does not have fails a test."""
+    for name, schema in document()["components"]["schemas"].items():
+        if schema.get("type") == "object" and name != "UsageSums":
+            assert (schema.get("additionalProperties") is False
+                    or schema.get("unevaluatedProperties") is False), name
+
+
+def test_nothing_is_unused():
+    text = json.dumps(document())
+    for kind, things in document()["components"].items():
+        for name in things:
+            assert f'"#/components/{kind}/{name}' in text, name
+
+
+# -- each status that it promises ----------------------------------------------
+
+def a_key(admin):
+    return admin.post("keys", {}).json["key"]["id"]
+
+
+def invalid(path, method="GET"):
+    def call(admin):
+        headers = [("If-Match", "x")]
+        value = {"overlap": -1} if "rotate" in path else {}
+        return admin.call(method, path.format(a_key(admin)),
+                          None if method in ("GET", "DELETE") else value,
+                          headers=headers)
+    return call
+
+
+def stale(method, path="keys/{}"):
+    def call(admin):
+        return admin.call(method, path.format(a_key(admin)),
+                          {} if method == "PUT" else None,
+                          headers=[("If-Match", '"7"')])
+    return call
+
+
+def large(method, path):
+    def call(admin):
+        admin.gateway.allow("too large body")
+        return admin.call(method, path.format("x"), b" " * 1048577,
+                          headers=[JSON])
+    return call
+
+
+def typed(method, path):
+    return lambda admin: admin.call(method, path.format("x"), b"{}", headers=[
+        ("Content-Type", "text/plain")])
+
+
+def read_only(method, path):
+    return lambda admin: Admin(admin.gateway, "/read").call(
+        method, path.format("x"), {})
+
+
+def full(method, path):
+    """The zone is full: a new value has no room beside the old one."""
+    def call(admin):
+        admin.gateway.reload(http=admin.gateway.config.http.replace(
+            "llm_zone llm:1m;", "llm_zone llm:512k;"))
+        metadata = {"x": "y" * 2000}
+        key = admin.post("keys", {"metadata": metadata}).json["key"]["id"]
+        while admin.post("keys", {"metadata": metadata}).status == 201:
+            pass
+        value = {"metadata": metadata} if "/{}/" not in path else None
+        return admin.call(method, path.format(key), value)
+    return call
+
+
+KEY_CHANGES = [("PUT", "keys/{}", "replaceKey"),
+               ("DELETE", "keys/{}", "deleteKey"),
+               ("POST", "keys/{}/rotate", "rotateKey"),
+               ("POST", "keys/{}/disable", "disableKey"),
+               ("POST", "keys/{}/enable", "enableKey")]
+
+#: (operationId, status): what gets it
+EXERCISES = {
+    ("getOpenapi", 200): lambda admin: admin.get("openapi.json"),
+    ("getOpenapi", 400): lambda admin: admin.get("openapi.json?x"),
+    ("getStatus", 200): lambda admin: admin.get("status"),
+    ("getStatus", 400): lambda admin: admin.get("status?x"),
+    ("listAudit", 200): lambda admin: admin.get("audit"),
+    ("listAudit", 400): lambda admin: admin.get("audit?limit=0"),
+    ("getUsage", 200): lambda admin: admin.get("usage"),
+    ("getUsage", 400): lambda admin: admin.get("usage?by=x"),
+    ("listKeys", 200): lambda admin: admin.get("keys"),
+    ("listKeys", 400): lambda admin: admin.get("keys?limit=0"),
+    ("getKey", 200): lambda admin: admin.get(f"keys/{a_key(admin)}"),
+    ("getKey", 400): lambda admin: admin.get("keys/x?x"),
+    ("getKey", 404): lambda admin: admin.get("keys/x"),
+    ("createKey", 201): lambda admin: admin.post("keys", {}),
+    ("createKey", 400): lambda admin: admin.post("keys", {"x": 1}),
+    ("createKey", 403): read_only("POST", "keys"),
+    ("createKey", 409): lambda admin: [admin.post("keys", {
+        "sha256": "ab" * 32}) for _ in range(2)][1],
+    ("createKey", 413): large("POST", "keys"),
+    ("createKey", 415): typed("POST", "keys"),
+    ("createKey", 507): full("POST", "keys"),
+}
+
+for method, path, name in KEY_CHANGES:
+    EXERCISES |= {
+        (name, 200): lambda admin, m=method, p=path: admin.call(
+            m, p.format(a_key(admin)), {} if m == "PUT" else None),
+        (name, 400): invalid(path, method),
+        (name, 403): read_only(method, path),
+        (name, 404): lambda admin, m=method, p=path: admin.call(
+            m, p.format("x"), {} if m == "PUT" else None),
+        (name, 412): stale(method, path),
+        (name, 413): large(method, path),
+        (name, 415): typed(method, path),
+    }
+    if method != "DELETE":
+        EXERCISES[name, 507] = full(method, path)
+
+PROMISED = sorted((op.id, status) for op in operations().values()
+                  for status in op.statuses if status != 503)
+
+
+def test_nothing_is_exercised_that_is_not_promised():
+    assert set(EXERCISES) <= set(PROMISED)
+
+
+@pytest.mark.parametrize("name, status", PROMISED)
+def test_each_status(administer, name, status):
+    assert (name, status) in EXERCISES, "add how to get it"
+    admin = administer(http="llm_zone llm:1m;")
+    answer = EXERCISES[name, status](admin)
+    assert answer.status == status
+    assert Admin.seen[-1] == (name, status)

@@ -1,0 +1,429 @@
+"""The Redis transport: how it gets there, and that each gets his reply."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from harness.redis import ReplyError, encode
+from harness.util import SLOW, wait_for
+
+SECRET = "pw-0123456789abcdef"
+
+
+def test_commands(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive())
+    assert driver.ask("SET a 1", "INCR a", "GET a", "GET b", "LPUSH l x y",
+                      "LRANGE l 0 -1", "HGETALL none", "PING") == [
+        "status OK", "integer 2", "string 2", "nil", "integer 2",
+        "array 2 [string y] [string x]", "array 0", "status PONG"]
+    assert driver.ask("FOO")[0].startswith("error ERR unknown command")
+    assert driver.ask("LPUSH a x")[0].startswith("error WRONGTYPE")
+    assert driver.ask("GET a") == ["string 2"]
+
+
+def test_bytes(redis, redis_driver):
+    driver = redis_driver(redis().directive())
+    assert driver.ask("SET k a%00b%0D%0Ac%20%FF", "STRLEN k", "APPEND k %0A",
+                      "SET empty ", "GET empty") == [
+        "status OK", "integer 8", "integer 9", "status OK", "string "]
+
+
+def test_large(redis, redis_driver):
+    """Larger than any buffer: 4 MB there, and 4 MB back, 20 times."""
+    driver = redis_driver(redis().directive("timeout=5s"))
+    size = 4 << 20
+    assert driver.ask(f"SET k {'x' * size}", "STRLEN k") == [
+        "status OK", f"integer {size}"]
+    replies = driver.ask(*["GET k"] * 5, "PING")
+    assert replies.pop() == "status PONG"
+    assert all(r == "string " + "x" * size for r in replies)
+    gw = driver.gateway
+    before = gw.rss()
+    for _ in range(5):
+        driver.ask(*["GET k"] * 4)
+    assert gw.rss() < before + (64 << 20)
+
+
+def test_one_write_for_all_of_a_turn(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive())
+    driver.ask("PING")
+
+    def reads() -> int:
+        return int(re.search(r"total_reads_processed:(\d+)",
+                             server.do("INFO", "stats"))[1])
+    idle = reads()
+    idle = reads() - idle                     # what asking itself costs
+    before = reads()
+    assert driver.ask(*[f"INCR n" for _ in range(100)])[-1] == "integer 100"
+    assert reads() - before - idle <= 1
+
+
+def test_one_connection_for_each_worker(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive(), workers=4)
+    wait_for(lambda: len(server.clients()) == 4, 5, "four connections")
+    for _ in range(40):
+        assert driver.ask("PING") == ["status PONG"]
+    assert len(server.clients()) == 4
+
+
+def test_unix_socket(redis, redis_driver):
+    server = redis(unix=True)
+    assert " unix:/" in server.directive()
+    driver = redis_driver(server.directive())
+    assert driver.ask("SET k v", "GET k") == ["status OK", "string v"]
+    server.restart()
+    driver.wait_up(2)
+    assert driver.ask("GET k") == ["nil"]
+
+
+def test_ipv6(redis, redis_driver):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6")
+    server = redis(lines=["bind 127.0.0.1 ::1"])
+    driver = redis_driver(f"llm_redis [::1]:{server.port};")
+    assert driver.ask("PING") == ["status PONG"]
+
+
+def test_database(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive("db=3"))
+    assert driver.ask("SET k v") == ["status OK"]
+    assert "db3:keys=1" in server.do("INFO", "keyspace")
+
+
+def test_database_that_is_not_there(redis, redis_driver):
+    server = redis(lines=["databases 2"])
+    driver = redis_driver(server.directive("db=7"), wait=False)
+    wait_for(lambda: driver.log("SELECT: ERR DB index is out of range"), 3)
+    assert driver.ask("PING") == ["refused"]
+
+
+# -- accounts ----------------------------------------------------------------
+
+def test_password(redis, redis_driver):
+    driver = redis_driver(redis(password=SECRET).directive())
+    driver.gateway.secret(SECRET)
+    assert driver.ask("SET k v") == ["status OK"]
+
+
+def test_user_without_scripts(redis, redis_driver):
+    server = redis(user="gateway", password=SECRET)
+    driver = redis_driver(server.directive(), debug=True)
+    driver.gateway.secret(SECRET)
+    assert driver.ask("SET k v", "GET k") == ["status OK", "string v"]
+    assert driver.ask("EVAL x 0")[0].startswith("error NOPERM")
+    assert driver.ask("GET k") == ["string v"]
+
+
+def test_user_with_next_to_no_rights(redis, redis_driver):
+    """PING and TIME are not needed to work."""
+    server = redis(lines=[f"user narrow on >{SECRET} ~llm* -@all +get +set"])
+    driver = redis_driver(server.directive("user=narrow",
+                                           f"password={SECRET}"))
+    assert driver.ask("SET llm:k v", "GET llm:k") == ["status OK", "string v"]
+
+
+def test_password_of_the_environment(redis, redis_driver):
+    """It comes without an env directive, and is not in the worker's copy."""
+    server = redis(password=SECRET)
+    driver = redis_driver(f"llm_redis {server.address} password=env:R_PW;",
+                          env={"R_PW": SECRET}, wait=False)
+    driver.gateway.secret(SECRET)
+    driver.wait_up()
+    assert driver.ask("PING") == ["status PONG"]
+
+
+@pytest.mark.parametrize("words, told", [
+    (["password=wrong-0123"], "AUTH: WRONGPASS"),
+    (["user=nobody", "password=wrong-0123"], "AUTH: WRONGPASS"),
+    ([], "PING: NOAUTH"),
+])
+def test_wrong_password(redis, redis_driver, words, told):
+    server = redis(password=SECRET)
+    driver = redis_driver(f"llm_redis {server.address} {' '.join(words)};",
+                          wait=False)
+    driver.gateway.secret(SECRET, "wrong-0123")
+    wait_for(lambda: driver.log(told), 3, told)
+    assert driver.ask("PING") == ["refused"]
+    time.sleep(1.5)
+    assert len(driver.log(told)) == 1         # not at each attempt
+    server.do("CONFIG", "SET", "requirepass", "wrong-0123" if words else "")
+    if "user=nobody" not in words:
+        assert driver.wait_up(3) < 2 * SLOW
+        assert driver.log("can be asked again")
+
+
+def test_password_where_none_is_asked_for(redis, redis_driver):
+    driver = redis_driver(redis().directive("user=x", "password=wrong-0123"),
+                          wait=False)
+    wait_for(lambda: driver.log("AUTH: "), 3)
+
+
+def test_user_is_removed(redis, redis_driver):
+    server = redis(lines=[f"user gateway on >{SECRET} ~* &* +@all"])
+    driver = redis_driver(server.directive("user=gateway",
+                                           f"password={SECRET}"))
+    driver.gateway.secret(SECRET)
+    assert driver.ask("PING") == ["status PONG"]
+    server.do("ACL", "DELUSER", "gateway")
+    wait_for(lambda: driver.log("AUTH: WRONGPASS"), 3)
+    assert driver.ask("PING") == ["refused"]
+    server.do("ACL", "SETUSER", "gateway", "on", f">{SECRET}", "~*", "+@all")
+    assert driver.wait_up(3) < 2 * SLOW
+
+
+# -- TLS ---------------------------------------------------------------------
+
+def test_tls(redis, redis_driver, authority):
+    server = redis(tls=authority, password=SECRET)
+    driver = redis_driver(server.directive())
+    driver.gateway.secret(SECRET)
+    assert driver.ask("SET k v", "GET k") == ["status OK", "string v"]
+    size = 3 << 20
+    assert driver.ask(f"SET k {'x' * size}", "STRLEN k") == [
+        "status OK", f"integer {size}"]
+    server.restart()
+    assert driver.wait_up(3) < 2 * SLOW
+    assert driver.ask("GET k") == ["nil"]
+
+
+def test_tls_by_name(redis, redis_driver, authority, dns):
+    server = redis(tls=authority, names=["redis.example"])
+    dns.zone["redis.example"] = ["127.0.0.1"]
+    driver = redis_driver(f"llm_redis redis.example:{server.port} ssl "
+                          f"ssl_ca={authority.pem};",
+                          http=dns.directive)
+    assert driver.ask("PING") == ["status PONG"]
+
+
+def test_tls_name_of_the_certificate(redis, redis_driver, authority):
+    server = redis(tls=authority, names=["redis.example"])
+    driver = redis_driver(server.directive("ssl_name=redis.example"))
+    assert driver.ask("PING") == ["status PONG"]
+
+
+@pytest.mark.parametrize("names, words, told", [
+    (["redis.example"], [], "certificate is not for that name"),
+    (["127.0.0.2"], [], "certificate is not for that name"),
+    (["127.0.0.1"], ["ssl_name=redis.example"],
+     "certificate is not for that name"),
+    (["127.0.0.1"], ["ssl_verify=on ssl"], "certificate in certificate chain"),
+])
+def test_tls_wrong_certificate(redis, redis_driver, authority, names, words,
+                               told):
+    server = redis(tls=authority, names=names)
+    words = [w for word in words for w in word.split()]
+    driver = redis_driver(server.directive(*words), wait=False)
+    wait_for(lambda: driver.log(told), 3, told)
+    assert driver.ask("PING") == ["refused"]
+    time.sleep(1)
+    assert len(driver.log("cannot be asked")) == 1
+    assert server.clients() == []
+
+
+def test_tls_without_verification(redis, redis_driver, authority):
+    server = redis(tls=authority, names=["redis.example"])
+    driver = redis_driver(server.directive("ssl", "ssl_verify=off"))
+    assert driver.ask("PING") == ["status PONG"]
+
+
+def test_tls_own_certificate(redis, redis_driver, authority):
+    server = redis(start=False, tls=authority, client_certs=True)
+    chain, key = authority.files("gateway.example")
+    server._answers = lambda: bool(server.process.poll() is None and
+                                   socket.create_connection(
+                                       ("127.0.0.1", server.port)))
+    try:
+        server.start()
+    except OSError:
+        time.sleep(0.5)
+    driver = redis_driver(server.directive(f"ssl_cert={chain}",
+                                           f"ssl_key={key}"))
+    assert driver.ask("PING") == ["status PONG"]
+    other = redis_driver(server.directive(), wait=False)
+    wait_for(lambda: other.log("cannot be asked"), 3)
+    assert other.ask("PING") == ["refused"]
+
+
+def test_tls_to_a_server_without(redis, redis_driver, authority):
+    server = redis()
+    driver = redis_driver(server.directive("ssl", f"ssl_ca={authority.pem}"),
+                          wait=False)
+    wait_for(lambda: driver.log("cannot be asked: .*handshake"), 3)
+
+
+def test_no_tls_to_a_server_with(redis, redis_driver, authority):
+    server = redis(tls=authority)
+    driver = redis_driver(f"llm_redis {server.address};", wait=False)
+    wait_for(lambda: driver.log("cannot be asked"), 3)
+    assert driver.ask("PING") == ["refused"]
+
+
+# -- names -------------------------------------------------------------------
+
+def test_name(redis, redis_driver, dns):
+    server = redis()
+    dns.zone["redis.example"] = ["127.0.0.1"]
+    driver = redis_driver(f"llm_redis redis.example:{server.port};",
+                          http=dns.directive)
+    assert driver.ask("PING") == ["status PONG"]
+
+
+def test_one_address_is_dead(redis, redis_driver, dns):
+    """Nobody listens at 127.0.0.2: the other one is taken."""
+    server = redis()
+    dns.zone["redis.example"] = ["127.0.0.2", "127.0.0.1"]
+    driver = redis_driver(f"llm_redis redis.example:{server.port};",
+                          http=dns.directive, workers=4)
+    for _ in range(20):
+        driver.wait_up()
+        assert driver.ask("PING") == ["status PONG"]
+
+
+def test_name_comes_later(redis, redis_driver, dns):
+    server = redis()
+    driver = redis_driver(f"llm_redis redis.example:{server.port};",
+                          http=dns.directive, wait=False)
+    wait_for(lambda: driver.log("cannot be asked: Host not found"), 3)
+    assert driver.ask("PING") == ["refused"]
+    dns.zone["redis.example"] = ["127.0.0.1"]
+    driver.wait_up(4)
+    assert driver.ask("PING") == ["status PONG"]
+
+
+# -- time --------------------------------------------------------------------
+
+@pytest.mark.parametrize("ahead", [0, 3600, -86400])
+def test_clock_is_the_servers(faulty, redis_driver, ahead):
+    def answer(words, resp):
+        if words[0] == "TIME":
+            now = time.time() + ahead
+            return encode(int(now), int(now % 1 * 1e6))
+        return b"+OK\r\n"
+    driver = redis_driver(faulty(answer, greet=False).directive())
+    for _ in range(5):
+        now = driver.state().now
+        assert abs(now - (time.time() + ahead) * 1000) < 40 * SLOW
+        time.sleep(0.05)
+
+
+def test_clock_without_a_server(redis_driver, redis):
+    driver = redis_driver(redis(start=False).directive(), wait=False)
+    assert abs(driver.state().now - time.time() * 1000) < 40 * SLOW
+
+
+# -- life --------------------------------------------------------------------
+
+def test_reload(redis, redis_driver):
+    """The old workers' connections are closed, and no command is lost."""
+    server = redis()
+    driver = redis_driver(server.directive(), workers=2)
+    for n in range(5):
+        driver.gateway.reload()
+        assert driver.ask("INCR n")[0] == f"integer {n + 1}"
+        wait_for(lambda: len(server.clients()) == 2, 5, "two connections")
+
+
+def test_reload_to_another_server(redis, redis_driver):
+    one, two = redis(), redis()
+    driver = redis_driver(one.directive())
+    driver.ask("SET k one")
+    http = driver.gateway.config.http
+    driver.gateway.reload(http=http.replace(one.address, two.address))
+    assert driver.ask("SET k two", "GET k") == ["status OK", "string two"]
+    assert one.do("GET", "k") == "one"
+    wait_for(lambda: one.clients() == [], 5, "the old connection's end")
+
+
+def test_reload_to_nothing(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive())
+    driver.gateway.reload(http="", server="")
+    wait_for(lambda: server.clients() == [], 5, "the connection's end")
+
+
+def test_quit_waits_for_replies(redis, redis_driver):
+    """What was sent before QUIT is answered, by a server that is slow."""
+    server = redis()
+    driver = redis_driver(server.directive("timeout=5s"))
+    client = driver.gateway.connect()
+    server.pause(700)
+    body = b"INCR n"
+    client.send(b"POST /redis/ask HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    time.sleep(0.2)
+    driver.gateway.stop()
+    assert client.read().body == b"integer 1\n"
+
+
+def test_quit_with_a_frozen_server(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive("timeout=100ms"))
+    with server.frozen():
+        assert driver.ask("PING") == ["none 1"]
+        start = time.monotonic()
+        driver.gateway.stop()
+        assert time.monotonic() - start < 1 * SLOW
+
+
+def test_what_was_said_last_arrives(redis, redis_driver):
+    """Commands of the last turn before a worker ends."""
+    server = redis()
+    driver = redis_driver(server.directive())
+    for n in range(10):
+        driver.forget("INCR n")
+        driver.gateway.reload()
+    assert server.do("GET", "n") == "10"
+
+
+def test_idle_connection_is_closed_by_the_server(redis, redis_driver):
+    """As "timeout" of redis.conf does: no error, and back at once."""
+    server = redis(lines=["timeout 1"])
+    driver = redis_driver(server.directive())
+    generation = driver.state().generation
+    wait_for(lambda: driver.state().generation not in (0, generation), 6,
+             "another connection")
+    assert driver.ask("PING") == ["status PONG"]
+    assert not driver.log(r"\[error\]")
+
+
+def test_generation(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive())
+    first = driver.state().generation
+    driver.ask("PING")
+    assert first and driver.state().generation == first
+    server.do("CLIENT", "KILL", "TYPE", "normal")
+    wait_for(lambda: driver.state().generation not in (0, first), 3)
+    ups = driver.state().ups
+    assert ups == 2
+
+
+def test_cancelled_commands_are_carried_out(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive())
+    for _ in range(20):
+        assert driver.forget("INCR n", "INCR n") == ["cancelled"] * 2
+        assert driver.ask("GET other", "PING") == ["nil", "status PONG"]
+    assert server.do("GET", "n") == "40"
+
+
+def test_no_descriptor_is_lost(redis, redis_driver):
+    server = redis()
+    driver = redis_driver(server.directive())
+    driver.ask("PING")
+    before = driver.gateway.fds()
+    for _ in range(20):
+        server.do("CLIENT", "KILL", "TYPE", "normal")
+        driver.wait_up(3)
+    wait_for(lambda: driver.gateway.fds() <= before, 3, "descriptors")

@@ -1,0 +1,104 @@
+"""The tests' own nginx module that speaks to the Redis transport.
+
+    driver = redis_driver(server.directive())
+    assert driver.ask("SET k v", "GET k") == ["status OK", "string v"]
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, NamedTuple
+
+import pytest
+
+from .nginx import MODULE, ROOT, Gateway
+
+SOURCE = ROOT / "tests" / "driver" / "redis_driver.c"
+
+
+@functools.cache
+def build() -> Path:
+    """The module, compiled like the one that it is to be loaded with."""
+    tree = MODULE.parent / "src-tree"
+    own = tree.is_dir()
+    src = tree / "src" if own else Path("/usr/share/nginx/src/src")
+    objs = tree / "objs" if own else MODULE.parent / "objs"
+    rooms = sorted((ROOT / "ngx_llmops_module").iterdir())
+    places = [objs, *[src / d for d in (
+        "core", "event", "event/modules", "os/unix", "http", "http/modules",
+        "http/v2")], *rooms]
+    flags = ["-fsanitize=address,undefined"] if "asan" in str(MODULE) else []
+    made = Path(tempfile.mkdtemp(prefix="llmops-driver")) / "redis_driver.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-g", "-O1", "-Wall", *flags,
+                    *[f"-I{place}" for place in places], "-o", str(made),
+                    str(SOURCE)], check=True)
+    return made
+
+
+class State(NamedTuple):
+    up: bool
+    generation: int
+    ups: int
+    now: int
+
+
+class Driver:
+    def __init__(self, gateway: Gateway):
+        self.gateway = gateway
+
+    def ask(self, *commands: str, key: str = "") -> list[str]:
+        """Sent in one turn; the replies as the driver prints them."""
+        return self._post("ask", key, commands)
+
+    def forget(self, *commands: str, key: str = "") -> list[str]:
+        """Sent, and cancelled at once."""
+        return self._post("forget", key, commands)
+
+    def _post(self, what: str, key: str, commands: tuple[str, ...]
+              ) -> list[str]:
+        r = self.gateway.post(f"/redis/{what}?key={key}",
+                              "\n".join(commands).encode())
+        assert r.status == 200, r.status
+        return r.body.decode(errors="surrogateescape").split("\n")[:-1]
+
+    def state(self, key: str = "") -> State:
+        r = self.gateway.get(f"/redis/state?key={key}")
+        assert r.status == 200, r.status
+        up, generation, ups, now = map(int, r.body.split())
+        return State(bool(up), generation, ups, now)
+
+    def wait_up(self, timeout: float = 5, key: str = "") -> float:
+        """How long it takes until commands can be sent."""
+        start = time.monotonic()
+        while not self.state(key).up:
+            assert time.monotonic() - start < timeout, "Redis is not up"
+            time.sleep(0.01)
+        return time.monotonic() - start
+
+    def log(self, pattern: str) -> list[str]:
+        return [line for line in self.gateway.error_log().splitlines()
+                if re.search(pattern, line)]
+
+
+@pytest.fixture
+def redis_driver(gateway: Callable[..., Gateway]) -> Callable[..., Driver]:
+    """Makes a gateway with the given llm_redis line, and the driver in it."""
+    def make(directive: str, *, http: str = "", server: str = "",
+             wait: bool = True, **parts: Any) -> Driver:
+        gw = gateway(
+            http=directive + http, location="return 204;",
+            server=f"location /redis/ {{ redis_driver; "
+                   f"client_max_body_size 64m; client_body_buffer_size 64m; }} "
+                   f"{server}",
+            modules=[build()], **parts)
+        driver = Driver(gw)
+        if wait:
+            driver.wait_up()
+        return driver
+    return make
