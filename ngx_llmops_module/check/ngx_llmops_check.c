@@ -148,6 +148,10 @@ ngx_llmops_check_events(ngx_llmops_check_t *check, u_char *p, size_t len,
     ngx_int_t                rc;
     ngx_llmops_sse_event_t   ev;
 
+    if (len == 0 && !check->failed) {
+        return NGX_OK;                  /* p may be NULL */
+    }
+
     last = p + len;
 
     while (!check->failed) {

@@ -120,6 +120,10 @@ ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
         return NGX_DECLINED;
     }
 
+    if (len == 0) {
+        return NGX_OK;                  /* p may be NULL */
+    }
+
     last = p + len;
 
     while (p < last) {
@@ -397,7 +401,7 @@ ngx_llmops_jtok_end(ngx_llmops_jtok_t *t, ngx_llmops_jtok_type_e type)
 {
     ngx_str_t  text;
 
-    text.data = t->text.data;
+    text.data = t->text.data ? t->text.data : (u_char *) "";
     text.len = t->text.len;
 
     t->state = t->depth ? NGX_LLMOPS_JTOK_S_AFTER : NGX_LLMOPS_JTOK_S_END;
@@ -502,7 +506,7 @@ ngx_llmops_jtok_quote(ngx_llmops_jtok_t *t)
         return ngx_llmops_jtok_end(t, NGX_LLMOPS_JTOK_STRING);
     }
 
-    name.data = t->text.data;
+    name.data = t->text.data ? t->text.data : (u_char *) "";
     name.len = t->text.len;
 
     t->state = NGX_LLMOPS_JTOK_S_COLON;
