@@ -213,6 +213,10 @@ void ngx_llmops_checked_note(ngx_llmops_ctx_t *ctx);
 ngx_int_t ngx_llmops_checked_events(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, u_char *p, size_t len);
 
+/* The stream has come to its own end. */
+ngx_int_t ngx_llmops_checked_end(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
 /* The same for what a translation has written to call->unchecked. */
 ngx_int_t ngx_llmops_checked_translated(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);

@@ -197,6 +197,21 @@ ngx_llmops_checked_events(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 
 ngx_int_t
+ngx_llmops_checked_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK) {
+        return NGX_OK;
+    }
+
+    rc = ngx_llmops_check_end(ctx->call.check, &ctx->call.held);
+
+    return rc == NGX_DECLINED ? ngx_llmops_checked_broken(r, ctx) : rc;
+}
+
+
+ngx_int_t
 ngx_llmops_checked_translated(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t          rc;

@@ -476,10 +476,12 @@ ngx_llmops_stream_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (call->ended || !ngx_llmops_step(ctx)->translate
-        || !ngx_llmops_stream_complete(ctx))
-    {
+    if (call->ended || !ngx_llmops_stream_complete(ctx)) {
         return NGX_OK;
+    }
+
+    if (!ngx_llmops_step(ctx)->translate) {
+        return call->check ? ngx_llmops_checked_end(r, ctx) : NGX_OK;
     }
 
     return ngx_llmops_stream_finish(r, ctx);

@@ -619,11 +619,25 @@ ngx_llmops_check_finish(ngx_llmops_check_t *check, ngx_uint_t n,
 ngx_int_t
 ngx_llmops_check_end(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 {
-    ngx_int_t   rc;
-    ngx_uint_t  i;
+    ngx_int_t               rc;
+    ngx_uint_t              i;
+    ngx_llmops_sse_event_t  ev;
 
     if (check->failed) {
         return NGX_DECLINED;
+    }
+
+    if (!check->ending) {
+        check->ending = 1;
+
+        /* an event whose blank line never came */
+
+        if (ngx_llmops_sse_end(&check->sse, &ev) == NGX_OK) {
+            rc = ngx_llmops_check_event(check, &ev, out);
+            if (rc != NGX_OK) {
+                return rc;
+            }
+        }
     }
 
     for (i = 0; i < check->nchoices; i++) {

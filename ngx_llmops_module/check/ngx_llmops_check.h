@@ -79,7 +79,8 @@ void ngx_llmops_check_free(ngx_llmops_check_t *check);
 ngx_int_t ngx_llmops_check_events(ngx_llmops_check_t *check, u_char *p,
     size_t len, ngx_llmops_out_t *out);
 
-/* The stream has come to its own end without an event that says so. */
+/* The stream has come to its own end: deals with an event whose blank line is
+   missing, and with the end if no event has told it. */
 ngx_int_t ngx_llmops_check_end(ngx_llmops_check_t *check,
     ngx_llmops_out_t *out);
 

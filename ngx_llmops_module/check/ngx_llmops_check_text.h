@@ -66,6 +66,7 @@ struct ngx_llmops_check_s {
     uint64_t                   noted;
     ngx_llmops_rule_t         *broken;
     unsigned                   failed:1;
+    unsigned                   ending:1;
     ngx_uint_t                 nchannels;
     ngx_uint_t                 nchoices;
     ngx_llmops_channel_t       channels[NGX_LLMOPS_CHECK_CHANNELS];

@@ -158,6 +158,17 @@ def test_other_bytes_pass(ruled):
     assert logged(gw) == "pass"
 
 
+@pytest.mark.parametrize("framing", ["chunked", "eof"])
+def test_no_blank_line_at_the_end(ruled, framing):
+    stream = b"".join(openai_wire.chat_stream(Reply(text=f"to {MAIL}"),
+                                              {"model": "m"})).rstrip()
+    gw, _ = ruled("output redact match=email;",
+                  answers.events(stream, framing=framing))
+    answer = ask(gw, stream=True)
+    assert stream_text(answer) == "to [REDACTED]"
+    assert answer.body.rstrip().endswith(b"data: [DONE]")
+
+
 def test_all_choices(ruled):
     """n > 1: a text in choices[1] only."""
     def chunk(index, text, finish=None):

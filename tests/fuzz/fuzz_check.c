@@ -8,10 +8,7 @@
 #include "check_run.h"
 
 
-/*
- * A stream in pieces gives what it gives in one, and what comes out of it
- * passes once more as it is.
- */
+/* A stream in pieces gives what it gives in one. */
 
 
 static void
