@@ -83,6 +83,9 @@ $(SO): $(OBJS)/Makefile $(SOURCES)
 install: $(SO)
 	install -D -m 644 $(SO) \
 	    $(DESTDIR)/usr/lib/nginx/modules/ngx_llmops_module.so
+	for pack in lua-free-rules/*/pack.conf; do \
+	    install -D -m 644 $$pack $(DESTDIR)/etc/nginx/$$pack; \
+	done
 
 
 # -- a gateway to try ---------------------------------------------------------
@@ -95,7 +98,8 @@ run: deps
 # -- what is needed -----------------------------------------------------------
 
 DEPS      := gcc make nginx nginx-dev libjansson-dev libhiredis-dev \
-             libmaxminddb-dev libssl-dev zlib1g-dev ca-certificates curl
+             libmaxminddb-dev libpcre2-dev 'libhyperscan-dev|libvectorscan-dev' \
+             libssl-dev zlib1g-dev ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git redis-server redis-sentinel \
              libmaxmind-db-writer-perl libfaketime tzdata
 # npm comes with nodejs, unless that is Debian's

@@ -38,6 +38,7 @@ PLACES = {
     "NGX_HTTP_MAIN_CONF": "http", "NGX_HTTP_SRV_CONF": "server",
     "NGX_HTTP_LOC_CONF": "location", "NGX_HTTP_LIF_CONF": "if in location",
     "NGX_HTTP_UPS_CONF": "upstream", "NGX_LLMOPS_ROUTE_CONF": "llm_route",
+    "NGX_LLMOPS_RULES_CONF": "llm_rules",
 }
 
 passed = failed = 0
@@ -90,15 +91,15 @@ def sections(text: str, level: str = "###") -> dict[str, str]:
 # -- directives ----------------------------------------------------------------
 
 def directives_of_source() -> dict[str, set[str]]:
-    """Name (route{}'s words as "llm_route/word"): places."""
+    """Name (the words of blocks as "llm_route/word"): places."""
     text = without_comments(sources()).replace("\\\n", "\n")
     found: dict[str, set[str]] = {}
     for name, flags in re.findall(
             r'\{\s*ngx_string\("(\w+)"\),\s*((?:NGX_\w+\s*\|?\s*)+),', text):
         places = {PLACES[flag] for flag in re.findall(r"NGX_\w+", flags)
                   if flag in PLACES}
-        if places == {"llm_route"}:
-            name = f"llm_route/{name}"
+        if places and places <= {"llm_route", "llm_rules"}:
+            name = f"{min(places)}/{name}"
         if places:
             found.setdefault(name, set()).update(places)
     for name in re.findall(
@@ -111,7 +112,8 @@ def directives_of_docs() -> dict[str, str]:
     text = read(DOCS / "directives.md")
     found = dict(sections(text))
     for name, body in sections(text, "####").items():
-        found[f"llm_route/{name}"] = body
+        block = field(body, "Context").split(",")[0]
+        found[f"{block}/{name}"] = body
     return found
 
 
@@ -142,7 +144,7 @@ def check_directives() -> None:
 def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
     text = without_comments(sources("core", "prompt", "route", "store",
-                                    "guard"))
+                                    "guard", "check"))
     text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
     known = set(re.findall(r'"(\w+)="', text))
     known |= set(re.findall(
@@ -370,6 +372,10 @@ def check_example(conf: Path, run: Path, name: str = "") -> None:
         key.write_text("sk-example\n")
         key.chmod(0o600)
         text = text.replace(f"file:{path}", f"file:{key}")
+    text = text.replace("/etc/nginx/lua-free-rules", f"{ROOT}/lua-free-rules")
+    for path in re.findall(r"\bschema=(/\S+?)[; ]", text):
+        shutil.copy(DOCS / "examples" / "answer.schema.json", run)
+        text = text.replace(path, str(run / "answer.schema.json"))
     for path in re.findall(r"\bllm_prices +(/\S+?);", text):
         shutil.copy(DOCS / "examples" / "prices.json", run)
         text = text.replace(path, str(run / "prices.json"))

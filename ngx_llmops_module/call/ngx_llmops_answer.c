@@ -40,7 +40,6 @@ static ngx_uint_t ngx_llmops_answer_coding_is(ngx_str_t *value, const char
     *name);
 static ngx_int_t ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
-static ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx);
 
 
@@ -95,6 +94,17 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     call->scan = NULL;
     call->metered = 0;
     call->provider_error = 0;
+    call->ahead = 0;
+    call->extra = 0;
+
+    /* what an attempt that is over had read was not seen by the caller */
+
+    ctx->first_token = (ngx_msec_t) -1;
+    ngx_str_null(&ctx->stream_error);
+
+    if (call->check) {
+        ngx_llmops_checked_free(ctx);
+    }
 
     r->state = 0;
     u->process_header = ngx_llmops_answer_status;
@@ -296,7 +306,9 @@ ngx_llmops_answer_headers_done(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     if (rc == NGX_DECLINED) {
         ctx->call.encoded = 1;
 
-        if (ngx_llmops_step(ctx)->translate || ctx->call.streaming) {
+        if (ngx_llmops_step(ctx)->translate || ctx->call.streaming
+            || ngx_llmops_checked_wanted(ctx))
+        {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "provider \"%V\" sent an answer in a content "
                           "coding that it was not asked for",
@@ -426,6 +438,21 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     call = &ctx->call;
     step = ngx_llmops_step(ctx);
 
+    if (ctx->plan.route->ruled && ngx_llmops_checked_wanted(ctx)
+        && ngx_llmops_checked_start(ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (call->streaming && call->check) {
+        u->headers_in.content_length_n = -1;
+
+        ngx_llmops_sse_init(&call->sse, NGX_LLMOPS_EVENT_MAX);
+
+        u->process_header = ngx_llmops_checked_stream;
+        return ngx_llmops_checked_stream(r);
+    }
+
     if (call->streaming) {
         u->headers_in.content_length_n = -1;    /* we may leave things out */
 
@@ -447,7 +474,7 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
     }
 
-    if (step->translate || ngx_llmops_answer_replays(ctx)) {
+    if (step->translate || call->check || ngx_llmops_answer_replays(ctx)) {
         call->hold = 1;
 
         ngx_llmops_out_free(&call->held);
@@ -466,10 +493,7 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* a whole answer to a caller who wants a stream: clients would take it for an
-   empty one */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx)
 {
     return ctx->env.stream && ctx->call.json

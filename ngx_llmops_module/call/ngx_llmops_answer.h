@@ -39,6 +39,14 @@ ngx_int_t ngx_llmops_answer_error(ngx_http_request_t *r,
 int64_t ngx_llmops_answer_hints(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t failed);
 
+/* Whether a whole answer becomes a stream: clients would take it for an empty
+   one. */
+ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
+
+/* call->held goes out in place of the provider's body. */
+ngx_int_t ngx_llmops_answer_replaced(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t stream);
+
 ngx_int_t ngx_llmops_answer_peek_stream(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_answer_peek_json(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_answer_hold(ngx_http_request_t *r);

@@ -23,8 +23,8 @@ static ngx_int_t ngx_llmops_answer_held_error(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
-static ngx_int_t ngx_llmops_answer_replaced(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_uint_t stream);
+static ngx_int_t ngx_llmops_answer_rewritten(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_out_t *out);
 
 
 ngx_int_t
@@ -84,6 +84,7 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t             rc;
     ngx_str_t             body;
+    ngx_uint_t            replays, stream;
     ngx_llmops_out_t      out;
     ngx_llmops_call_t    *call;
     ngx_llmops_step_t    *step;
@@ -116,6 +117,59 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_held_error(r, ctx);
     }
 
+    replays = ngx_llmops_answer_replays(ctx);
+    stream = ctx->env.stream && (step->translate || replays);
+
+    if (!step->translate && !replays) {
+        out = call->held;                       /* it is only checked */
+        ngx_llmops_out_init(&call->held, NGX_LLMOPS_HOLD_MAX);
+
+    } else {
+        rc = ngx_llmops_answer_rewritten(ctx, &out);
+
+        if (rc == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+
+        if (rc != NGX_OK) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "provider's answer is not of its dialect");
+            return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        }
+    }
+
+    rc = ngx_llmops_checked_whole(r, ctx, &out, stream);
+
+    if (rc != NGX_OK) {
+        ngx_llmops_out_free(&out);
+
+        return rc == NGX_DECLINED ? ngx_llmops_checked_verdict(r, ctx)
+                                  : NGX_ERROR;
+    }
+
+    ngx_llmops_out_free(&call->held);
+    call->held = out;
+
+    return ngx_llmops_answer_replaced(r, ctx, stream);
+}
+
+
+/* the whole answer in the caller's dialect, as a document or as a stream */
+
+static ngx_int_t
+ngx_llmops_answer_rewritten(ngx_llmops_ctx_t *ctx, ngx_llmops_out_t *out)
+{
+    ngx_int_t           rc;
+    ngx_str_t           body;
+    ngx_llmops_call_t  *call;
+    ngx_llmops_step_t  *step;
+
+    call = &ctx->call;
+    step = ngx_llmops_step(ctx);
+
+    body.data = call->held.data;
+    body.len = call->held.len;
+
     if (!step->translate) {
 
         /* only for the replay; one of an earlier attempt is of no use */
@@ -133,24 +187,18 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         }
     }
 
-    ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_MAX);
+    ngx_llmops_out_init(out, NGX_LLMOPS_HOLD_MAX);
 
     rc = ctx->env.stream
-         ? ngx_llmops_xlate_replay(call->xlate, &body, &out)
-         : ngx_llmops_xlate_response(call->xlate, &body, &out);
+         ? ngx_llmops_xlate_replay(call->xlate, &body, out)
+         : ngx_llmops_xlate_response(call->xlate, &body, out);
 
     if (rc != NGX_OK) {
-        ngx_llmops_out_free(&out);
-
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "provider's answer is not of its dialect");
-        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        ngx_llmops_out_free(out);
+        return NGX_DECLINED;
     }
 
-    ngx_llmops_out_free(&call->held);
-    call->held = out;
-
-    return ngx_llmops_answer_replaced(r, ctx, ctx->env.stream);
+    return NGX_OK;
 }
 
 
@@ -219,9 +267,7 @@ ngx_llmops_answer_held_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* call->held goes out in place of the provider's body */
-
-static ngx_int_t
+ngx_int_t
 ngx_llmops_answer_replaced(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t stream)
 {

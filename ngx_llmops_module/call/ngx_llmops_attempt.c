@@ -520,9 +520,11 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
     ngx_llmops_metrics_attempt(ctx, ngx_llmops_step(ctx)->target,
                                call->real_status, call->fail);
 
-    if (call->fail != NGX_LLMOPS_FAIL_STATUS) {
-
-        /* for a status the answer's header has done that, with its hints */
+    if (call->fail != NGX_LLMOPS_FAIL_STATUS
+        && call->fail != NGX_LLMOPS_FAIL_CHECK)
+    {
+        /* for a status the answer's header has done that, with its hints;
+           an answer that breaks a rule is no outage */
 
         ngx_llmops_target_failed(ngx_llmops_step(ctx)->target, 0, 0);
     }
@@ -549,6 +551,10 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
 
     case NGX_LLMOPS_FAIL_INVALID:
         on = NGX_LLMOPS_ON_INVALID;
+        break;
+
+    case NGX_LLMOPS_FAIL_CHECK:
+        on = NGX_LLMOPS_ON_CHECK;
         break;
 
     default:

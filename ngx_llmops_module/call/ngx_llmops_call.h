@@ -23,6 +23,7 @@
  *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
  *   ngx_llmops_timer.c     the times that bound an attempt and its answer
  *   ngx_llmops_answer*.c   the header stage: errors, peek, hold
+ *   ngx_llmops_checked.c   answers with rules
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
  *   ngx_llmops_stop.c      streams that are ended, or wait for a verdict
  *   ngx_llmops_emit.c      the bufs that go to the caller
@@ -31,6 +32,9 @@
  *   ngx_llmops_drain.c     answers whose caller has left
  *   ngx_llmops_finish.c    every end of a call, in one place
  */
+
+
+#define NGX_LLMOPS_EVENT_MAX  (1024 * 1024)    /* one that is rewritten */
 
 
 /* read.c */
@@ -178,6 +182,10 @@ ngx_uint_t ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx);
 ngx_int_t ngx_llmops_stream_end(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+/* Writes the end that a translation owes. */
+ngx_int_t ngx_llmops_stream_finish(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
 /* Moves translated events from call->held to u->out_bufs. */
 ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -185,10 +193,6 @@ ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
 
 /* Reads from a provider; an error is an end of the stream. */
 ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
-
-/* The events of a piece of a stream: tapped, translated, passed. */
-ngx_int_t ngx_llmops_filter_events(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
 
 /* All that was read has been dealt with: the end of the body, if it has come,
    and what is to go out. */
@@ -214,6 +218,51 @@ ngx_int_t ngx_llmops_stream_check(ngx_http_request_t *r,
  * not wait.  Not from within the filter.  May finalize the request.
  */
 void ngx_llmops_stream_resume(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+
+
+/* Events of the answer, through taps and translation, in either stage. */
+ngx_int_t ngx_llmops_stream_read(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
+
+
+/* checked.c: call->check is NULL for answers without rules */
+
+/* Whether the answer is to be checked; prepares it; frees it, at any time. */
+ngx_uint_t ngx_llmops_checked_wanted(ngx_llmops_ctx_t *ctx);
+ngx_int_t ngx_llmops_checked_start(ngx_llmops_ctx_t *ctx);
+void ngx_llmops_checked_free(ngx_llmops_ctx_t *ctx);
+
+/* Lists and counts what the rules have done so far. */
+void ngx_llmops_checked_note(ngx_llmops_ctx_t *ctx);
+
+/*
+ * Bytes of a stream in the caller's dialect: what may go is added to
+ * call->held.  NGX_OK, also when a rule is broken (call->fail is then
+ * FAIL_CHECK, call->ended is set), or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_checked_events(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, u_char *p, size_t len);
+
+/* The stream has come to its own end. */
+ngx_int_t ngx_llmops_checked_end(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* The same for what a translation has written to call->unchecked. */
+ngx_int_t ngx_llmops_checked_translated(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* u->process_header of a stream. */
+ngx_int_t ngx_llmops_checked_stream(ngx_http_request_t *r);
+
+/* A whole answer, or with stream all its events, which are replaced by what
+   may go.  NGX_OK; NGX_DECLINED: _verdict() says what to return; NGX_ERROR. */
+ngx_int_t ngx_llmops_checked_whole(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_out_t *out, ngx_uint_t stream);
+
+/* A rule is broken before the header has gone out: what the header stage
+   returns, after it has put an error in the answer's place. */
+ngx_int_t ngx_llmops_checked_verdict(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 /* emit.c */

@@ -83,6 +83,8 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         (void) ngx_llmops_stream_end(r, ctx);
     }
 
+    ngx_llmops_checked_note(ctx);
+
     if (!call->committed) {
         ngx_llmops_attempt_status(r, ctx, 1);
     }
@@ -128,10 +130,7 @@ ngx_llmops_finish_stream(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     {
         /* cut off behind the finish reason: the caller's end is still due */
 
-        call->ended = 1;
-
-        if (ngx_llmops_xlate_end(call->xlate, &ctx->meter.usage, &call->held)
-            != NGX_OK
+        if (ngx_llmops_stream_finish(r, ctx) != NGX_OK
             || ngx_llmops_stream_flush(r, ctx) != NGX_OK)
         {
             return;
@@ -403,6 +402,14 @@ ngx_llmops_finish_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return;
     }
 
+    if (call->fail == NGX_LLMOPS_FAIL_CHECK) {
+
+        /* the target has answered, if not as the rules want it */
+
+        ngx_llmops_metrics_attempt(ctx, ctx->target, 200, call->fail);
+        return;
+    }
+
     if (call->fail == NGX_LLMOPS_FAIL_NONE) {
         call->fail = NGX_LLMOPS_FAIL_CLOSED;
     }
@@ -442,6 +449,7 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_out_free(&ctx->call.parked);
     ngx_llmops_out_free(&ctx->call.last_event);
     ngx_llmops_responses_free(ctx->call.responses);
+    ngx_llmops_checked_free(ctx);
 
     if (ctx->call.xlate) {
         ngx_llmops_xlate_free(ctx->call.xlate);

@@ -238,7 +238,7 @@ ngx_llmops_stream_replay(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_llmops_out_init(&call->parked, parked.max);
 
     call->replay = 1;
-    rc = ngx_llmops_filter_events(r, ctx, parked.data,
+    rc = ngx_llmops_stream_read(r, ctx, parked.data,
                                   parked.data + parked.len);
     call->replay = 0;
 

@@ -25,7 +25,6 @@
  */
 
 
-#define NGX_LLMOPS_EVENT_MAX  (1024 * 1024)
 #define NGX_LLMOPS_EVENTS_MAX (64 * 1024 * 1024)
 
 
@@ -38,6 +37,7 @@ static ngx_int_t ngx_llmops_filter_pass(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx, ngx_llmops_sse_event_t *ev, ngx_llmops_tap_t *tap);
 static ngx_int_t ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t
     copied, u_char *p, size_t len);
+static ngx_llmops_out_t *ngx_llmops_stream_out(ngx_llmops_call_t *call);
 static void ngx_llmops_first_token(ngx_llmops_ctx_t *ctx);
 
 
@@ -73,7 +73,7 @@ ngx_llmops_filter_init(void *data)
 
     if (call->hold) {
         u->length = 0;
-        u->keepalive = !u->headers_in.connection_close;
+        u->keepalive = call->complete && !u->headers_in.connection_close;
         ngx_llmops_first_token(ctx);
         return ngx_llmops_emit_slice(r, call->held.data, call->held.len);
     }
@@ -90,6 +90,18 @@ ngx_llmops_filter_init(void *data)
     if (!call->is_chunked && call->length == 0) {
         u->length = 0;
         u->keepalive = !u->headers_in.connection_close;
+    }
+
+    if (call->ahead) {
+
+        /* the header stage has begun with the stream: call->held waits */
+
+        if (ctx->meter.content) {
+            ngx_llmops_first_token(ctx);
+        }
+
+        ngx_llmops_idle_timer(ctx);
+        return NGX_OK;
     }
 
     if (call->streaming) {
@@ -187,6 +199,11 @@ ngx_llmops_filter(void *data, ssize_t bytes)
 
     if (call->hold) {
         return NGX_OK;                          /* these are in call->held */
+    }
+
+    if (call->ahead) {
+        call->ahead = 0;
+        b.pos = b.last - call->extra;
     }
 
     while ((rc = ngx_llmops_piece(r, call, &b, &p, &last)) == NGX_OK) {
@@ -295,7 +312,7 @@ ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     u_char *p, u_char *last)
 {
     if (ctx->call.streaming) {
-        return ngx_llmops_filter_events(r, ctx, p, last);
+        return ngx_llmops_stream_read(r, ctx, p, last);
     }
 
     ngx_llmops_first_token(ctx);
@@ -309,7 +326,7 @@ ngx_llmops_filter_piece(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 
 ngx_int_t
-ngx_llmops_filter_events(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+ngx_llmops_stream_read(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     u_char *p, u_char *last)
 {
     ngx_int_t               rc;
@@ -358,7 +375,7 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         step->dialect->event(&ctx->meter, step->op, ev,
                              ctx->env.include_usage, &tap);
 
-        if (ctx->meter.content) {
+        if (ctx->meter.content && call->committed) {
             ngx_llmops_first_token(ctx);
         }
     }
@@ -392,7 +409,11 @@ ngx_llmops_filter_event(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     rc = ngx_llmops_xlate_event(call->xlate, ev, &ctx->meter.usage,
-                                &call->held);
+                                ngx_llmops_stream_out(call));
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_checked_translated(r, ctx);
+    }
 
     if (rc == NGX_OK && ctx->meter.terminal) {
         return ngx_llmops_stream_end(r, ctx);
@@ -439,6 +460,10 @@ ngx_llmops_filter_raw(ngx_http_request_t *r, ngx_uint_t copied, u_char *p,
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
+    if (ctx->call.check) {
+        return ngx_llmops_checked_events(r, ctx, p, len);
+    }
+
     if (copied || ctx->call.inflate || ctx->call.replay) {
         return ngx_llmops_stream_emit(r, p, len);
     }
@@ -477,15 +502,43 @@ ngx_llmops_stream_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    if (call->ended || !ngx_llmops_step(ctx)->translate
-        || !ngx_llmops_stream_complete(ctx))
-    {
+    if (call->ended || !ngx_llmops_stream_complete(ctx)) {
         return NGX_OK;
     }
 
+    if (!ngx_llmops_step(ctx)->translate) {
+        return call->check ? ngx_llmops_checked_end(r, ctx) : NGX_OK;
+    }
+
+    return ngx_llmops_stream_finish(r, ctx);
+}
+
+
+/* where a translation writes to */
+
+static ngx_llmops_out_t *
+ngx_llmops_stream_out(ngx_llmops_call_t *call)
+{
+    return call->check ? &call->unchecked : &call->held;
+}
+
+
+ngx_int_t
+ngx_llmops_stream_finish(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t  *call;
+
+    call = &ctx->call;
     call->ended = 1;
 
-    return ngx_llmops_xlate_end(call->xlate, &ctx->meter.usage, &call->held);
+    if (ngx_llmops_xlate_end(call->xlate, &ctx->meter.usage,
+                             ngx_llmops_stream_out(call))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_checked_translated(r, ctx);
 }
 
 
@@ -495,6 +548,10 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
     ngx_llmops_step_t  *step;
 
     step = ngx_llmops_step(ctx);
+
+    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK) {
+        return 0;
+    }
 
     if (ctx->meter.terminal || ctx->call.stopped) {
         return 1;

@@ -31,8 +31,9 @@
 
 #define NGX_LLMOPS_VERSION          "0.1.0"
 
-/* a block of our own: private bit of ngx_command_t.type */
+/* blocks of our own: private bits of ngx_command_t.type */
 #define NGX_LLMOPS_ROUTE_CONF       0x00800000
+#define NGX_LLMOPS_RULES_CONF       0x00100000
 
 
 typedef struct ngx_llmops_main_conf_s  ngx_llmops_main_conf_t;
@@ -42,6 +43,7 @@ typedef struct ngx_llmops_route_s      ngx_llmops_route_t;
 typedef struct ngx_llmops_target_s     ngx_llmops_target_t;
 typedef struct ngx_llmops_ctx_s        ngx_llmops_ctx_t;
 typedef struct ngx_llmops_inflate_s    ngx_llmops_inflate_t;
+typedef struct ngx_llmops_ruled_s      ngx_llmops_ruled_t;
 
 
 /* where a name stands in the configuration, for errors found later */
@@ -138,6 +140,7 @@ struct ngx_llmops_target_s {
 #define NGX_LLMOPS_ON_FIRST_EVENT   0x00000200
 #define NGX_LLMOPS_ON_INVALID       0x00000400
 #define NGX_LLMOPS_ON_DEFAULT       0x000007ff
+#define NGX_LLMOPS_ON_CHECK         0x00000800     /* a rule says so: always */
 
 #define NGX_LLMOPS_MAX_TARGETS      32     /* of a route, with fallbacks */
 
@@ -162,6 +165,9 @@ struct ngx_llmops_route_s {
     ngx_uint_t                 retry_on;
     ngx_msec_t                 retry_timeout;
     ngx_flag_t                 strict;
+    ngx_array_t               *rules;      /* of ngx_str_t: names, or NULL */
+    ngx_llmops_place_t         rules_place;
+    ngx_llmops_ruled_t        *ruled;      /* check/: NULL: no rules */
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
@@ -196,6 +202,8 @@ struct ngx_llmops_main_conf_s {
     ngx_str_t                  prices_file;
     ngx_array_t               *prices;     /* ops/: of llm_prices, or NULL */
     ngx_path_t                *state;      /* llm_state, or NULL */
+    ngx_array_t               *patterns;   /* check/: of llm_pattern, or NULL */
+    ngx_array_t               *rulesets;   /* check/: of llm_rules, or NULL */
     ngx_llmops_store_t        *store;
     void                      *redis;      /* store/: llm_redis, or NULL */
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
@@ -253,7 +261,8 @@ typedef enum {
     NGX_LLMOPS_FAIL_STATUS,
     NGX_LLMOPS_FAIL_FIRST_EVENT,
     NGX_LLMOPS_FAIL_INVALID,
-    NGX_LLMOPS_FAIL_CLOSED
+    NGX_LLMOPS_FAIL_CLOSED,
+    NGX_LLMOPS_FAIL_CHECK                  /* a rule is broken */
 } ngx_llmops_fail_e;
 
 
@@ -309,6 +318,11 @@ typedef struct {
     ngx_llmops_body_scan_t    *scan;       /* of a whole body that passes */
     ngx_llmops_xlate_t        *xlate;
     ngx_llmops_inflate_t      *inflate;    /* of a compressed answer */
+    struct ngx_llmops_check_s *check;      /* of the answer, if it has rules */
+    ngx_llmops_out_t           unchecked;  /* translated, on its way there */
+    uint64_t                   noted;      /* rules that are in the list */
+    size_t                     ahead;      /* bytes of u->buffer that the
+                                              header stage has used */
 
     ngx_chain_t              **last;       /* end of u->out_bufs, if any */
     ngx_send_chain_pt          send_chain; /* the caller's own, or NULL */
@@ -335,6 +349,7 @@ typedef struct {
     unsigned                   paused:1;   /* the stream waits for a verdict */
     unsigned                   replay:1;   /* events come from parked */
     unsigned                   clean:1;    /* nothing came behind the body */
+    unsigned                   extra:1;    /* bytes behind the body's end */
 } ngx_llmops_call_t;
 
 
@@ -370,6 +385,7 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  stream_error;   /* a provider's message */
     ngx_str_t                  error_body;
     ngx_str_t                  warnings;
+    ngx_array_t               *checked;    /* check/: what rules have done */
 
     ngx_msec_t                 start;      /* ngx_current_msec at read */
     ngx_msec_t                 first_token;    /* ms from start; -1: none */

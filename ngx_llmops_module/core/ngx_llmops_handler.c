@@ -11,6 +11,7 @@
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_models.h"
+#include "ngx_llmops_rules.h"
 #include "ngx_llmops_guard.h"
 
 
@@ -83,6 +84,14 @@ ngx_llmops_handler(ngx_http_request_t *r)
 
     if (ngx_llmops_plan_make(r, ctx, route) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (route->ruled) {
+        rc = ngx_llmops_rules_request(r, ctx, route);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     if (ctx->plan.nsteps == 0) {

@@ -15,6 +15,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_headers.h"
+#include "ngx_llmops_rules.h"
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
@@ -72,6 +73,42 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NGX_LLMOPS_ROUTE_CONF,
       NULL },
 
+    { ngx_string("llm_pattern"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_llmops_pattern_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("llm_rules"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_llmops_rules_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_LLMOPS_RULES_CONF,
+      NULL },
+
+    /* llm_rules{} */
+
+    { ngx_string("output"),
+      NGX_LLMOPS_RULES_CONF|NGX_CONF_1MORE,
+      ngx_llmops_rules_output,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("input"),
+      NGX_LLMOPS_RULES_CONF|NGX_CONF_1MORE,
+      ngx_llmops_rules_input,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("hold"),
+      NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
+      ngx_llmops_rules_hold,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
     /* who may call */
 
     NGX_LLMOPS_AUTH_COMMANDS,
@@ -120,10 +157,17 @@ static ngx_command_t  ngx_llmops_commands[] = {
       offsetof(ngx_llmops_route_t, strict),
       NULL },
 
+    { ngx_string("rules"),
+      NGX_LLMOPS_ROUTE_CONF|NGX_CONF_1MORE,
+      ngx_llmops_route_rules,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
 
     { ngx_string("include"),
-      NGX_LLMOPS_ROUTE_CONF|NGX_CONF_TAKE1,
+      NGX_LLMOPS_ROUTE_CONF|NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
       ngx_conf_include,
       0,
       0,
@@ -316,6 +360,8 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     routes = mcf->routes.elts;
 
     for (i = 0; i < mcf->routes.nelts; i++) {
+        ngx_llmops_rules_attach(mcf, routes[i]);
+
         targets = routes[i]->targets.elts;
 
         for (k = 0; k < routes[i]->targets.nelts; k++) {

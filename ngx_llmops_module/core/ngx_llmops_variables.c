@@ -10,6 +10,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_rules.h"
 
 
 /*
@@ -62,6 +63,8 @@ static ngx_int_t ngx_llmops_variable_number(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_variable_cost(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_llmops_variable_first_token(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_llmops_variable_checks(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which,
     ngx_str_t *value);
@@ -139,6 +142,7 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_RESERVED),
 
     ngx_llmops_var("llm_cost", ngx_llmops_variable_cost, 0),
+    ngx_llmops_var("llm_checks", ngx_llmops_variable_checks, 0),
     ngx_llmops_var("llm_first_token_time", ngx_llmops_variable_first_token, 0),
 
       ngx_http_null_variable
@@ -435,6 +439,28 @@ ngx_llmops_variable_first_token(ngx_http_request_t *r,
                                    ngx_sprintf(p, "%T.%03M",
                                          (time_t) (ctx->first_token / 1000),
                                          ctx->first_token % 1000) - p);
+}
+
+
+static ngx_int_t
+ngx_llmops_variable_checks(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t          text;
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_llmops_ctx(r);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_rules_text(r, ctx, ctx->call.finished, &text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_variable_set(v, text.data, text.len);
 }
 
 

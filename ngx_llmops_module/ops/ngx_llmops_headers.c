@@ -9,6 +9,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_rules.h"
 
 
 /*
@@ -32,6 +33,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_COST,
     NGX_LLMOPS_HEADER_QUOTA,
     NGX_LLMOPS_HEADER_PROMPT,
+    NGX_LLMOPS_HEADER_CHECKS,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -72,7 +74,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-warnings"),
     ngx_string("x-llm-cost"),
     ngx_string("x-llm-quota-warning"),
-    ngx_string("x-llm-prompt")
+    ngx_string("x-llm-prompt"),
+    ngx_string("x-llm-checks")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -226,10 +229,23 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         values[NGX_LLMOPS_HEADER_TARGET] = ctx->target->name;
     }
 
+    /* of a stream only what has happened so far */
+
+    if (ngx_llmops_rules_text(r, ctx, ctx->call.attempts
+                                      && !ctx->call.streaming,
+                              &values[NGX_LLMOPS_HEADER_CHECKS])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     /* they may quote a request */
 
     if (ngx_llmops_headers_clean(r->pool, &values[NGX_LLMOPS_HEADER_WARNINGS])
-        != NGX_OK)
+        != NGX_OK
+        || ngx_llmops_headers_clean(r->pool,
+                                    &values[NGX_LLMOPS_HEADER_CHECKS])
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -441,7 +457,7 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
                                "target, attempts, warnings, cost, "
-                               "quota-warning, prompt and ratelimit",
+                               "quota-warning, prompt, checks and ratelimit",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

@@ -237,6 +237,7 @@ ngx_llmops_outcome(ngx_uint_t status, ngx_llmops_fail_e fail)
         return NGX_LLMOPS_OUTCOME_FIRST_EVENT;
 
     case NGX_LLMOPS_FAIL_INVALID:
+    case NGX_LLMOPS_FAIL_CHECK:
         return NGX_LLMOPS_OUTCOME_INVALID;
 
     case NGX_LLMOPS_FAIL_CLOSED:

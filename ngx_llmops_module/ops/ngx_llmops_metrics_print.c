@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_metrics_print.h"
+#include "ngx_llmops_rules.h"
 
 
 /*
@@ -222,6 +223,36 @@ ngx_llmops_print_attempts(ngx_llmops_print_t *pr,
             ngx_llmops_print_open(pr, f, "", name);
             ngx_llmops_print_label(pr, "outcome",
                                    &ngx_llmops_outcome_names[i]);
+            ngx_llmops_page_printf(&pr->page, "} %ui\n", n);
+        }
+    }
+}
+
+
+/* the node's name is that of the route, then that of the rule */
+
+void
+ngx_llmops_print_checks(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
+    ngx_str_t *name, void *node)
+{
+    u_char                *end, *last;
+    ngx_uint_t             i, n;
+    ngx_llmops_rule_sh_t  *rule = node;
+
+    last = name->data + name->len;
+    end = ngx_strlchr(name->data, last, '\0');
+
+    for (i = 0; end && i <= NGX_LLMOPS_ACT_MAX; i++) {
+
+        n = rule->count[i];
+
+        if (n) {
+            ngx_llmops_page_printf(&pr->page, "%V{route=\"", &f->name);
+            ngx_llmops_print_escaped(pr, name->data, end - name->data);
+            ngx_llmops_page_lit(&pr->page, "\",rule=\"");
+            ngx_llmops_print_escaped(pr, end + 1, last - end - 1);
+            ngx_llmops_page_lit(&pr->page, "\"");
+            ngx_llmops_print_label(pr, "action", &ngx_llmops_act_names[i]);
             ngx_llmops_page_printf(&pr->page, "} %ui\n", n);
         }
     }

