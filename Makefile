@@ -97,7 +97,7 @@ run: deps
 DEPS      := gcc make nginx nginx-dev libjansson-dev libhiredis-dev \
              libmaxminddb-dev libssl-dev zlib1g-dev ca-certificates curl
 DEPS_TEST := libcmocka-dev python3-venv openssl git redis-server redis-sentinel \
-             libmaxmind-db-writer-perl
+             libmaxmind-db-writer-perl libfaketime tzdata
 # npm comes with nodejs, unless that is Debian's
 DEPS_CHECK := 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-19-dev' cppcheck valgrind \
              dpkg-dev mmdebstrap buildah podman runc iproute2 \
@@ -131,7 +131,7 @@ $(UNIT_OBJS) $(UNIT_TESTS) $(FUZZ_BINARIES) unit fuzz: | $(OBJS)/Makefile
 test: deps-test
 	@tests/check.sh unit e2e
 
-CHECKS ?= unit e2e docs lint static second asan fuzz soak bench agents image
+CHECKS ?= unit e2e docs lint static engines second asan fuzz soak bench agents image
 
 check: deps-check
 	@tests/check.sh $(CHECKS)

@@ -174,10 +174,18 @@ ngx_llmops_init_redis(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 static ngx_int_t
 ngx_llmops_init_store(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
-    mcf->store = ngx_llmops_store_create(cf, &ngx_llmops_store_shm, mcf->zone,
-                                         mcf->state);
+    mcf->store = ngx_llmops_store_create(cf, mcf->redis
+                                             ? &ngx_llmops_store_redis
+                                             : &ngx_llmops_store_shm,
+                                         mcf->zone, mcf->state);
 
-    return mcf->store ? NGX_OK : NGX_ERROR;
+    if (mcf->store == NULL) {
+        return NGX_ERROR;
+    }
+
+    mcf->store->redis = mcf->redis;
+
+    return NGX_OK;
 }
 
 

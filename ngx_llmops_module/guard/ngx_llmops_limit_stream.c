@@ -28,6 +28,9 @@
 
 typedef struct {
     int64_t                    tokens;     /* of output, in all */
+    int64_t                    granted;    /* the same, with what dry_run only
+                                              reports */
+    int64_t                    piece;      /* to ask for, of that one */
     ngx_llmops_limit_t        *limit;
     ngx_llmops_charge_t       *charge;
     ngx_llmops_unit_e          unit;
@@ -58,6 +61,7 @@ static ngx_uint_t ngx_llmops_limits_want(ngx_http_request_t *r,
 static void ngx_llmops_limits_had(ngx_llmops_limits_t *lim,
     ngx_llmops_limits_part_t *part);
 static int64_t ngx_llmops_limits_mark(int64_t n, int64_t room);
+static ngx_uint_t ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_limits_end(ngx_llmops_limits_t *lim,
     ngx_llmops_room_t *room);
 
@@ -117,12 +121,7 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    /* its own end has come, or is coming */
-
-    if (ctx->meter.terminal || ctx->meter.error
-        || (ctx->meter.finish != NGX_LLMOPS_FINISH_NONE
-            && ctx->env.op != NGX_LLMOPS_OP_RESPONSES))
-    {
+    if (ngx_llmops_limits_over(ctx)) {
         return NGX_OK;
     }
 
@@ -131,7 +130,7 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_llmops_limits_room(r, lim, &room);
 
     if (lim->mark < 0) {
-        lim->mark = ngx_llmops_limits_mark(n, room.tokens);
+        lim->mark = ngx_llmops_limits_mark(n, room.granted);
     }
 
     if (n >= lim->mark && !lim->extending) {
@@ -145,6 +144,35 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     return lim->extending ? NGX_AGAIN : ngx_llmops_limits_end(lim, &room);
+}
+
+
+/* the stream's own end has come, or is coming */
+
+static ngx_uint_t
+ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx)
+{
+    uint32_t  all;
+
+    if (ctx->meter.terminal || ctx->meter.error) {
+        return 1;
+    }
+
+    /* Responses says so in its terminal event */
+
+    if (ctx->meter.finish == NGX_LLMOPS_FINISH_NONE
+        || ctx->env.op == NGX_LLMOPS_OP_RESPONSES)
+    {
+        return 0;
+    }
+
+    if (ctx->env.n <= 1 || ctx->env.n > 32) {
+        return 1;
+    }
+
+    all = (uint32_t) (((uint64_t) 1 << ctx->env.n) - 1);
+
+    return (ctx->meter.finished & all) == all;
 }
 
 
@@ -197,6 +225,8 @@ ngx_llmops_limits_room(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
     ngx_memzero(room, sizeof(ngx_llmops_room_t));
 
     room->tokens = NGX_LLMOPS_LIMIT_MOST;
+    room->granted = NGX_LLMOPS_LIMIT_MOST;
+    room->piece = NGX_LLMOPS_LIMIT_RESERVE;
 
     ngx_llmops_limits_room_part(r, lim, &lim->store, room);
     ngx_llmops_limits_room_part(r, lim, &lim->local, room);
@@ -214,7 +244,7 @@ ngx_llmops_limits_room_part(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
     for (i = 0; i < part->res.ncharges; i++) {
         charge = &part->res.charges[i];
 
-        if (charge->dry_run || (part->away >> i & 1)
+        if (part->limits[i]->soft || (part->away >> i & 1)
             || (part == &lim->store && (lim->beyond >> i & 1)))
         {
             continue;
@@ -230,7 +260,12 @@ ngx_llmops_limits_room_part(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 
             tokens = ngx_llmops_limits_room_unit(r, lim, charge, unit);
 
-            if (tokens < room->tokens) {
+            if (tokens < room->granted) {
+                room->granted = tokens;
+                room->piece = ngx_llmops_limit_usual(part->limits[i], charge);
+            }
+
+            if (tokens < room->tokens && !charge->dry_run) {
                 room->tokens = tokens;
                 room->limit = part->limits[i];
                 room->charge = charge;
@@ -344,14 +379,10 @@ ngx_llmops_limits_more(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 {
     int64_t  before, target;
 
-    before = ngx_max(room->tokens, n);
+    before = ngx_max(room->granted, n);
     lim->asked = before;
 
-    target = before + ngx_llmops_limit_times(
-                          room->charge ? ngx_llmops_limit_usual(room->limit,
-                                                                room->charge)
-                                       : NGX_LLMOPS_LIMIT_RESERVE,
-                          lim->choices);
+    target = before + ngx_llmops_limit_times(room->piece, lim->choices);
 
     if (lim->output >= before) {
 
@@ -365,9 +396,9 @@ ngx_llmops_limits_more(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 
     ngx_llmops_limits_room(r, lim, room);
 
-    lim->mark = (room->tokens > before)
-                ? ngx_llmops_limits_mark(n, room->tokens)
-                : ngx_max(room->tokens, n + 1);
+    lim->mark = (room->granted > before)
+                ? ngx_llmops_limits_mark(n, room->granted)
+                : ngx_max(room->granted, n + 1);
 }
 
 
@@ -508,9 +539,9 @@ ngx_llmops_limits_extended(ngx_llmops_limits_t *lim)
 
     n = (int64_t) ctx->meter.output_tokens;
 
-    lim->mark = (n < room.tokens && room.tokens > lim->asked)
-                ? ngx_llmops_limits_mark(n, room.tokens)
-                : room.tokens;
+    lim->mark = (n < room.granted && room.granted > lim->asked)
+                ? ngx_llmops_limits_mark(n, room.granted)
+                : room.granted;
 
     ctx->limits_at = 0;
 

@@ -96,7 +96,9 @@ ngx_llmops_admin_status_store(ngx_llmops_main_conf_t *mcf)
                          "gateways", (json_int_t) 1, "redis");
     }
 
-    redis = json_null();
+    redis = mcf->redis ? json_pack("{s:b}", "up",
+                                   (int) ngx_llmops_store_up(store))
+                       : json_null();
 
     return json_pack("{s:s%,s:b,s:I,s:o}",
                      "engine", store->engine->name.data,

@@ -106,7 +106,8 @@ ngx_llmops_admin_usage_get(ngx_llmops_admin_t *a)
     q->read = NULL;
     q->rows = rows;
 
-    return ngx_llmops_admin_usage_answer(a);
+    return rows ? ngx_llmops_admin_usage_answer(a)
+                : ngx_llmops_admin_usage_failed(a);
 }
 
 

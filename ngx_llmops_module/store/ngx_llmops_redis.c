@@ -115,16 +115,23 @@ ngx_llmops_redis_stop(ngx_llmops_redis_t *redis)
     ngx_uint_t                i;
     ngx_llmops_redis_node_t  *node;
 
+    /* from here on the nodes are no more to be looked at together */
+
+    ngx_llmops_redis_stats_stop(redis);
+
+    /* what was said in the last turn shall not be lost; if one cannot be told,
+       its commands' handlers still find all the others */
+
     for (i = 0; i < redis->nnodes; i++) {
         node = redis->nodes[i];
-
-        /* what was said in the last turn shall not be lost */
 
         if (node->state == NGX_LLMOPS_REDIS_UP) {
             ngx_llmops_redis_node_flush(&node->flush);
         }
+    }
 
-        ngx_llmops_redis_node_destroy(node);
+    for (i = 0; i < redis->nnodes; i++) {
+        ngx_llmops_redis_node_destroy(redis->nodes[i]);
     }
 
     if (redis->sentinel) {
@@ -143,8 +150,6 @@ ngx_llmops_redis_stop(ngx_llmops_redis_t *redis)
         ngx_free(redis->slots);
     }
 
-    ngx_llmops_redis_stats_stop(redis);
-
     ngx_free(redis);
 }
 
@@ -153,6 +158,15 @@ ngx_llmops_redis_cmd_t *
 ngx_llmops_redis_command(ngx_llmops_redis_t *redis, ngx_str_t *key,
     ngx_uint_t argc, const ngx_str_t *argv, ngx_llmops_redis_pt handler,
     void *data)
+{
+    return ngx_llmops_redis_send(redis, 0, key, argc, argv, handler, data);
+}
+
+
+ngx_llmops_redis_cmd_t *
+ngx_llmops_redis_send(ngx_llmops_redis_t *redis, ngx_uint_t flags,
+    ngx_str_t *key, ngx_uint_t argc, const ngx_str_t *argv,
+    ngx_llmops_redis_pt handler, void *data)
 {
     ngx_llmops_redis_cmd_t   *cmd;
     ngx_llmops_redis_node_t  *node;
@@ -166,9 +180,23 @@ ngx_llmops_redis_command(ngx_llmops_redis_t *redis, ngx_str_t *key,
 
     cmd = ngx_llmops_redis_cmd_create(redis, argc, argv, handler, data);
 
-    if (cmd) {
-        ngx_llmops_redis_node_send(node, cmd);
+    if (cmd == NULL) {
+        return NULL;
     }
+
+    if (flags & NGX_LLMOPS_REDIS_PINNED) {
+        cmd->pinned = 1;
+    }
+
+    if (flags & NGX_LLMOPS_REDIS_PATIENT) {
+
+        /* a server that is silent for so long is given up before */
+
+        cmd->deadline += 2 * NGX_LLMOPS_REDIS_DEAD;
+        node->mixed = 1;
+    }
+
+    ngx_llmops_redis_node_send(node, cmd);
 
     return cmd;
 }
@@ -190,6 +218,17 @@ ngx_llmops_redis_up(ngx_llmops_redis_t *redis, ngx_str_t *key)
 
     return node && node->state == NGX_LLMOPS_REDIS_UP
            && ngx_llmops_redis_node_accepts(node);
+}
+
+
+ngx_uint_t
+ngx_llmops_redis_takes(ngx_llmops_redis_t *redis, ngx_str_t *key)
+{
+    ngx_llmops_redis_node_t  *node;
+
+    node = ngx_llmops_redis_node(redis, key);
+
+    return node && ngx_llmops_redis_node_accepts(node);
 }
 
 

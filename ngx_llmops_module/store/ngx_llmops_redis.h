@@ -173,12 +173,30 @@ ngx_llmops_redis_cmd_t *ngx_llmops_redis_command(ngx_llmops_redis_t *redis,
     ngx_str_t *key, ngx_uint_t argc, const ngx_str_t *argv,
     ngx_llmops_redis_pt handler, void *data);
 
+/*
+ * The same, with flags.  PATIENT: a reply that is late is waited for, as long
+ * as the connection is not given up, so that it is known whether the command
+ * was carried out.  PINNED: it is not redirected; MOVED and ASK are its reply,
+ * and correct the map.  So a transaction is carried out by one server or not
+ * at all.
+ */
+#define NGX_LLMOPS_REDIS_PATIENT   1
+#define NGX_LLMOPS_REDIS_PINNED    2
+
+ngx_llmops_redis_cmd_t *ngx_llmops_redis_send(ngx_llmops_redis_t *redis,
+    ngx_uint_t flags, ngx_str_t *key, ngx_uint_t argc, const ngx_str_t *argv,
+    ngx_llmops_redis_pt handler, void *data);
+
 /* The handler of a command under way will not be called; its late reply is
    swallowed. */
 void ngx_llmops_redis_cancel(ngx_llmops_redis_cmd_t *cmd);
 
 /* Whether commands for that key have a connection now, whose server answers. */
 ngx_uint_t ngx_llmops_redis_up(ngx_llmops_redis_t *redis, ngx_str_t *key);
+
+/* Whether a command for that key would be taken now: there is such a
+   connection, or the first one is being made. */
+ngx_uint_t ngx_llmops_redis_takes(ngx_llmops_redis_t *redis, ngx_str_t *key);
 
 /*
  * A number of the connection for that key, another one for each connection; 0
@@ -195,7 +213,8 @@ ngx_uint_t ngx_llmops_redis_generation(ngx_llmops_redis_t *redis,
  */
 int64_t ngx_llmops_redis_now(ngx_llmops_redis_t *redis);
 
-/* Called, with data, each time a node becomes reachable again.  At most 4. */
+/* Called, with data, each time that commands can be sent to a node again: it
+   has been connected, or answers in time again.  At most 4. */
 ngx_int_t ngx_llmops_redis_on_up(ngx_llmops_redis_t *redis,
     void (*handler)(void *data), void *data);
 

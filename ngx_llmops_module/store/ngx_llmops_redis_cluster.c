@@ -208,7 +208,8 @@ ngx_llmops_redis_cluster_redirect(ngx_llmops_redis_node_t *node,
 
     if (target == NULL) {
         ngx_llmops_redis_cluster_stale(redis);
-        ngx_llmops_redis_cmd_done(cmd, NULL, 0, NGX_LLMOPS_REDIS_UNABLE);
+        ngx_llmops_redis_cmd_done(cmd, cmd->pinned ? reply : NULL, 0,
+                                  NGX_LLMOPS_REDIS_UNABLE);
         return;
     }
 
@@ -219,8 +220,13 @@ ngx_llmops_redis_cluster_redirect(ngx_llmops_redis_node_t *node,
 
         ngx_llmops_redis_cluster_stale(redis);
 
-    } else {
+    } else if (!cmd->pinned) {
         cmd->asking = 1;
+    }
+
+    if (cmd->pinned) {
+        ngx_llmops_redis_cmd_done(cmd, reply, 1, NGX_LLMOPS_REDIS_ERROR);
+        return;
     }
 
     ngx_llmops_redis_cluster_resend(target, cmd);

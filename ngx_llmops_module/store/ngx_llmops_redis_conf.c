@@ -266,6 +266,10 @@ ngx_llmops_redis_conflict(ngx_llmops_redis_conf_t *conf)
         return "no address in \"llm_redis\", write \"llm_redis HOST:PORT;\"";
     }
 
+    if (conf->sentinel.len > NGX_LLMOPS_REDIS_HOST_MAX) {
+        return "the name in \"sentinel=\" of \"llm_redis\" is too long";
+    }
+
     if (conf->cluster && conf->sentinel.len) {
         return "\"llm_redis\" with \"sentinel=\" cannot be a \"cluster\"";
     }

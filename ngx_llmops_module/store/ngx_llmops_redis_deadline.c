@@ -12,9 +12,10 @@
  *
  * A command whose time is over is told to its caller, but keeps its place: its
  * reply comes nevertheless, and must not be taken for another's.  From then on
- * nothing is sent until any reply comes (stalled), so that of all requests only
- * those that were already waiting wait for a frozen server; and when nothing
- * comes for a second, the connection is given up.
+ * nothing is sent (stalled) until all late replies have come and a PING has been
+ * answered in time.  So of all requests only those that were already waiting
+ * wait for a server that is frozen, and none for one that is always too slow;
+ * and when nothing comes for a second, the connection is given up.
  *
  * Who is told sends and cancels.  So timeouts and ends are told from lists that
  * have been detached before.
@@ -23,6 +24,9 @@
 
 static void ngx_llmops_redis_node_overdue(ngx_llmops_redis_node_t *node,
     ngx_queue_t *queue, ngx_queue_t *due);
+static void ngx_llmops_redis_node_stall(ngx_llmops_redis_node_t *node);
+static void ngx_llmops_redis_node_probed(redisReply *reply, ngx_uint_t sent,
+    void *data);
 static void ngx_llmops_redis_node_told(ngx_llmops_redis_node_t *node,
     ngx_queue_t *due);
 static ngx_msec_int_t ngx_llmops_redis_node_nearest(
@@ -87,12 +91,7 @@ ngx_llmops_redis_node_expire(ngx_event_t *ev)
 
     if (!ngx_queue_empty(&due)) {
 
-        if (!node->stalled) {
-            node->stalled = 1;
-            node->silent_since = ngx_current_msec;
-            ngx_llmops_redis_stats_up(node->redis);
-        }
-
+        ngx_llmops_redis_node_stall(node);
         ngx_llmops_redis_node_told(node, &due);
 
         if (node->doom) {
@@ -102,6 +101,61 @@ ngx_llmops_redis_node_expire(ngx_event_t *ev)
     }
 
     ngx_llmops_redis_node_arm(node);
+}
+
+
+static void
+ngx_llmops_redis_node_stall(ngx_llmops_redis_node_t *node)
+{
+    if (node->stalled) {
+        return;
+    }
+
+    node->stalled = 1;
+    node->silent_since = ngx_current_msec;
+
+    ngx_llmops_redis_stats_up(node->redis);
+}
+
+
+void
+ngx_llmops_redis_node_probe(ngx_llmops_redis_node_t *node)
+{
+    ngx_str_t  argv[1];
+
+    if (node->state != NGX_LLMOPS_REDIS_UP || node->doom
+        || !ngx_queue_empty(&node->waiting))
+    {
+        return;
+    }
+
+    ngx_str_set(&argv[0], "PING");
+    ngx_llmops_redis_node_ask(node, ngx_llmops_redis_node_probed, 1, argv);
+}
+
+
+/* without a reply: in time; a late one is followed by the next probe */
+
+static void
+ngx_llmops_redis_node_probed(redisReply *reply, ngx_uint_t sent, void *data)
+{
+    ngx_llmops_redis_node_t *node = data;
+
+    if (reply == NULL) {
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_ERROR && ngx_llmops_redis_unusable(reply)) {
+        ngx_llmops_redis_node_drain(node, "PING", reply);
+        return;
+    }
+
+    node->stalled = 0;
+    ngx_llmops_redis_stats_up(node->redis);
+
+    if (node != node->redis->sentinel) {
+        ngx_llmops_redis_is_up(node);
+    }
 }
 
 

@@ -36,7 +36,7 @@
 #define NGX_LLMOPS_REDIS_BUFFER       16384
 #define NGX_LLMOPS_REDIS_TURN         (1024 * 1024)    /* bytes read at once */
 
-#define NGX_LLMOPS_REDIS_NODES        256      /* of a Cluster */
+#define NGX_LLMOPS_REDIS_NODES        1024     /* of a Cluster */
 #define NGX_LLMOPS_REDIS_HOST         256      /* bytes of a name or path */
 
 
@@ -98,6 +98,7 @@ struct ngx_llmops_redis_cmd_s {
     unsigned                   overdue:1;  /* its caller has been told */
     unsigned                   asking:1;   /* goes behind an ASKING, */
     unsigned                   skip:1;     /* whose reply is to come */
+    unsigned                   pinned:1;   /* not redirected */
     size_t                     len;
     u_char                     wire[1];
 };
@@ -130,7 +131,8 @@ struct ngx_llmops_redis_node_s {
     ngx_event_t                timer;      /* the nearest deadline */
     ngx_event_t                pause;      /* WAITING: the back-off */
     ngx_msec_t                 up_since;
-    ngx_msec_t                 silent_since;   /* while stalled */
+    ngx_msec_t                 silent_since;   /* the last reply, or the
+                                              beginning of stalled */
     ngx_uint_t                 failures;   /* in a row */
     ngx_uint_t                 generation; /* of the connection */
     const char                *doom;       /* close it for that reason, as soon
@@ -139,7 +141,7 @@ struct ngx_llmops_redis_node_s {
     u_char                     said[NGX_LLMOPS_NET_TEXT];  /* the last logged */
 
     unsigned                   stalled:1;  /* a command has timed out, and no
-                                              reply has come since */
+                                              probe was answered since */
     unsigned                   drain:1;    /* doom waits for the replies that
                                               are to come */
     unsigned                   mixed:1;    /* deadlines are not in order */
@@ -277,6 +279,10 @@ void ngx_llmops_redis_node_ask(ngx_llmops_redis_node_t *node,
 
 /* Sets the timer to the nearest deadline of any command. */
 void ngx_llmops_redis_node_arm(ngx_llmops_redis_node_t *node);
+
+/* A node has been silent, and has answered all now: asks whether it is quick
+   enough again. */
+void ngx_llmops_redis_node_probe(ngx_llmops_redis_node_t *node);
 
 /* Events of the node's connection; deadlines. */
 void ngx_llmops_redis_node_readable(ngx_llmops_net_t *net);

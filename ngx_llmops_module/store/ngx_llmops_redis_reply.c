@@ -63,7 +63,9 @@ ngx_llmops_redis_node_readable(ngx_llmops_net_t *net)
         }
     }
 
-    ngx_post_event(net->connection->read, &ngx_posted_events);
+    /* others have their turn too */
+
+    ngx_post_event(net->connection->read, &ngx_posted_next_events);
 }
 
 
@@ -91,6 +93,10 @@ ngx_llmops_redis_node_replies(ngx_llmops_redis_node_t *node)
         ngx_llmops_redis_node_reply(node, reply);
 
         freeReplyObject(reply);
+
+        if (node->stalled && ngx_queue_empty(&node->sent)) {
+            ngx_llmops_redis_node_probe(node);
+        }
 
         if (generation != node->generation) {
             return NGX_ERROR;
@@ -127,10 +133,7 @@ ngx_llmops_redis_node_reply(ngx_llmops_redis_node_t *node, redisReply *reply)
         return;
     }
 
-    if (node->stalled) {
-        node->stalled = 0;
-        ngx_llmops_redis_stats_up(node->redis);
-    }
+    node->silent_since = ngx_current_msec;
 
     q = ngx_queue_head(&node->sent);
     cmd = ngx_queue_data(q, ngx_llmops_redis_cmd_t, queue);

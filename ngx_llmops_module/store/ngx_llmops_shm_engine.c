@@ -23,6 +23,8 @@
     ((store)->state.len && (store)->engine == (store)->local)
 
 
+static ngx_uint_t ngx_llmops_shm_up(ngx_llmops_store_t *store);
+static int64_t ngx_llmops_shm_clock(ngx_llmops_store_t *store);
 static ngx_int_t ngx_llmops_shm_start(ngx_cycle_t *cycle,
     ngx_llmops_store_t *store);
 static void ngx_llmops_shm_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store);
@@ -50,6 +52,8 @@ const ngx_llmops_engine_t  ngx_llmops_store_shm = {
     ngx_llmops_shm_forget,
     ngx_llmops_shm_revision,
     ngx_llmops_shm_rows,
+    ngx_llmops_shm_up,
+    ngx_llmops_shm_clock,
     ngx_llmops_shm_start,
     ngx_llmops_shm_stop
 };
@@ -76,6 +80,20 @@ ngx_llmops_shm_attach(ngx_llmops_shm_t *shm, ngx_shm_zone_t *zone)
                   "llm_zone \"%V\" is too small, give it more than %uzk",
                   &zone->shm.name, zone->shm.size / 1024);
     return NGX_ERROR;
+}
+
+
+static ngx_uint_t
+ngx_llmops_shm_up(ngx_llmops_store_t *store)
+{
+    return 1;
+}
+
+
+static int64_t
+ngx_llmops_shm_clock(ngx_llmops_store_t *store)
+{
+    return ngx_llmops_shm_wall();
 }
 
 

@@ -32,12 +32,13 @@ typedef enum {
     NGX_LLMOPS_NODE_REDIS,                 /* ngx_llmops_redis_sh_t */
     NGX_LLMOPS_NODE_LIMIT,                 /* ngx_llmops_limit_sh_t */
     NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
+    NGX_LLMOPS_NODE_SPILL,                 /* ngx_llmops_spill_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      4
+#define NGX_LLMOPS_ZONE_LAYOUT      5
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

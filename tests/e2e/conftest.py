@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+import os
 from typing import Any, Callable, Sequence
 
 import pytest
 
+from harness.tls import Authority
 from harness import Gateway, Provider, route
 from harness.openapi import Admin
 
@@ -47,19 +49,29 @@ def chain(gateway: Callable[..., Gateway],
     return make
 
 
-#: where documents can be; a module that wants all of them:
-#: pytestmark = every_engine
-ENGINES = ["shm", "state"]
-every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
+#: where keys, counters and sums can be: each test of them runs once with each
+ENGINES = os.environ.get("LLMOPS_ENGINES", "shm state redis").split()
 
 
-@pytest.fixture
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path,
+           authority: Authority) -> str:
     """What has to stand in http{} for the store of the test."""
-    if getattr(request, "param", "shm") == "state":
-        (tmp_path / "state").mkdir()
-        return f"llm_state {tmp_path}/state;\n"
-    return ""
+    def make(fixture: str, **options: Any) -> str:
+        server = request.getfixturevalue(fixture)(**options)
+        return server.directive("timeout=500ms")
+
+    match request.param:
+        case "shm":
+            return ""
+        case "state":
+            (tmp_path / "state").mkdir()
+            return f"llm_state {tmp_path}/state;\n"
+        case "tls":
+            return make("redis", tls=authority, user="gw", password="pw")
+        case "sentinel" | "cluster" | "redis" as fixture:
+            return make(fixture)
+    raise ValueError(request.param)
 
 
 @pytest.fixture

@@ -13,10 +13,6 @@ import pytest
 from harness import Reply, SLOW, route, wait_for
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
-
 PRICE = "llm_price m input=2 output=8;"
 
 

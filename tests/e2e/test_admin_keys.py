@@ -11,10 +11,6 @@ import pytest
 from harness import SLOW, wait_for
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
-
 FULL = {
     "client": "alice", "tenant": "search", "plan": "gold",
     "routes": ["chat", "in*"], "models": ["gpt-*"],
@@ -342,17 +338,19 @@ def test_cursors_that_are_none(administer, cursor):
         assert answer.json["next"] is None
 
 
-def test_ten_thousand_keys(administer):
+def test_many_keys(administer, engine):
     admin = administer(http="llm_zone llm:64m;")
     client = admin.gateway.connect()
+    # each one waits for the disk, twice
+    count = 1000 if "llm_state" in engine else 10000
     ids = set()
-    for i in range(10000):
+    for i in range(count):
         client.request("POST", "/llm/keys", json={"client": f"c{i}"},
                        headers=[("x-llm-action", "1")])
         answer = client.read()
         assert answer.status == 201
         ids.add(answer.json["key"]["id"])
-    assert len(ids) == 10000
+    assert len(ids) == count
     seen, pages, cursor = [], 0, None
     while True:
         page = admin.get("keys", limit=500, cursor=cursor).json
@@ -360,8 +358,8 @@ def test_ten_thousand_keys(administer):
         pages, cursor = pages + 1, page["next"]
         if cursor is None:
             break
-    assert len(seen) == 10000 and set(seen) == ids
-    assert 10000 / 1000 <= pages <= 25
+    assert len(seen) == count and set(seen) == ids
+    assert count / 1000 <= pages <= count / 400 + 2
     one = list(admin.pages("keys", "keys", limit=1000, client="c77"))
     assert [key["client"] for key in one] == ["c77"]
     rss = admin.gateway.rss()

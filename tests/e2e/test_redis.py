@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import time
 
 import pytest
 
-from harness.redis import ReplyError, encode
+from harness.nginx import ROOT
+from harness.redis import encode
 from harness.util import SLOW, wait_for
 
 SECRET = "pw-0123456789abcdef"
@@ -131,6 +131,26 @@ def test_user_with_next_to_no_rights(redis, redis_driver):
     driver = redis_driver(server.directive("user=narrow",
                                            f"password={SECRET}"))
     assert driver.ask("SET llm:k v", "GET llm:k") == ["status OK", "string v"]
+
+
+def test_user_of_the_documentation(redis, redis_driver):
+    text = (ROOT / "docs" / "operations.md").read_text()
+    words = re.search(r"^ACL SETUSER (.*)$", text, re.M)[1]
+    server = redis()
+    server.do("ACL", "SETUSER", *words.replace("PASSWORD", SECRET).split())
+    driver = redis_driver(server.directive("user=gateway",
+                                           f"password={SECRET}"))
+    assert driver.ask("HSET llm:h f 1", "HINCRBY llm:h f 2", "HGETALL llm:h",
+                      "HDEL llm:h f", "PEXPIREAT llm:h 1", "WATCH llm:h",
+                      "MULTI", "HSET llm:h g 1", "EXEC", "HSCAN llm:h 0",
+                      "DEL llm:h", "ROLE", "TIME")[:3] == [
+        "integer 1", "integer 3", "array 2 [string f] [string 3]"]
+    assert not [reply for reply in driver.ask(
+        "HDEL llm:h f", "PEXPIREAT llm:h 1", "WATCH llm:h", "MULTI",
+        "HSET llm:h g 1", "EXEC", "HSCAN llm:h 0", "DEL llm:h", "ROLE",
+        "TIME") if "NOPERM" in reply]
+    for bad in ("SET other 1", "FLUSHALL", "EVAL x 0", "CONFIG GET *"):
+        assert driver.ask(bad)[0].startswith("error NOPERM"), bad
 
 
 def test_password_of_the_environment(redis, redis_driver):

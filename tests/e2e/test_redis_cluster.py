@@ -11,7 +11,7 @@ from harness.nginx import elapsed
 from harness.redis import Cluster
 from harness.util import SLOW, wait_for
 
-LATE = 0.1 * SLOW
+LATE = 0.15 * SLOW
 TIMEOUT = 0.1
 DIRECTIVE = "timeout=100ms"
 SECRET = "pw-0123456789abcdef"

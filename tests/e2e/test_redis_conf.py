@@ -57,6 +57,7 @@ BAD = {
                        r"none\.pem"),
     "ssl-unix": ("unix:/s ssl", r"ssl_name=NAME"),
     "user-alone": (f"{ADDRESS} user=me", r'needs a "password="'),
+    "sentinel-long": (f"{ADDRESS} sentinel=" + "x" * 254, r"too long"),
     "sentinel-cluster": (f"{ADDRESS} sentinel=x cluster",
                          r'cannot be a "cluster"'),
     "sentinel-password": (f"{ADDRESS} sentinel_password={SECRET}",

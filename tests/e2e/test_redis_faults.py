@@ -13,7 +13,7 @@ from harness.nginx import elapsed
 from harness.util import SLOW, wait_for
 
 #: how much later than the timeout an answer may come on a busy machine
-LATE = 0.1 * SLOW
+LATE = 0.15 * SLOW
 TIMEOUT = 0.1
 DIRECTIVE = "timeout=100ms"
 
@@ -107,6 +107,34 @@ def test_late_replies_are_nobody_elses(faulty, redis_driver):
             right += reply == f"status {name}"
         time.sleep(0.05)
     assert right > 20
+
+
+def test_always_too_slow(faulty, redis_driver):
+    """Only the first ones wait; then it is only asked whether it is quicker."""
+    state = {"delay": 0.15}
+
+    def answer(words, resp):
+        time.sleep(state["delay"])
+        return b"+PONG\r\n"
+    server = faulty(answer, greet=False)
+    driver = redis_driver(server.directive(DIRECTIVE), wait=False)
+    driver.wait_up(5)
+    slow = 0
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        taken, replies = elapsed(lambda: driver.ask("GET k"))
+        assert replies in (["refused"], ["none 1"])
+        assert taken < TIMEOUT + LATE
+        slow += taken > TIMEOUT * 0.9
+        time.sleep(0.01)
+    assert slow <= 2
+    assert not driver.state().up
+    assert len(driver.log("cannot be asked")) == 0
+    ups = driver.state().ups
+    state["delay"] = 0
+    assert driver.wait_up(5) < 1 * SLOW
+    assert driver.ask("GET k") == ["status PONG"]
+    assert driver.state().ups == ups + 1
 
 
 def test_never_accepts(redis_driver):

@@ -10,7 +10,7 @@ import pytest
 from harness.nginx import elapsed
 from harness.util import SLOW, wait_for
 
-LATE = 0.1 * SLOW
+LATE = 0.15 * SLOW
 TIMEOUT = 0.1
 DIRECTIVE = "timeout=100ms"
 SECRET = "pw-0123456789abcdef"

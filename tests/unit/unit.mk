@@ -21,8 +21,8 @@ UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
-UNIT_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
-                 ngx_llmops_module/prompt/*.c))
+UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c, \
+                 $(wildcard ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
@@ -33,9 +33,13 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
+UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  route ops)
+UNIT_MORE += $(filter-out %_spill.c,$(wildcard \
+                 ngx_llmops_module/store/ngx_llmops_redis_counter*.c))
 
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard route ops)
 UNIT_SRCS := $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \

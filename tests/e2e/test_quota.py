@@ -1,0 +1,532 @@
+"""llm_quota: how much, by any key."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from harness import Reply, answers, openai_wire, route
+from harness.util import SLOW, wait_for
+
+K = "x-key"
+PRICE = "llm_price m input=1 output=2 cached=0.5;"
+
+
+def key(name: str) -> list[tuple[str, str]]:
+    return [(K, name)]
+
+
+def quota(engine: str, words: str, name: str = "per", **more) -> dict:
+    return {"lines": [f"limit {name};"], "model": "m", "upstream": [PRICE],
+            "http": f"{engine} llm_quota {name} key=$http_x_key {words};",
+            **more}
+
+
+# -- money and tokens ----------------------------------------------------------
+
+def test_money(serve, engine):
+    """100 input and 50 output tokens at 1 and 2 USD a million: 200 micros."""
+    gw, _ = serve(Reply(input=100, output=50), **quota(
+        engine, "cost=0.001usd/day"))
+    statuses = [gw.chat("hi", headers=key("a"), max_tokens=50).status
+                for _ in range(7)]
+    assert statuses == [200] * 5 + [429] * 2
+    assert gw.chat(headers=key("b"), max_tokens=50).status == 200
+    spent = sum(float(line["llm_cost"] or 0) for line in gw.ledger(8)[:7])
+    assert spent == pytest.approx(0.001)
+
+
+def test_cached_tokens_cost_what_they_cost(serve, engine):
+    gw, _ = serve(Reply(input=1000, output=0, cached=1000), **quota(
+        engine, "cost=0.001usd/day"))
+    statuses = [gw.chat("hi", headers=key("a"), max_tokens=10).status
+                for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+def test_what_openai_callers_are_told(serve, engine):
+    import openai
+    gw, _ = serve(Reply(input=500, output=500), **quota(
+        engine, "cost=0.0015usd/month"))
+    assert gw.chat(headers=key("a"), max_tokens=500).status == 200
+    r = gw.chat(headers=key("a"), max_tokens=500)
+    assert r.status == 429
+    error = r.json["error"]
+    assert error["code"] == error["type"] == "insufficient_quota"
+    assert re.search(r'budget "per" \(cost=0\.0015usd/month\) is used up: '
+                     r"0usd left, this request may cost 0\.001\d*usd; it "
+                     r"resets in \d+h\d+m\d+s$", error["message"]), error
+    assert r.header("x-should-retry") == "false"
+    assert r.header("retry-after") is None
+    assert r.header("retry-after-ms") is None
+    with pytest.raises(openai.RateLimitError) as caught:
+        gw.openai(default_headers={K: "a"}, max_retries=2) \
+            .chat.completions.create(model="m", messages=[
+                {"role": "user", "content": "hi"}])
+    assert caught.value.code == "insufficient_quota"
+    # not tried again
+    assert len(gw.ledger(3)) == 3
+    assert gw.ledger(3)[2]["llm_error"] == "billing"
+
+
+def test_what_anthropic_callers_are_told(serve, engine):
+    import anthropic
+    gw, _ = serve(Reply(input=500, output=500), dialect="anthropic",
+                  **quota(engine, "tokens=1000/week"))
+    assert gw.messages(headers=key("a")).status == 200
+    r = gw.messages(headers=key("a"))
+    assert r.status == 402
+    assert r.json["error"]["type"] == "billing_error"
+    assert '"per" (tokens=1k/week)' in r.json["error"]["message"]
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        gw.anthropic(default_headers={K: "a"}, max_retries=2) \
+            .messages.create(model="m", max_tokens=100, messages=[
+                {"role": "user", "content": "hi"}])
+    assert caught.value.status_code == 402
+    assert len(gw.ledger(3)) == 3
+
+
+def test_the_dearest_target_counts(gateway, provider, engine):
+    """What a fallback may cost is reserved too."""
+    up, dear = provider(), provider()
+    gw = gateway(http=engine + """
+        llm_quota per key=all cost=0.01usd/day;
+    """ + up.upstream("up", "llm_price m input=0 output=1;")
+        + dear.upstream("dear", "llm_price m input=0 output=100;")
+        + route("target up/m;", "fallback dear/m;", "limit per;"))
+    assert gw.chat(max_tokens=99).status == 200
+    r = gw.chat(max_tokens=101)
+    assert r.status == 429 and "0.0101usd" in r.json["error"]["message"]
+
+
+def test_a_whole_answer_that_may_pass_is_refused(serve, engine):
+    gw, up = serve(Reply(), **quota(engine, "tokens=1000/day"))
+    assert gw.chat(headers=key("a"), max_tokens=2000).status == 429
+    assert gw.chat(headers=key("a"), max_tokens=600, n=2).status == 429
+    assert not up.requests
+    assert gw.chat(headers=key("a"), max_tokens=900).status == 200
+
+
+def test_a_model_without_a_price(gateway, provider, engine):
+    """Known only when it is asked for: no budget in money can hold it."""
+    up = provider()
+    gw = gateway(http=engine + "llm_quota per key=all cost=1usd/day;"
+                 + up.upstream("up", "llm_price known input=1 output=1;")
+                 + route("target up;", "limit per;"))
+    gw.allow("has no price")
+    assert gw.chat(model="known").status == 200
+    r = gw.chat(model="other")
+    assert r.status == 403
+    assert r.json["error"]["code"] == "model_without_price"
+    assert len(up.requests) == 1
+
+
+# -- never more than there is --------------------------------------------------
+
+def test_parallel_requests(serve, engine):
+    """200 at once, and the budget is for ten."""
+    go = threading.Event()
+
+    def script(x):
+        go.wait(20)
+        openai_wire.server(Reply(input=10, output=90))(x)
+
+    gw, up = serve(script, workers=2, **quota(engine, "tokens=1000/day"))
+    with ThreadPoolExecutor(200) as pool:
+        calls = [pool.submit(gw.chat, headers=key("a"), max_tokens=90)
+                 for _ in range(200)]
+        wait_for(lambda: sum(f.done() for f in calls) >= 190, 30 * SLOW)
+        go.set()
+        statuses = [f.result().status for f in calls]
+    assert statuses.count(200) == len(up.requests) == 10
+    assert statuses.count(429) == 190
+    tokens = sum(int(line["llm_input_tokens"] or 0)
+                 + int(line["llm_output_tokens"] or 0)
+                 for line in gw.ledger(200, 10))
+    assert tokens == 1000
+    assert gw.chat(headers=key("a"), max_tokens=1).status == 429
+
+
+def test_a_client_that_leaves_pays_for_what_came(serve, engine):
+    events = openai_wire.chat_stream(
+        Reply(text="word " * 200, piece=5, output=200), {"model": "m"})
+    gw, up = serve(answers.events(events[:101], finish=answers.stall),
+                   **quota(engine, "tokens=1000/day"))
+    client = gw.connect()
+    client.request("POST", "/v1/chat/completions", json={
+        "model": "m", "stream": True,
+        "messages": [{"role": "user", "content": "hi"}]}, headers=key("a"))
+    client.read_until(events[100])
+    client.reset()
+    up.wait_closed_early()
+    up(openai_wire.server(Reply()))
+    line = gw.ledger(1)[0]
+    assert line["llm_usage"] == "estimated"
+    assert 95 <= int(line["llm_output_tokens"]) <= 105
+    r = gw.chat(headers=key("a"), stream=True, max_tokens=1)
+    left = int(r.header("x-ratelimit-remaining-tokens"))
+    charged = int(line["llm_output_tokens"]) + int(line["llm_input_tokens"])
+    assert left == 1000 - charged - int(gw.ledger(2)[1]
+                                        ["llm_reserved_tokens"])
+
+
+def test_ignoring_the_abort_charges_all_of_it(serve, engine):
+    gate = threading.Event()
+    events = openai_wire.chat_stream(
+        Reply(text="word " * 200, piece=5, input=10, output=200),
+        {"model": "m", "stream_options": {"include_usage": True}})
+
+    def script(x):
+        x.head(200, [("Content-Type", "text/event-stream")], chunked=True)
+        for event in events[:50]:
+            x.chunk(event)
+        gate.wait(10)
+        x.chunk(b"".join(events[50:]))
+        x.last_chunk()
+
+    gw, _ = serve(script, location="llm_pass; llm_ignore_client_abort on;",
+                  **quota(engine, "tokens=1000/day"))
+    client = gw.connect()
+    client.request("POST", "/v1/chat/completions", json={
+        "model": "m", "stream": True,
+        "messages": [{"role": "user", "content": "hi"}]}, headers=key("a"))
+    client.read_until(b"word")
+    client.reset()
+    time.sleep(0.1)
+    gate.set()
+    line = gw.ledger(1)[0]
+    assert line["llm_usage"] == "reported"
+    assert line["llm_output_tokens"] == "200"
+
+
+@pytest.mark.skipif(SLOW > 1, reason="counts on the machine's speed")
+def test_a_killed_worker_gives_back_what_it_held(serve, engine):
+    go = threading.Event()
+
+    def script(x):
+        go.wait(30)
+        openai_wire.server(Reply(input=10, output=90))(x)
+
+    gw, up = serve(script, workers=2, **quota(engine, "tokens=1000/day"))
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(gw.chat, headers=key("a"), max_tokens=90)
+                 for _ in range(10)]
+        wait_for(lambda: len(up.requests) == 10)
+        assert gw.chat(headers=key("a"), max_tokens=90).status == 429
+        for pid in gw.workers():
+            gw.kill_worker(pid)
+        for f in calls:
+            f.exception() or f.result()
+        go.set()
+        wait_for(lambda: gw.chat(headers=key("a"), max_tokens=90).status
+                 == 200, 20, "the reservations to come back")
+
+
+# -- soft, warn, dry run -------------------------------------------------------
+
+def test_soft_counts_and_refuses_nothing(serve, engine):
+    gw, _ = serve(Reply(input=100, output=300), **quota(
+        engine, "tokens=1000/day soft warn=50%,90%"))
+    warnings = []
+    for _ in range(5):
+        r = gw.chat(headers=key("a"), max_tokens=300)
+        assert r.status == 200
+        warnings.append(r.header("x-llm-quota-warning"))
+    assert warnings[0] is None and warnings[1] is None
+    assert re.fullmatch(r"per tokens=1k/day used=80% reset=\d+h\d+m\d+s",
+                        warnings[2])
+    assert "used=120%" in warnings[3] and "used=160%" in warnings[4]
+    metrics = gw.metrics()
+    assert metrics.sum("llm_limit_denied_total") == 0
+    assert metrics.sum("llm_quota_warnings_total", limit="per") == 2
+    assert metrics.sum("llm_quota_used_ratio", limit="per", unit="tokens",
+                       period="day") == 1.6
+
+
+def test_each_threshold_of_each_key_is_told_once(serve, engine):
+    gw, _ = serve(Reply(input=100, output=100), workers=2, **quota(
+        engine, "tokens=1000/day warn=50%,90%"))
+    for name in ("a", "b"):
+        for _ in range(5):
+            assert gw.chat(headers=key(name), max_tokens=100).status == 200
+    gw.chat(headers=key("a"), max_tokens=100)
+    assert gw.metrics().sum("llm_quota_warnings_total") == 2
+
+
+def test_the_fullest_key_is_the_metric(serve, engine):
+    gw, _ = serve(Reply(input=100, output=100), **quota(
+        engine, "tokens=1000/day"))
+    for name in ("a", "a", "a", "b"):
+        gw.chat(headers=key(name), max_tokens=100)
+    assert gw.metrics().sum("llm_quota_used_ratio") == 0.4
+    assert len(gw.metrics().select("llm_quota_used_ratio")) == 1
+
+
+def test_dry_run(serve, engine):
+    gw, _ = serve(Reply(input=600, output=600), **quota(
+        engine, "tokens=1000/day dry_run"))
+    for _ in range(3):
+        assert gw.chat(headers=key("a"), max_tokens=900).status == 200
+    metrics = gw.metrics()
+    assert metrics.sum("llm_limit_dry_run_total", unit="tokens") == 2
+    assert gw.ledger(3)[1]["llm_limit_dry_run"] == "per"
+
+
+# -- the calendar --------------------------------------------------------------
+
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
+                None)
+
+
+class Clock:
+    """The time of day of an nginx; what measures intervals goes on."""
+
+    def __init__(self, directory: Path):
+        self.file = directory / "faketime.rc"
+        self.set(datetime.datetime.now(datetime.timezone.utc))
+
+    def set(self, when: datetime.datetime) -> None:
+        offset = when.timestamp() - time.time()
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{offset:+.3f}\n")
+        new.replace(self.file)
+        time.sleep(0.1)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"LD_PRELOAD": str(FAKETIME), "FAKETIME_NO_CACHE": "1",
+                "FAKETIME_TIMESTAMP_FILE": str(self.file),
+                "DONT_FAKE_MONOTONIC": "1"}
+
+
+@pytest.fixture
+def clock(tmp_path) -> Clock:
+    if FAKETIME is None:
+        pytest.skip("libfaketime is not installed")
+    if SLOW > 1:
+        pytest.skip("a sanitizer has to be loaded first")
+    return Clock(tmp_path)
+
+
+def at(text: str, zone: str = "UTC") -> datetime.datetime:
+    return datetime.datetime.fromisoformat(text) \
+        .replace(tzinfo=ZoneInfo(zone))
+
+
+@pytest.fixture
+def dated(gateway, provider, engine, clock):
+    """A gateway whose clock the test sets."""
+    if "llm_redis" in engine:
+        pytest.skip("with Redis it is the server's clock that counts")
+    def make(words: str, when: datetime.datetime, reply: Reply):
+        clock.set(when)
+        up = provider(reply)
+        gw = gateway(env=clock.env, http=engine
+                     + f"llm_quota per key=all {words};"
+                     + up.upstream("up", PRICE)
+                     + route("target up/m;", "limit per;"))
+        return gw
+    return make
+
+
+def left(gw) -> int:
+    """Tokens, by a question that needs the least."""
+    r = gw.chat(max_tokens=1)
+    if r.status != 200:
+        return 0
+    return int(r.header("x-ratelimit-remaining-tokens"))
+
+
+FULL = Reply(input=500, output=500)
+
+
+@pytest.mark.parametrize("words,last,first", [
+    ("tokens=1000/day", "2026-05-06T23:59:50", "2026-05-07T00:00:01"),
+    ("tokens=1000/week", "2026-05-10T23:59:50", "2026-05-11T00:00:01"),
+    ("tokens=1000/month", "2028-02-29T23:59:50", "2028-03-01T00:00:01"),
+    ("tokens=1000/month", "2026-12-31T23:59:50", "2027-01-01T00:00:01"),
+], ids=["day", "week", "leap-day", "year"])
+def test_a_period_ends(dated, clock, words, last, first):
+    gw = dated(words, at(last), FULL)
+    assert gw.chat(max_tokens=500).status == 200
+    r = gw.chat(max_tokens=1)
+    assert r.status == 429
+    assert re.search(r"resets in \d+s", r.json["error"]["message"])
+    clock.set(at(first))
+    assert gw.chat(max_tokens=500).status == 200
+
+
+@pytest.mark.parametrize("zone,last,first", [
+    ("Europe/Berlin", "2026-03-29T23:59:50", "2026-03-30T00:00:01"),
+    ("Europe/Berlin", "2026-10-25T23:59:50", "2026-10-26T00:00:01"),
+    ("America/New_York", "2026-07-04T23:59:50", "2026-07-05T00:00:01"),
+    ("Asia/Kathmandu", "2026-07-04T23:59:50", "2026-07-05T00:00:01"),
+])
+def test_days_of_a_time_zone(dated, clock, zone, last, first):
+    gw = dated(f"tokens=1000/day tz={zone}", at(last, zone), FULL)
+    assert gw.chat(max_tokens=500).status == 200
+    assert gw.chat(max_tokens=1).status == 429
+    clock.set(at(first, zone))
+    assert gw.chat(max_tokens=500).status == 200
+
+
+def test_a_clock_that_jumps_back(dated, clock):
+    """Neither refilled nor frozen."""
+    gw = dated("tokens=1000/day", at("2026-05-07T00:00:05"),
+               Reply(input=300, output=300))
+    assert gw.chat(max_tokens=300).status == 200
+    clock.set(at("2026-05-06T23:00:00"))
+    assert gw.chat(max_tokens=500).status == 429
+    assert gw.chat(max_tokens=300).status == 200
+    assert gw.chat(max_tokens=1).status == 429
+    clock.set(at("2026-05-07T01:00:00"))
+    assert gw.chat(max_tokens=1).status == 429
+    clock.set(at("2026-05-08T00:00:01"))
+    assert gw.chat(max_tokens=300).status == 200
+
+
+def test_what_ends_after_midnight_belongs_to_yesterday(dated, clock):
+    gw = dated("tokens=1000/day", at("2026-05-06T23:59:50"), Reply())
+    go = threading.Event()
+
+    def script(x):
+        go.wait(10)
+        openai_wire.server(Reply(input=300, output=300))(x)
+
+    gw.providers[0](script)
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(gw.chat, max_tokens=300)
+        wait_for(lambda: gw.providers[0].requests)
+        clock.set(at("2026-05-07T00:00:05"))
+        go.set()
+        assert call.result().status == 200
+    gw.providers[0](openai_wire.server(Reply(input=1, output=1)))
+    assert left(gw) > 980
+
+
+def test_rollover(dated, clock):
+    """A fifth at the most, of what was left."""
+    gw = dated("tokens=1000/day rollover=20%", at("2026-05-06T10:00:00"),
+               Reply(input=450, output=450))
+    assert gw.chat(max_tokens=500).status == 200
+    clock.set(at("2026-05-07T10:00:00"))
+    r = gw.chat(max_tokens=500)
+    assert r.header("x-ratelimit-limit-tokens") == "1100"
+    clock.set(at("2026-05-09T10:00:00"))
+    r = gw.chat(max_tokens=500)
+    assert r.header("x-ratelimit-limit-tokens") == "1200"
+
+
+# -- webhooks ------------------------------------------------------------------
+
+class Receiver:
+    """What a webhook has sent; a list of statuses to answer with."""
+
+    def __init__(self, provider, *statuses: int):
+        self.statuses = list(statuses)
+        self.up = provider(self.script, key="")
+
+    def script(self, x) -> None:
+        status = self.statuses.pop(0) if self.statuses else 204
+        if status:
+            answers.body(b"", status)(x)
+        else:
+            x.close()
+
+    def messages(self, count: int, timeout: float = 10):
+        wait_for(lambda: len(self.up.requests) >= count, timeout,
+                 f"{count} messages")
+        return self.up.requests
+
+
+def hooked(serve, provider, engine, *statuses, words="tokens=1000/day"):
+    hook = Receiver(provider, *statuses)
+    url = f"http://127.0.0.1:{hook.up.port}/budgets?x=1"
+    gw, _ = serve(Reply(input=100, output=300),
+                  env={"HOOK_SECRET": "webhook-secret-5d1f"}, **quota(
+        engine, f"{words} soft warn=50%,90% webhook={url} "
+                "webhook_secret=env:HOOK_SECRET"))
+    gw.secret("webhook-secret-5d1f")
+    return gw, hook
+
+
+def test_a_webhook_is_told_of_thresholds(serve, provider, engine):
+    import hashlib
+    import hmac
+    gw, hook = hooked(serve, provider, engine)
+    for _ in range(5):
+        gw.chat(headers=key("acme \"1\""), max_tokens=300)
+    first, second = hook.messages(2)
+    assert first.method == "POST" and first.target == "/budgets?x=1"
+    assert first.header("content-type") == "application/json"
+    told = first.json
+    assert told["type"] == "llm.quota.threshold"
+    assert (told["limit"], told["key"]) == ("per", "acme \"1\"")
+    assert (told["rate"], told["threshold"]) == ("tokens=1k/day", 50)
+    assert (told["used"], told["of"]) == (800, 1000)
+    for name in ("time", "resets_at"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", told[name])
+    assert second.json["threshold"] == 90
+    for message in (first, second):
+        stamp = message.header("x-llm-webhook-timestamp")
+        assert abs(int(stamp) - time.time()) < 60
+        assert message.header("x-llm-webhook-signature") == "sha256=" \
+            + hmac.new(b"webhook-secret-5d1f", f"{stamp}.".encode()
+                       + message.body, hashlib.sha256).hexdigest()
+        assert message.header("x-llm-webhook-id") == message.json["id"]
+    assert first.json["id"] != second.json["id"]
+    time.sleep(0.2)
+    assert len(hook.up.requests) == 2
+    assert gw.metrics().sum("llm_quota_webhooks_total", result="sent") == 2
+
+
+def test_money_in_a_message(serve, provider, engine):
+    gw, hook = hooked(serve, provider, engine, words="cost=0.0008usd/day")
+    for _ in range(2):
+        gw.chat(headers=key("a"), max_tokens=300)
+    told = hook.messages(1)[0].json
+    assert (told["used"], told["of"]) == (0.0007, 0.0008)
+
+
+def test_a_message_that_is_not_taken_is_sent_again(serve, provider, engine):
+    gw, hook = hooked(serve, provider, engine, 503)
+    gw.allow("has not taken a message")
+    for _ in range(3):
+        gw.chat(headers=key("a"), max_tokens=300)
+    one, again = hook.messages(2)
+    assert one.body == again.body and again.started - one.started > 0.9
+    wait_for(lambda: gw.metrics().sum("llm_quota_webhooks_total",
+                                      result="sent") == 1)
+
+
+def test_a_message_that_is_refused_is_given_up(serve, provider, engine):
+    gw, hook = hooked(serve, provider, engine, 400)
+    gw.allow("has not taken a message")
+    for _ in range(4):
+        gw.chat(headers=key("a"), max_tokens=300)
+    hook.messages(2)
+    metrics = gw.metrics()
+    wait_for(lambda: gw.metrics().sum("llm_quota_webhooks_total") == 2)
+    assert gw.metrics().sum("llm_quota_webhooks_total", result="failed") == 1
+    assert "it answered 400" in gw.error_log()
+
+
+def test_a_receiver_that_hangs_holds_nobody_up(serve, provider, engine):
+    hook = provider(lambda x: x.stall(), key="")
+    gw, _ = serve(Reply(input=100, output=300), **quota(
+        engine, "tokens=1000/day soft warn=1% webhook="
+                f"http://127.0.0.1:{hook.port}/"))
+    gw.allow("webhook")
+    for n in range(100):
+        for _ in range(2):
+            assert gw.chat(headers=key(f"k{n}"), max_tokens=300).status == 200
+    assert gw.metrics().sum("llm_quota_webhooks_total", result="failed") \
+        == 100 - 64
+    assert len(hook.requests) == 1
