@@ -252,7 +252,10 @@ ngx_llmops_auth_remember(ngx_llmops_auth_t *a, ngx_llmops_main_conf_t *mcf)
 
     revision = ngx_llmops_store_revision(mcf->store, NGX_LLMOPS_DOCS_KEYS);
 
-    if (entry->revision != revision) {
+    /* where there is a record there is a revision: 0 is that of a store that
+       has not told it yet, or has lost everything */
+
+    if (entry->revision != revision || revision == 0) {
         return NULL;
     }
 

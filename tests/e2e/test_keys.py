@@ -340,6 +340,18 @@ def test_disabled_and_expired(guarded):
     assert f'key "h{sha256(ALICE)[:24]}": the API key has been disabled' in log
 
 
+def test_limits_of_its_own(guarded):
+    gw, _ = guarded(key_line(ALICE, "limit=requests=2/m,concurrent=5"),
+                    key_line(BOB, "id=k1", "limit=requests=3/m"),
+                    key_line("bob-new", "id=k1", "limit=requests=3/m"))
+    assert [gw.chat(headers=bearer(ALICE)).status for _ in range(4)] == \
+        [200, 200, 429, 429]
+    # two keys with one id share what they may
+    assert [gw.chat(headers=bearer(key)).status for key in
+            (BOB, "bob-new", BOB, "bob-new", BOB)] == \
+        [200, 200, 200, 429, 429]
+
+
 def test_rotation_in_the_file(guarded):
     """Two lines with one id: the old key and the new."""
     gw, _ = guarded(key_line(ALICE, "id=k1", "client=alice"), workers=2,

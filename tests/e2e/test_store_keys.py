@@ -13,16 +13,28 @@ import pytest
 from harness import route, wait_for
 from harness.keys import KeyFile, key_line, sha256
 from harness.openapi import Admin
+from harness.redis import available
 from harness.util import SLOW, regions
 
 TWO = route("target up;", name="one", match="gpt-4 gpt-5") + \
     route("target up;", name="two", match="*")
 
 
+@pytest.fixture(params=["shm", "redis"])
+def store(request):
+    """Lines of http{} that say where keys are kept."""
+    if request.param == "shm":
+        return ""
+    if available():
+        pytest.skip(available())
+    return request.getfixturevalue("redis")().directive("timeout=2s")
+
+
 @pytest.fixture
-def house(gateway, provider, tmp_path):
+def house(gateway, provider, tmp_path, store):
     """A gateway with its API, which wants keys."""
     def make(*lines, location="", http="", **parts):
+        http += store
         up = provider()
         file = KeyFile(tmp_path / "keys.conf", *lines)
         parts.setdefault("workers", 2)
@@ -37,7 +49,9 @@ def house(gateway, provider, tmp_path):
 
 
 def create(admin, **members):
-    made = admin.post("keys", members)
+    # Redis may not be connected yet to the worker that is asked
+    made = wait_for(lambda: (said := admin.post("keys", members)).status
+                    != 503 and said, 5 * SLOW, "the store")
     assert made.status == 201, made.body
     secret = made.json.get("secret")
     if secret:
@@ -50,9 +64,10 @@ def ask(gw, key, **more):
 
 
 def everywhere(gw, key, code, **more):
-    """The same in all workers, as far as chance has it."""
-    codes = {ask(gw, key, **more).status for _ in range(8)}
-    assert codes == {code}
+    """The same in all workers, as far as chance has it; Redis takes up to half
+    a second to tell those that have not made the change."""
+    wait_for(lambda: {ask(gw, key, **more).status for _ in range(8)} == {code},
+             1.5 * SLOW, f"{code} for all")
 
 
 def test_made_and_used(house):
@@ -207,6 +222,27 @@ def test_reload(house):
     everywhere(gw, secret, 401)
 
 
+def test_reload_under_traffic(house):
+    """New workers know nobody at first; nobody is refused for that."""
+    gw, admin = house()
+    kid, secret = create(admin, client="alice")
+    stop, codes = threading.Event(), []
+
+    def call():
+        while not stop.is_set():
+            codes.append(ask(gw, secret).status)
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        gw.reload()
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(codes) > 50 and set(codes) == {200}
+
+
 def test_many(house):
     """More callers than a worker remembers, and more strangers."""
     gw, admin = house(workers=1)
@@ -250,3 +286,123 @@ def test_in_no_log_and_no_core(house):
     if SLOW == 1:               # sanitizers hold back what is freed
         for key in (secret, new):
             assert regions(gw.worker(), key[-43:].encode()) == []
+
+
+# -- a store that is elsewhere -------------------------------------------------
+
+@pytest.fixture
+def fleet(gateway, provider, redis):
+    """Two gateways on one Redis: the first has the API."""
+    if available():
+        pytest.skip(available())
+    server, up = redis(), provider()
+
+    def make(words="timeout=300ms", workers=1, location=""):
+        http = up.upstream("up") + route("target up;") + \
+            server.directive(words)
+        both = [gateway(http=http, workers=workers, location="llm_auth on;"
+                        "llm_pass;" + location,
+                        server="location /llm/ { llm_admin write; }")
+                for _ in range(2)]
+        return server, Admin(both[0]), *both
+    return make
+
+
+def test_a_change_reaches_the_others(fleet):
+    server, admin, one, two = fleet()
+    kid, secret = create(admin, client="alice")
+    two.secret(secret)
+    for gw in (one, two):
+        wait_for(lambda: ask(gw, secret).status == 200, 1 * SLOW, "the key")
+    admin.post(f"keys/{kid}/disable")
+    # at once here, soon there
+    assert ask(one, secret).status == 401
+    start = time.monotonic()
+    wait_for(lambda: ask(two, secret).status == 401, 2 * SLOW, "its end")
+    assert time.monotonic() - start < 0.7 * SLOW
+
+
+def test_a_known_key_asks_nobody(fleet):
+    """One question for a key, and no more until something changes."""
+    server, admin, one, two = fleet()
+    kid, secret = create(admin)
+    two.secret(secret)
+    wait_for(lambda: ask(two, secret).status == 200, 2 * SLOW, "the key")
+    time.sleep(1 * SLOW)                # the revision is known to the second
+    assert ask(two, secret).status == 200
+
+    def gets():
+        said = server.do("INFO", "commandstats")
+        said = said.decode() if isinstance(said, bytes) else said
+        return sum(int(line.split("calls=")[1].split(",")[0])
+                   for line in said.splitlines()
+                   if line.startswith("cmdstat_hget:"))
+    before = gets()
+    for _ in range(50):
+        assert ask(two, secret).status == 200
+    assert gets() - before <= 2
+
+
+@pytest.mark.parametrize("fault", ["frozen", "killed"])
+def test_redis_is_away(fleet, fault):
+    """Who is known goes on; strangers get 503, and soon."""
+    server, admin, one, two = fleet()
+    kid, secret = create(admin, client="alice")
+    other, unseen = create(admin, client="bob")
+    two.secret(secret, unseen)
+    wait_for(lambda: ask(two, secret).status == 200, 2 * SLOW, "the key")
+    server.freeze() if fault == "frozen" else server.kill()
+    two.allow("redis")
+    slowest = 0
+    for _ in range(20):
+        assert ask(two, secret).status == 200
+        start = time.monotonic()
+        answer = ask(two, unseen)
+        slowest = max(slowest, time.monotonic() - start)
+        assert answer.status == 503
+        assert answer.json["error"]["code"] == "auth_unavailable"
+        assert answer.header("retry-after") == "1"
+    assert slowest < 1 * SLOW
+    if fault == "frozen":
+        server.thaw()
+        wait_for(lambda: ask(two, unseen).status == 200, 5 * SLOW,
+                 "Redis again")
+        assert ask(two, secret).status == 200
+    else:
+        # empty when it is back: nobody is known any more
+        server.start()
+        wait_for(lambda: ask(two, secret).status == 401, 8 * SLOW, "the end")
+        assert ask(two, unseen).status == 401
+
+
+def test_who_waits_for_redis_may_leave(fleet):
+    server, admin, one, two = fleet("timeout=2s")
+    kid, secret = create(admin)
+    two.secret(secret)
+    clients = [two.connect() for _ in range(30)]
+    with server.frozen():
+        for n, client in enumerate(clients):
+            client.request("POST", "/v1/chat/completions",
+                           json={"model": "m", "messages": []},
+                           headers=[("x-api-key", f"{secret}{'x' * (n % 3)}")])
+        time.sleep(0.2)
+        for n, client in enumerate(clients[:20]):
+            client.reset() if n % 2 else client.close()
+        time.sleep(0.2)
+    for n, client in enumerate(clients[20:], 20):
+        assert client.read().status == (401 if n % 3 else 200)
+
+
+def test_the_body_is_not_read_before_redis_answers(fleet):
+    server, admin, one, two = fleet("timeout=2s")
+    kid, secret = create(admin)
+    two.secret(secret)
+    client = two.connect()
+    with server.frozen():
+        client.send((f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n"
+                     f"x-api-key: {secret}x\r\nContent-Length: 60000000\r\n"
+                     f"\r\n").encode() + b"x" * 500000)
+        time.sleep(0.3)
+        assert not list((two.prefix / "temp" / "body").glob("*"))
+    client.expect()
+    assert client.read_head().status == 401
