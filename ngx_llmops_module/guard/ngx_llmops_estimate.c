@@ -33,6 +33,7 @@ static ngx_int_t ngx_llmops_estimate_copy(ngx_buf_t *b, size_t offset,
 int64_t
 ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    size_t   len;
     int64_t  n;
 
     if (!ctx->env.json) {
@@ -41,7 +42,9 @@ ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (ctx->env.estimated == 0) {
 
-        n = (ctx->env.body_len <= NGX_LLMOPS_TOKENS_WHOLE)
+        len = ctx->memory.data ? ctx->memory.len : ctx->env.body_len;
+
+        n = (len <= NGX_LLMOPS_TOKENS_WHOLE)
             ? ngx_llmops_estimate_whole(r, ctx)
             : ngx_llmops_estimate_sample(r, ctx);
 

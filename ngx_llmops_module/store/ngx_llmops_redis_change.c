@@ -339,6 +339,13 @@ ngx_llmops_redis_change_made(redisReply *reply, ngx_uint_t sent, void *data)
                   || reply->type == REDIS_REPLY_ERROR)
         && ++task->tries < NGX_LLMOPS_REDIS_TRIES)
     {
+        if (reply->type == REDIS_REPLY_NIL) {
+
+            /* nothing was written: the same value there is another's */
+
+            task->written = 0;
+        }
+
         ngx_llmops_redis_change_run(&task->turn);
         return;
     }

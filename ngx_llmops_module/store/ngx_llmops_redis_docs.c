@@ -294,6 +294,11 @@ ngx_llmops_redis_listed(redisReply *reply, ngx_uint_t sent, void *data)
         && reply->element[1]->type == REDIS_REPLY_ARRAY)
     {
         rc = ngx_llmops_redis_page(task, reply);
+
+    } else if (reply && reply->type == REDIS_REPLY_ERROR
+               && ngx_strstr(reply->str, "invalid cursor"))
+    {
+        rc = NGX_DECLINED;
     }
 
     ngx_llmops_redis_task_done(task, rc);

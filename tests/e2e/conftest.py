@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import pytest
 
-from harness import Gateway, Provider, route
+from harness import Gateway, Provider, route, wait_for
+from harness.tls import Authority
 from harness.openapi import Admin
 
 
@@ -47,17 +49,36 @@ def chain(gateway: Callable[..., Gateway],
     return make
 
 
-@pytest.fixture(params=["shm", "state", "redis"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """What has to stand in http{} for the store of the test: it runs once
-    with each."""
-    if request.param == "state":
-        (tmp_path / "state").mkdir()
-        return f"llm_state {tmp_path}/state;\n"
-    if request.param == "redis":
-        server = request.getfixturevalue("redis")()
-        return server.directive() + "\n"
-    return ""
+#: where keys, counters and sums can be: each test of them runs once with each
+ENGINES = os.environ.get("LLMOPS_ENGINES", "shm state redis").split()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path,
+           authority: Authority) -> str:
+    """What has to stand in http{} for the store of the test."""
+    def make(fixture: str, **options: Any) -> str:
+        server = request.getfixturevalue(fixture)(**options)
+        return server.directive("timeout=2s")
+
+    match request.param:
+        case "shm":
+            return ""
+        case "state":
+            (tmp_path / "state").mkdir()
+            return f"llm_state {tmp_path}/state;\n"
+        case "tls":
+            return make("redis", tls=authority, user="gw", password="pw")
+        case "sentinel" | "cluster" | "redis" as fixture:
+            return make(fixture)
+    raise ValueError(request.param)
+
+
+def connected(gateway: Gateway) -> None:
+    """Waits until all workers can ask Redis, where there is one."""
+    if "llm_redis " in gateway.text():
+        wait_for(lambda: gateway.metrics().sum("llm_redis_up") == 1, 10,
+                 "Redis")
 
 
 @pytest.fixture
@@ -74,5 +95,6 @@ def administer(serve: Callable[..., Any], engine: str
         location /read/ {{ llm_admin; {admin} }}
 """
         gw, up = serve(script, server=server, http=engine + http, **parts)
+        connected(gw)
         return Admin(gw)
     return make

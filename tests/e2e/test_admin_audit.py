@@ -12,10 +12,6 @@ import pytest
 from harness import SLOW
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
-
 
 def lines(gw):
     """What the error log says of changes, oldest first."""
@@ -162,8 +158,10 @@ def test_several_workers(administer):
         f"client=c{i}" for i in range(60)}
 
 
-def test_a_full_store_still_audits(administer):
+def test_a_full_store_still_audits(administer, engine):
     """The oldest records give way to new ones, not to keys."""
+    if "llm_redis" in engine:
+        pytest.skip("Redis has room of its own")
     admin = administer(http="llm_zone llm:512k;")
     metadata = {"x": "y" * 1900}
     for i in range(5000):

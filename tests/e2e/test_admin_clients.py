@@ -13,9 +13,7 @@ import pytest
 from harness import Reply, SLOW, route, wait_for
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
+from conftest import connected
 
 PRICE = "llm_price m input=2 output=8;"
 
@@ -119,6 +117,7 @@ def test_keys_outlive_a_reload(guarded):
     admin = guarded()
     key, secret = make(admin, client="alice")
     admin.gateway.reload()
+    connected(admin.gateway)
     ask(admin, secret)
 
 

@@ -898,6 +898,21 @@ test_directory(void **state)
     assert_int_equal(s.err, ENOENT);
     assert_string_equal(s.path, "/tmp/llm_not_there/owner");
     assert_int_equal(ngx_llmops_state_lock(&s, 1), NGX_ERROR);
+
+    /* files of others that are made to look like ours */
+
+    attach(&run, &s);
+    assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_OK);
+    assert_int_equal(unlink(path("owner")), 0);
+    assert_int_equal(symlink("/etc/passwd", path("owner")), 0);
+    assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_ERROR);
+    assert_int_equal(s.err, ELOOP);
+    assert_int_equal(unlink(path("owner")), 0);
+    strcpy(long_name, path("lock"));
+    assert_int_equal(link(long_name, path("owner")), 0);
+    assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_ERROR);
+    assert_string_equal(s.what, "it is no file, or a link");
+    free(s.scratch);
 }
 
 
