@@ -131,7 +131,7 @@ $(UNIT_OBJS) $(UNIT_TESTS) $(FUZZ_BINARIES) unit fuzz: | $(OBJS)/Makefile
 test: deps-test
 	@tests/check.sh unit e2e
 
-CHECKS ?= unit e2e docs lint static second asan fuzz soak bench agents image
+CHECKS ?= unit e2e docs lint static engines second asan fuzz soak bench agents image
 
 check: deps-check
 	@tests/check.sh $(CHECKS)

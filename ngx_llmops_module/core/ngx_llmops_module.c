@@ -359,6 +359,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);
     ngx_llmops_store_stop(cycle, mcf->store);
 }

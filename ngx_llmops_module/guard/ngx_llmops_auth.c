@@ -29,12 +29,6 @@
  */
 
 
-#define NGX_LLMOPS_AUTH_GRACE   60         /* s: for how long what was known is
-                                              good enough if the store cannot
-                                              be asked whether it still is */
-#define NGX_LLMOPS_AUTH_WAIT    20000      /* ms: the end of all waiting */
-
-
 static ngx_llmops_auth_t *ngx_llmops_auth_create(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t optional);
 static ngx_uint_t ngx_llmops_auth_accepted(ngx_llmops_auth_t *a);
@@ -48,27 +42,9 @@ static ngx_int_t ngx_llmops_auth_token(ngx_llmops_auth_t *a,
     ngx_llmops_auth_conf_t *acf);
 static ngx_int_t ngx_llmops_auth_file(ngx_llmops_auth_t *a,
     ngx_llmops_auth_conf_t *acf);
-static ngx_int_t ngx_llmops_auth_ask(ngx_llmops_auth_t *a,
-    ngx_llmops_main_conf_t *mcf);
-static void ngx_llmops_auth_asked(ngx_llmops_docop_t *op);
-static void ngx_llmops_auth_answer(ngx_llmops_auth_t *a,
-    ngx_llmops_auth_conf_t *acf);
-static void ngx_llmops_auth_record(ngx_llmops_auth_t *a,
-    ngx_llmops_auth_conf_t *acf);
-static void ngx_llmops_auth_no_answer(ngx_llmops_auth_t *a,
-    ngx_llmops_auth_conf_t *acf);
-static void ngx_llmops_auth_learn(ngx_llmops_auth_t *a,
-    ngx_llmops_auth_conf_t *acf, ngx_llmops_auth_entry_t *found);
-static void ngx_llmops_auth_learn_unknown(ngx_llmops_auth_t *a,
-    ngx_llmops_auth_conf_t *acf);
-static void ngx_llmops_auth_judge(ngx_llmops_auth_t *a,
-    ngx_llmops_identity_t *identity, time_t until);
 static ngx_llmops_verdict_e ngx_llmops_auth_verdict(ngx_llmops_auth_t *a,
     ngx_llmops_identity_t *identity, time_t until);
 static void ngx_llmops_auth_name(ngx_llmops_auth_t *a, ngx_str_t *id);
-static ngx_int_t ngx_llmops_auth_suspend(ngx_llmops_auth_t *a);
-static void ngx_llmops_auth_timeout(ngx_event_t *ev);
-static void ngx_llmops_auth_stop_asking(ngx_llmops_auth_t *a);
 
 
 ngx_int_t
@@ -306,7 +282,7 @@ ngx_llmops_auth_unknown(ngx_llmops_auth_t *a, ngx_llmops_main_conf_t *mcf)
 }
 
 
-/* -- tokens and files ------------------------------------------------------- */
+/* -- tokens and files ------------------------------------------------------ */
 
 static ngx_int_t
 ngx_llmops_auth_token(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf)
@@ -366,141 +342,9 @@ ngx_llmops_auth_file(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf)
 }
 
 
-/* -- the store -------------------------------------------------------------- */
+/* -- results --------------------------------------------------------------- */
 
-static ngx_int_t
-ngx_llmops_auth_ask(ngx_llmops_auth_t *a, ngx_llmops_main_conf_t *mcf)
-{
-    ngx_llmops_docop_t  *op;
-
-    /* what is made of a digest is not a name that anybody has given */
-
-    a->named = ngx_llmops_key_id_of(&a->credential, a->digest, &a->id);
-
-    /* read before the record is: what changes in between is seen next time */
-
-    a->revision = ngx_llmops_store_revision(mcf->store, NGX_LLMOPS_DOCS_KEYS);
-
-    op = &a->op;
-
-    op->docs = NGX_LLMOPS_DOCS_KEYS;
-    op->id = a->id;
-    op->pool = a->request->pool;
-    op->handler = ngx_llmops_auth_asked;
-    op->data = a;
-
-    switch (ngx_llmops_store_get(mcf->store, op)) {
-
-    case NGX_OK:
-        ngx_llmops_auth_answer(a, mcf->keys);
-        return NGX_OK;
-
-    case NGX_AGAIN:
-        a->asking = 1;
-        return NGX_AGAIN;
-
-    default:
-        a->verdict = NGX_LLMOPS_AUTH_FAILED;
-        return NGX_OK;
-    }
-}
-
-
-static void
-ngx_llmops_auth_asked(ngx_llmops_docop_t *op)
-{
-    ngx_llmops_auth_t *a = op->data;
-
-    a->asking = 0;
-    a->answered = 1;
-
-    ngx_llmops_auth_resume(a);
-}
-
-
-static void
-ngx_llmops_auth_answer(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf)
-{
-    switch (a->op.rc) {
-
-    case NGX_OK:
-        ngx_llmops_auth_record(a, acf);
-        break;
-
-    case NGX_DECLINED:
-        ngx_llmops_auth_learn_unknown(a, acf);
-        break;
-
-    default:
-        ngx_llmops_auth_no_answer(a, acf);
-    }
-}
-
-
-static void
-ngx_llmops_auth_record(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf)
-{
-    char                     error[NGX_LLMOPS_KEY_ERROR];
-    json_t                  *record;
-    ngx_llmops_auth_entry_t  found;
-
-    ngx_memzero(&found, sizeof(ngx_llmops_auth_entry_t));
-
-    record = ngx_llmops_key_load(&a->op.doc.value, error);
-
-    if (record == NULL) {
-        ngx_log_error(NGX_LOG_ERR, a->request->connection->log, 0,
-                      "the record of key \"%V\" in the store is not valid: %s",
-                      &a->id, error);
-
-        ngx_llmops_auth_learn_unknown(a, acf);
-        return;
-    }
-
-    if (!ngx_llmops_key_matches(record, a->digest, &found.until)) {
-        json_decref(record);
-        ngx_llmops_auth_learn_unknown(a, acf);
-        return;
-    }
-
-    found.identity = ngx_llmops_key_identity(record, ngx_cycle->log);
-    found.revision = a->revision;
-    found.checked = ngx_time();
-
-    json_decref(record);
-
-    if (found.identity == NULL) {
-        a->verdict = NGX_LLMOPS_AUTH_FAILED;
-        return;
-    }
-
-    ngx_llmops_auth_learn(a, acf, &found);
-}
-
-
-/* the store is away: what has been good a moment ago is so for a while */
-
-static void
-ngx_llmops_auth_no_answer(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf)
-{
-    ngx_llmops_auth_entry_t  *entry;
-
-    entry = ngx_llmops_auth_cache_find(acf->known, a->digest);
-
-    if (entry && ngx_time() - entry->checked <= NGX_LLMOPS_AUTH_GRACE) {
-        ngx_llmops_auth_judge(a, entry->identity, entry->until);
-        return;
-    }
-
-    a->verdict = NGX_LLMOPS_AUTH_UNAVAILABLE;
-}
-
-
-/* -- results ---------------------------------------------------------------- */
-
-/* takes over found->identity */
-
-static void
+void
 ngx_llmops_auth_learn(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf,
     ngx_llmops_auth_entry_t *found)
 {
@@ -523,23 +367,7 @@ ngx_llmops_auth_learn(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf,
 }
 
 
-static void
-ngx_llmops_auth_learn_unknown(ngx_llmops_auth_t *a,
-    ngx_llmops_auth_conf_t *acf)
-{
-    ngx_llmops_auth_entry_t  *entry;
-
-    entry = ngx_llmops_auth_cache_add(acf->unknown, a->digest);
-
-    if (entry) {
-        entry->revision = a->revision;
-    }
-
-    a->verdict = NGX_LLMOPS_AUTH_UNKNOWN;
-}
-
-
-static void
+void
 ngx_llmops_auth_judge(ngx_llmops_auth_t *a, ngx_llmops_identity_t *identity,
     time_t until)
 {
@@ -595,134 +423,4 @@ ngx_llmops_auth_name(ngx_llmops_auth_t *a, ngx_str_t *id)
     a->id.len = ngx_min(id->len, NGX_LLMOPS_KEY_ID_MAX);
     ngx_memcpy(a->id.data, id->data, a->id.len);
     a->named = 1;
-}
-
-
-/* -- waiting ---------------------------------------------------------------- */
-
-/*
- * The timer is no more than a net below those of the store and of key sets; it
- * also keeps a worker that exits from going before the request has gone.
- */
-
-static ngx_int_t
-ngx_llmops_auth_suspend(ngx_llmops_auth_t *a)
-{
-    ngx_event_t         *rev;
-    ngx_http_request_t  *r;
-
-    r = a->request;
-    rev = r->connection->read;
-
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = ngx_http_request_empty_handler;
-
-    if (rev->ready) {
-        ngx_post_event(rev, &ngx_posted_events);
-
-    } else if (ngx_handle_read_event(rev, 0) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (!a->timer.timer_set) {
-        a->timer.handler = ngx_llmops_auth_timeout;
-        a->timer.data = a;
-        a->timer.log = r->connection->log;
-
-        ngx_add_timer(&a->timer, NGX_LLMOPS_AUTH_WAIT);
-    }
-
-    return NGX_AGAIN;
-}
-
-
-static void
-ngx_llmops_auth_timeout(ngx_event_t *ev)
-{
-    ngx_llmops_auth_t *a = ev->data;
-
-    ngx_llmops_auth_stop_asking(a);
-
-    a->verdict = NGX_LLMOPS_AUTH_UNAVAILABLE;
-
-    ngx_llmops_auth_resume(a);
-}
-
-
-void
-ngx_llmops_auth_resume(ngx_llmops_auth_t *a)
-{
-    ngx_connection_t    *c;
-    ngx_http_request_t  *r;
-
-    r = a->request;
-    c = r->connection;
-
-    if (a->timer.timer_set) {
-        ngx_del_timer(&a->timer);
-    }
-
-    ngx_http_set_log_request(c->log, r);
-
-    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
-        ngx_http_run_posted_requests(c);
-        return;
-    }
-
-    r->read_event_handler = ngx_http_block_reading;
-    r->write_event_handler = ngx_http_core_run_phases;
-
-    ngx_http_core_run_phases(r);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-static void
-ngx_llmops_auth_stop_asking(ngx_llmops_auth_t *a)
-{
-    ngx_llmops_main_conf_t  *mcf;
-
-    if (a->asking) {
-        a->asking = 0;
-
-        mcf = ngx_http_get_module_main_conf(a->request, ngx_llmops_module);
-        ngx_llmops_store_forget(mcf->store, &a->op);
-    }
-
-    if (a->waiting) {
-        ngx_llmops_jwt_leave(a);
-    }
-}
-
-
-void
-ngx_llmops_auth_cleanup(ngx_llmops_ctx_t *ctx)
-{
-    ngx_llmops_auth_t  *a;
-
-    a = ctx->auth;
-
-    if (a == NULL) {
-        return;
-    }
-
-    ngx_llmops_auth_stop_asking(a);
-
-    if (a->timer.timer_set) {
-        ngx_del_timer(&a->timer);
-    }
-}
-
-
-void
-ngx_llmops_auth_release(ngx_llmops_ctx_t *ctx)
-{
-    ngx_llmops_identity_release(ctx->identity);
-    ctx->identity = NULL;
-
-    if (ctx->auth) {
-        ngx_llmops_auth_wipe(ctx->auth);
-    }
 }

@@ -17,6 +17,8 @@
  * What the files of identity know of each other, and core of its directives:
  *
  *   ngx_llmops_auth.c             a request's way from credential to verdict
+ *   ngx_llmops_auth_store.c       keys of the store
+ *   ngx_llmops_auth_wait.c        suspending, resuming
  *   ngx_llmops_auth_credential.c  credentials in headers
  *   ngx_llmops_auth_verdict.c     what is said of a verdict
  *   ngx_llmops_auth_access.c      what a known caller may use
@@ -240,6 +242,25 @@ ngx_int_t ngx_llmops_auth_credential(ngx_llmops_auth_t *a);
 
 /* Wipes it out of the request's memory, when nobody will ask again. */
 void ngx_llmops_auth_wipe(ngx_llmops_auth_t *a);
+
+/* Remembers what has been found, and judges it; takes over its identity. */
+void ngx_llmops_auth_learn(ngx_llmops_auth_t *a, ngx_llmops_auth_conf_t *acf,
+    ngx_llmops_auth_entry_t *found);
+
+/* Sets the verdict on somebody who is known, and ctx->identity if he may
+   call now. */
+void ngx_llmops_auth_judge(ngx_llmops_auth_t *a,
+    ngx_llmops_identity_t *identity, time_t until);
+
+/* Asks the store.  NGX_OK: there is a verdict; NGX_AGAIN: a will be resumed,
+   and answer() is due. */
+ngx_int_t ngx_llmops_auth_ask(ngx_llmops_auth_t *a,
+    ngx_llmops_main_conf_t *mcf);
+void ngx_llmops_auth_answer(ngx_llmops_auth_t *a,
+    ngx_llmops_auth_conf_t *acf);
+
+/* Lets a request wait: NGX_AGAIN, or a status. */
+ngx_int_t ngx_llmops_auth_suspend(ngx_llmops_auth_t *a);
 
 /* Makes the refusal of a verdict and returns its status. */
 ngx_int_t ngx_llmops_auth_refuse(ngx_llmops_auth_t *a);

@@ -44,30 +44,18 @@ ngx_int_t
 ngx_llmops_auth_credential(ngx_llmops_auth_t *a)
 {
     ngx_str_t                        value;
-    ngx_uint_t                       i;
-    ngx_list_part_t                 *part;
     ngx_table_elt_t                 *h;
+    ngx_llmops_walk_t                walk;
     ngx_llmops_credential_header_t  *header;
 
-    part = &a->request->headers_in.headers.part;
-    h = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        header = ngx_llmops_credential_header(&h[i]);
+    for (h = ngx_llmops_header_first(&walk, &a->request->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&walk))
+    {
+        header = ngx_llmops_credential_header(h);
 
         if (header == NULL
-            || ngx_llmops_credential_value(&h[i], header->bearer, &value)
+            || ngx_llmops_credential_value(h, header->bearer, &value)
                != NGX_OK)
         {
             continue;

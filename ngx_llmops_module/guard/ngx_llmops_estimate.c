@@ -11,13 +11,19 @@
 
 /*
  * The estimate of a request's input: ngx_llmops_tokens_body.c at the body of
- * a request, wherever nginx has put it.  It is made when it is first asked for
- * and kept.
+ * a request, wherever nginx has put it, or at the one that a prompt has made
+ * of it.  It is made when it is first asked for and kept.
  */
 
 
+static int64_t ngx_llmops_estimate_whole(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static int64_t ngx_llmops_estimate_sample(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_estimate_gather(void *data, u_char *p,
     size_t len);
+static const u_char *ngx_llmops_estimate_piece(void *data, size_t offset,
+    size_t len, u_char *buf);
 static const u_char *ngx_llmops_estimate_read(void *data, size_t offset,
     size_t len, u_char *buf);
 static ngx_int_t ngx_llmops_estimate_copy(ngx_buf_t *b, size_t offset,
@@ -27,24 +33,44 @@ static ngx_int_t ngx_llmops_estimate_copy(ngx_buf_t *b, size_t offset,
 int64_t
 ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    u_char        whole[NGX_LLMOPS_TOKENS_WHOLE];
-    int64_t       n;
-    ngx_str_t     body;
-    ngx_uint_t    binary;
+    size_t   len;
+    int64_t  n;
 
     if (!ctx->env.json) {
         return -1;
     }
 
-    if (ctx->env.estimated) {
-        return ctx->env.estimated - 1;
+    if (ctx->env.estimated == 0) {
+
+        len = ctx->memory.data ? ctx->memory.len : ctx->env.body_len;
+
+        n = (len <= NGX_LLMOPS_TOKENS_WHOLE)
+            ? ngx_llmops_estimate_whole(r, ctx)
+            : ngx_llmops_estimate_sample(r, ctx);
+
+        if (n < 0) {
+            return -1;
+        }
+
+        ctx->env.estimated = n + 1;
     }
 
-    binary = 0;
+    return ctx->env.estimated - 1;
+}
 
-    if (ctx->env.body_len <= NGX_LLMOPS_TOKENS_WHOLE) {
 
-        body.data = whole;
+static int64_t
+ngx_llmops_estimate_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    u_char      copy[NGX_LLMOPS_TOKENS_WHOLE];
+    int64_t     n;
+    ngx_str_t   body;
+    ngx_uint_t  binary;
+
+    body = ctx->memory;
+
+    if (body.data == NULL) {
+        body.data = copy;
         body.len = 0;
 
         if (ngx_llmops_body_each(r, ngx_llmops_estimate_gather, &body)
@@ -52,27 +78,45 @@ ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         {
             return -1;
         }
-
-        n = ngx_llmops_tokens_body(body.data, body.len, &binary);
-
-    } else {
-        n = ngx_llmops_tokens_sample(ngx_llmops_estimate_read, r,
-                                     ctx->env.body_len, &binary);
     }
+
+    n = ngx_llmops_tokens_body(body.data, body.len, &binary);
+
+    /* "data:" URLs have been counted when the body was read */
+
+    return n + (int64_t) (ctx->env.images + binary) * NGX_LLMOPS_IMAGE_TOKENS;
+}
+
+
+/* samples find both kinds of images, and not all of them */
+
+static int64_t
+ngx_llmops_estimate_sample(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    int64_t     n;
+    ngx_uint_t  binary;
+
+    n = ctx->memory.data
+        ? ngx_llmops_tokens_sample(ngx_llmops_estimate_piece, &ctx->memory,
+                                   ctx->memory.len, &binary)
+        : ngx_llmops_tokens_sample(ngx_llmops_estimate_read, r,
+                                   ctx->env.body_len, &binary);
 
     if (n < 0) {
         return -1;
     }
 
-    /* "data:" URLs have been counted when the body was read; the samples of a
-       long body find them as well */
+    return n + (int64_t) ngx_max(ctx->env.images, binary)
+               * NGX_LLMOPS_IMAGE_TOKENS;
+}
 
-    n += (int64_t) ngx_max(ctx->env.images, binary)
-         * NGX_LLMOPS_IMAGE_TOKENS;
 
-    ctx->env.estimated = n + 1;
+static const u_char *
+ngx_llmops_estimate_piece(void *data, size_t offset, size_t len, u_char *buf)
+{
+    ngx_str_t  *body = data;
 
-    return n;
+    return body->data + offset;
 }
 
 

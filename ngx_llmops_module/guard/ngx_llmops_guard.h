@@ -154,12 +154,13 @@ int64_t ngx_llmops_limits_reserved_tokens(ngx_llmops_ctx_t *ctx);
 
 /*
  * Completes what the configuration says of limits: after the routes, once in
- * each (re)load.  NGX_OK or NGX_ERROR (logged with file and line).  start():
- * per worker.
+ * each (re)load.  NGX_OK or NGX_ERROR (logged with file and line).  start()
+ * and stop(): per worker.
  */
 ngx_int_t ngx_llmops_limits_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 void ngx_llmops_limits_start(ngx_llmops_main_conf_t *mcf);
+void ngx_llmops_limits_stop(ngx_llmops_main_conf_t *mcf);
 
 
 /* llm_limit and llm_quota, of http{}; limit, of llm_route{} */

@@ -29,6 +29,8 @@
  *   ngx_llmops_jwt_conf.c      llm_jwt
  *   ngx_llmops_jwt_identify.c  from a token to an identity
  *   ngx_llmops_jwt_set.c       key sets that change, and those who wait
+ *   ngx_llmops_jwt_file.c      those in files
+ *   ngx_llmops_jwt_share.c     those that another worker has fetched
  */
 
 

@@ -36,19 +36,12 @@
 
 
 static void ngx_llmops_jwt_timer(ngx_event_t *ev);
-static void ngx_llmops_jwt_look(ngx_llmops_jwt_t *jwt, ngx_log_t *log);
-static ngx_uint_t ngx_llmops_jwt_file_same(ngx_llmops_jwt_t *jwt);
-static const char *ngx_llmops_jwt_file_read(ngx_llmops_jwt_t *jwt,
-    ngx_fd_t fd, u_char *buf, ngx_err_t *err);
 static ngx_int_t ngx_llmops_jwt_fetch(ngx_llmops_jwt_t *jwt);
 static void ngx_llmops_jwt_fetched(ngx_llmops_fetch_t *fetch);
 static const char *ngx_llmops_jwt_answer(ngx_llmops_jwt_t *jwt,
     ngx_llmops_fetch_t *fetch);
 static void ngx_llmops_jwt_failed(ngx_llmops_jwt_t *jwt, const char *problem);
 static void ngx_llmops_jwt_serve(ngx_llmops_jwt_t *jwt);
-static ngx_int_t ngx_llmops_jwt_adopt(ngx_llmops_jwt_t *jwt);
-static void ngx_llmops_jwt_share(ngx_llmops_jwt_t *jwt, ngx_str_t *text);
-static uint32_t ngx_llmops_jwt_crc(ngx_llmops_jwt_sh_t *sh);
 static void ngx_llmops_jwt_again(ngx_llmops_jwt_t *jwt, ngx_msec_t ms);
 static ngx_msec_t ngx_llmops_jwt_spread(ngx_msec_t ms);
 
@@ -141,117 +134,6 @@ ngx_llmops_jwt_timer(ngx_event_t *ev)
 }
 
 
-/* -- files ------------------------------------------------------------------ */
-
-static void
-ngx_llmops_jwt_look(ngx_llmops_jwt_t *jwt, ngx_log_t *log)
-{
-    ngx_err_t    err;
-    const char  *problem;
-
-    if (ngx_llmops_jwt_file_same(jwt)) {
-        jwt->failures = 0;
-        return;
-    }
-
-    problem = ngx_llmops_jwt_file(jwt, log, &err);
-
-    if (problem == NULL) {
-        jwt->failures = 0;
-        return;
-    }
-
-    if (jwt->failures++ == 0) {
-        ngx_log_error(NGX_LOG_ERR, log, err,
-                      "the key set \"%V\" of \"llm_jwt %V\" %s, the one read "
-                      "before stays in use", &jwt->file, &jwt->name, problem);
-    }
-}
-
-
-static ngx_uint_t
-ngx_llmops_jwt_file_same(ngx_llmops_jwt_t *jwt)
-{
-    ngx_file_info_t  fi;
-
-    if (ngx_file_info(jwt->file.data, &fi) == NGX_FILE_ERROR) {
-        return 0;
-    }
-
-    /* the time has whole seconds: a young file may have changed again */
-
-    return ngx_file_mtime(&fi) == jwt->mtime
-           && ngx_file_uniq(&fi) == jwt->uniq
-           && jwt->fetched / 1000 - jwt->mtime > 1;
-}
-
-
-const char *
-ngx_llmops_jwt_file(ngx_llmops_jwt_t *jwt, ngx_log_t *log, ngx_err_t *err)
-{
-    u_char      *buf;
-    ngx_fd_t     fd;
-    const char  *problem;
-
-    *err = 0;
-
-    fd = ngx_open_file(jwt->file.data, NGX_FILE_RDONLY|O_NONBLOCK,
-                       NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        *err = ngx_errno;
-        return "could not be opened";
-    }
-
-    buf = ngx_alloc(NGX_LLMOPS_JWT_SET, log);
-
-    problem = buf ? ngx_llmops_jwt_file_read(jwt, fd, buf, err)
-                  : "could not be read: out of memory";
-
-    if (buf) {
-        ngx_free(buf);
-    }
-
-    (void) ngx_close_file(fd);
-
-    return problem;
-}
-
-
-static const char *
-ngx_llmops_jwt_file_read(ngx_llmops_jwt_t *jwt, ngx_fd_t fd, u_char *buf,
-    ngx_err_t *err)
-{
-    ssize_t           n;
-    ngx_str_t         text;
-    ngx_file_info_t   fi;
-
-    if (ngx_fd_info(fd, &fi) == NGX_FILE_ERROR || !ngx_is_file(&fi)) {
-        return "is not a regular file";
-    }
-
-    n = ngx_read_fd(fd, buf, NGX_LLMOPS_JWT_SET);
-
-    if (n == -1) {
-        *err = ngx_errno;
-        return "could not be read";
-    }
-
-    if (n == NGX_LLMOPS_JWT_SET) {
-        return "is larger than 256k";
-    }
-
-    jwt->mtime = ngx_file_mtime(&fi);
-    jwt->uniq = ngx_file_uniq(&fi);
-    jwt->fetched = ngx_llmops_now();
-
-    text.data = buf;
-    text.len = n;
-
-    return ngx_llmops_jwt_install(jwt, &text);
-}
-
-
 const char *
 ngx_llmops_jwt_install(ngx_llmops_jwt_t *jwt, ngx_str_t *text)
 {
@@ -281,7 +163,7 @@ ngx_llmops_jwt_install(ngx_llmops_jwt_t *jwt, ngx_str_t *text)
 }
 
 
-/* -- addresses -------------------------------------------------------------- */
+/* -- addresses ------------------------------------------------------------- */
 
 static ngx_int_t
 ngx_llmops_jwt_fetch(ngx_llmops_jwt_t *jwt)
@@ -383,7 +265,7 @@ ngx_llmops_jwt_failed(ngx_llmops_jwt_t *jwt, const char *problem)
 }
 
 
-/* -- those who wait --------------------------------------------------------- */
+/* -- those who wait -------------------------------------------------------- */
 
 ngx_int_t
 ngx_llmops_jwt_wait(ngx_llmops_jwt_t *jwt, ngx_llmops_auth_t *a)
@@ -473,88 +355,7 @@ ngx_llmops_jwt_serve(ngx_llmops_jwt_t *jwt)
 }
 
 
-/* -- what is shared --------------------------------------------------------- */
-
-/* NGX_OK: another worker has fetched another set, which is ours now */
-
-static ngx_int_t
-ngx_llmops_jwt_adopt(ngx_llmops_jwt_t *jwt)
-{
-    uint64_t              revision;
-    ngx_str_t             text;
-    ngx_llmops_jwt_sh_t  *copy;
-
-    if (jwt->sh == NULL || jwt->sh->fetched <= jwt->fetched) {
-        return NGX_DECLINED;
-    }
-
-    copy = ngx_alloc(sizeof(ngx_llmops_jwt_sh_t), ngx_cycle->log);
-    if (copy == NULL) {
-        return NGX_DECLINED;
-    }
-
-    revision = jwt->revision;
-
-    ngx_memcpy(copy, jwt->sh, sizeof(ngx_llmops_jwt_sh_t));
-
-    if (copy->len <= NGX_LLMOPS_JWT_SHARED
-        && copy->crc == ngx_llmops_jwt_crc(copy))
-    {
-        text.data = copy->text;
-        text.len = copy->len;
-
-        if (ngx_llmops_jwt_install(jwt, &text) == NULL) {
-            jwt->fetched = copy->fetched;
-        }
-    }
-
-    ngx_free(copy);
-
-    return (revision != jwt->revision) ? NGX_OK : NGX_DECLINED;
-}
-
-
-static void
-ngx_llmops_jwt_share(ngx_llmops_jwt_t *jwt, ngx_str_t *text)
-{
-    ngx_llmops_jwt_sh_t  *sh;
-
-    sh = jwt->sh;
-
-    if (sh == NULL || text->len > NGX_LLMOPS_JWT_SHARED) {
-        return;
-    }
-
-    sh->crc = 0;
-    sh->len = (uint32_t) text->len;
-    sh->fetched = jwt->fetched;
-    ngx_memcpy(sh->text, text->data, text->len);
-
-    ngx_memory_barrier();
-
-    sh->crc = ngx_llmops_jwt_crc(sh);
-}
-
-
-static uint32_t
-ngx_llmops_jwt_crc(ngx_llmops_jwt_sh_t *sh)
-{
-    size_t    len;
-    uint32_t  crc;
-
-    len = ngx_min(sh->len, NGX_LLMOPS_JWT_SHARED);
-
-    ngx_crc32_init(crc);
-    ngx_crc32_update(&crc, (u_char *) &sh->len, sizeof(sh->len));
-    ngx_crc32_update(&crc, (u_char *) &sh->fetched, sizeof(sh->fetched));
-    ngx_crc32_update(&crc, sh->text, len);
-    ngx_crc32_final(crc);
-
-    return crc;
-}
-
-
-/* -- time ------------------------------------------------------------------- */
+/* -- time ------------------------------------------------------------------ */
 
 /* no later than in ms */
 

@@ -76,6 +76,14 @@ struct ngx_llmops_jwt_s {
 const char *ngx_llmops_jwt_file(ngx_llmops_jwt_t *jwt, ngx_log_t *log,
     ngx_err_t *err);
 
+/* Looks at the file, and takes a set that has changed. */
+void ngx_llmops_jwt_look(ngx_llmops_jwt_t *jwt, ngx_log_t *log);
+
+/* Writes a set that has been fetched, for others; takes one of theirs.  NGX_OK:
+   there is another set now; or NGX_DECLINED. */
+void ngx_llmops_jwt_share(ngx_llmops_jwt_t *jwt, ngx_str_t *text);
+ngx_int_t ngx_llmops_jwt_adopt(ngx_llmops_jwt_t *jwt);
+
 /* Makes text the set.  NULL, or what is wrong with it: then the set stays. */
 const char *ngx_llmops_jwt_install(ngx_llmops_jwt_t *jwt, ngx_str_t *text);
 

@@ -114,7 +114,7 @@ ngx_str_t ngx_llmops_key_id(json_t *record);
 time_t ngx_llmops_key_forget(json_t *record);
 
 
-/* -- what the caller sends -------------------------------------------------- */
+/* -- what the caller sends ------------------------------------------------- */
 
 /*
  * The id of the record that a key belongs to, by its form or, if it has

@@ -16,6 +16,7 @@
  *
  *   ngx_llmops_key_check.c      members of a record: checking, normalising
  *   ngx_llmops_key_value.c      their values
+ *   ngx_llmops_key_cidr.c       networks
  *   ngx_llmops_key_record.c     new records from old ones
  *   ngx_llmops_key_digest.c     secrets, digests, ids
  *   ngx_llmops_key_identity.c   from a record to an identity

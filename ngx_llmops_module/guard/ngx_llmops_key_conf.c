@@ -438,7 +438,7 @@ ngx_llmops_keys_id(json_t *wanted, json_t *record)
 }
 
 
-/* -- words into JSON; what is not valid becomes "", which is refused -------- */
+/* -- words into JSON; what is not valid becomes "", which is refused ------- */
 
 static json_t *
 ngx_llmops_keys_text(ngx_str_t *value)

@@ -11,6 +11,7 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_calendar.h"
 #include "ngx_llmops_redis.h"
+#include "ngx_llmops_webhook.h"
 #include "ngx_llmops_limit_sh.h"
 
 
@@ -26,6 +27,7 @@
  *   ngx_llmops_limit_settle.c    the end
  *   ngx_llmops_limit_headers.c   what callers see of it
  *   ngx_llmops_limit_warn.c      thresholds
+ *   ngx_llmops_webhook.c         telling of them
  */
 
 

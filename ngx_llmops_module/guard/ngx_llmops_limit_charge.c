@@ -27,8 +27,8 @@
  */
 
 
-static void ngx_llmops_limit_rates(ngx_llmops_limit_t *limit,
-    ngx_llmops_charge_t *charge);
+static void ngx_llmops_limit_rates(ngx_http_request_t *r,
+    ngx_llmops_limit_t *limit, ngx_llmops_charge_t *charge);
 static ngx_int_t ngx_llmops_limit_hash(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_limit_want(ngx_http_request_t *r,
@@ -79,7 +79,7 @@ ngx_llmops_limit_fill(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
     charge->divisor = 1;
     charge->dry_run = limit->dry_run | limit->soft;
 
-    ngx_llmops_limit_rates(limit, charge);
+    ngx_llmops_limit_rates(r, limit, charge);
 
     return ngx_llmops_limit_want(r, lim, limit, charge);
 }
@@ -92,7 +92,7 @@ ngx_llmops_limit_identify(ngx_http_request_t *r, ngx_llmops_limit_t *limit,
     charge->name = limit->name;
     charge->divisor = 1;
 
-    ngx_llmops_limit_rates(limit, charge);
+    ngx_llmops_limit_rates(r, limit, charge);
 
     if (ngx_llmops_limit_hash(r, &charge->key) != NGX_OK) {
         return NGX_ERROR;
@@ -105,15 +105,18 @@ ngx_llmops_limit_identify(ngx_http_request_t *r, ngx_llmops_limit_t *limit,
 /* the periods that the calendar is in */
 
 static void
-ngx_llmops_limit_rates(ngx_llmops_limit_t *limit, ngx_llmops_charge_t *charge)
+ngx_llmops_limit_rates(ngx_http_request_t *r, ngx_llmops_limit_t *limit,
+    ngx_llmops_charge_t *charge)
 {
     int64_t                      now;
     ngx_uint_t                   i;
     ngx_llmops_rate_t           *rate;
     ngx_llmops_calendar_e        kind;
+    ngx_llmops_main_conf_t      *mcf;
     ngx_llmops_limit_period_t   *period;
 
-    now = ngx_llmops_now();
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+    now = ngx_llmops_store_now(mcf->store);
 
     for (i = 0; i < charge->nrates; i++) {
         rate = &charge->rates[i];

@@ -54,6 +54,12 @@ static ngx_int_t ngx_llmops_limit_rollover(ngx_conf_t *cf,
     ngx_llmops_limit_t *limit, ngx_str_t *value);
 static ngx_int_t ngx_llmops_limit_tz(ngx_conf_t *cf,
     ngx_llmops_limit_t *limit, ngx_str_t *value);
+static ngx_int_t ngx_llmops_limit_webhook(ngx_conf_t *cf,
+    ngx_llmops_limit_t *limit, ngx_str_t *value);
+static ngx_int_t ngx_llmops_limit_secret(ngx_conf_t *cf,
+    ngx_llmops_limit_t *limit, ngx_str_t *value);
+static ngx_llmops_webhook_t *ngx_llmops_limit_hook(ngx_conf_t *cf,
+    ngx_llmops_limit_t *limit);
 static ngx_int_t ngx_llmops_limit_zone_file(ngx_conf_t *cf,
     ngx_llmops_limit_t *limit, ngx_str_t *path);
 static ngx_int_t ngx_llmops_limit_percent(ngx_str_t *value);
@@ -97,6 +103,12 @@ static const ngx_llmops_limit_param_t  ngx_llmops_limit_params[] = {
     { ngx_string("tz="), 1, ngx_llmops_limit_tz,
       "write a name of " NGX_LLMOPS_ZONEINFO ", for example "
       "\"tz=Europe/Berlin\", or a fixed offset, for example \"tz=+02:00\"" },
+
+    { ngx_string("webhook="), 1, ngx_llmops_limit_webhook,
+      "write a URL, for example \"webhook=https://ops.example.com/budgets\", "
+      "without user and password" },
+
+    { ngx_string("webhook_secret="), 1, ngx_llmops_limit_secret, NULL },
 
     { ngx_null_string, 0, NULL, NULL }
 };
@@ -391,6 +403,17 @@ ngx_llmops_limit_complete(ngx_conf_t *cf, ngx_llmops_limit_t *limit)
 
         calendar = 1;
         rate->carry = (int64_t) ((double) rate->limit * limit->rollover / 100);
+    }
+
+    if (limit->webhook
+        && (limit->webhook->url.host.len == 0 || limit->nwarn == 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "llm_quota \"%V\" has a webhook without %s",
+                           &limit->name, limit->nwarn
+                           ? "a URL, add \"webhook=https://...\""
+                           : "thresholds, add for example \"warn=80%\"");
+        return NGX_ERROR;
     }
 
     if (!calendar && (limit->rollover || limit->tz.len)) {
@@ -701,4 +724,49 @@ ngx_llmops_limit_zone_file(ngx_conf_t *cf, ngx_llmops_limit_t *limit,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_limit_webhook(ngx_conf_t *cf, ngx_llmops_limit_t *limit,
+    ngx_str_t *value)
+{
+    const char            *error;
+    ngx_llmops_webhook_t  *wh;
+
+    wh = ngx_llmops_limit_hook(cf, limit);
+    if (wh == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_fetch_url(cf, value, NULL, &wh->url, &error) == NGX_OK
+           ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_llmops_limit_secret(ngx_conf_t *cf, ngx_llmops_limit_t *limit,
+    ngx_str_t *value)
+{
+    ngx_llmops_webhook_t  *wh;
+
+    wh = ngx_llmops_limit_hook(cf, limit);
+    if (wh == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_secret_read(cf, value, "webhook_secret", &wh->secret);
+}
+
+
+/* whichever of its parameters comes first */
+
+static ngx_llmops_webhook_t *
+ngx_llmops_limit_hook(ngx_conf_t *cf, ngx_llmops_limit_t *limit)
+{
+    if (limit->webhook == NULL) {
+        limit->webhook = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_webhook_t));
+    }
+
+    return limit->webhook;
 }

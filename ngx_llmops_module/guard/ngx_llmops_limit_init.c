@@ -25,6 +25,9 @@ static ngx_int_t ngx_llmops_limits_prices(ngx_conf_t *cf,
     ngx_llmops_limit_t *limit);
 static ngx_uint_t ngx_llmops_limits_priced(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_target_t *t);
+static ngx_int_t ngx_llmops_limits_resolver(ngx_conf_t *cf,
+    ngx_llmops_limit_t *limit);
+static void ngx_llmops_limits_told(void *data, ngx_uint_t sent);
 static void ngx_llmops_limits_attach(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_limit_t *limit);
 
@@ -128,6 +131,12 @@ ngx_llmops_limits_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 
     for (i = 0; i < lcf->limits.nelts; i++) {
         ngx_conf_init_uint_value(limits[i]->fail, policy);
+
+        if (limits[i]->webhook
+            && ngx_llmops_limits_resolver(cf, limits[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
 
         if (!limits[i]->used) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
@@ -259,6 +268,37 @@ ngx_llmops_limits_priced(ngx_llmops_main_conf_t *mcf, ngx_llmops_target_t *t)
 }
 
 
+static ngx_int_t
+ngx_llmops_limits_resolver(ngx_conf_t *cf, ngx_llmops_limit_t *limit)
+{
+    ngx_llmops_webhook_t      *wh;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    wh = limit->webhook;
+
+    if (ngx_llmops_net_family(&wh->url.host) != AF_UNSPEC) {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* nginx puts in a resolver without servers if none is configured */
+
+    if (clcf->resolver == NULL || clcf->resolver->connections.nelts == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no resolver to resolve \"%V\" of the webhook of "
+                      "llm_quota \"%V\" in %V:%ui, write \"resolver "
+                      "ADDRESS;\" in http{}", &wh->url.host, &limit->name,
+                      &limit->place.file, limit->place.line);
+        return NGX_ERROR;
+    }
+
+    wh->resolver = clcf->resolver;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_llmops_limits_start(ngx_llmops_main_conf_t *mcf)
 {
@@ -287,9 +327,42 @@ ngx_llmops_limits_attach(ngx_llmops_main_conf_t *mcf,
                                      &limit->name,
                                      sizeof(ngx_llmops_limit_sh_t));
 
+    if (limit->webhook) {
+        limit->webhook->over = ngx_llmops_limits_told;
+        limit->webhook->data = limit;
+        ngx_llmops_webhook_start(limit->webhook);
+    }
+
     if (limit->nwarn) {
         limit->warned = ngx_llmops_zone_node(mcf->zone,
                                              NGX_LLMOPS_NODE_WARNED, &warned,
                                              sizeof(ngx_llmops_warned_sh_t));
+    }
+}
+
+
+static void
+ngx_llmops_limits_told(void *data, ngx_uint_t sent)
+{
+    ngx_llmops_limit_t *limit = data;
+
+    ngx_llmops_limit_count(limit, told[sent]);
+}
+
+
+void
+ngx_llmops_limits_stop(ngx_llmops_main_conf_t *mcf)
+{
+    ngx_uint_t                  i;
+    ngx_llmops_limit_t        **limits;
+    ngx_llmops_limits_conf_t   *lcf;
+
+    lcf = mcf->limits;
+    limits = lcf->limits.elts;
+
+    for (i = 0; i < lcf->limits.nelts; i++) {
+        if (limits[i]->webhook) {
+            ngx_llmops_webhook_stop(limits[i]->webhook);
+        }
     }
 }

@@ -43,6 +43,7 @@ typedef struct {
     ngx_atomic_t               ended[NGX_LLMOPS_UNIT_MAX];     /* streams */
     ngx_atomic_t               failed;     /* not asked, or could not be */
     ngx_atomic_t               warned;     /* thresholds that were passed */
+    ngx_atomic_t               told[2];    /* webhook: given up, sent */
     ngx_llmops_fill_sh_t       fill[NGX_LLMOPS_COUNTER_RATES];
 } ngx_llmops_limit_sh_t;
 
@@ -60,9 +61,6 @@ typedef struct {
     ngx_atomic_t               slots[NGX_LLMOPS_WARNED
                                      + NGX_LLMOPS_WARNED_NEAR];
 } ngx_llmops_warned_sh_t;
-
-
-typedef struct ngx_llmops_webhook_s  ngx_llmops_webhook_t;
 
 
 #endif /* _NGX_LLMOPS_LIMIT_SH_H_INCLUDED_ */

@@ -27,6 +27,13 @@ static void ngx_llmops_limit_note(ngx_http_request_t *r,
 static ngx_uint_t ngx_llmops_limit_first(ngx_llmops_limit_t *limit,
     ngx_llmops_charge_t *charge, ngx_llmops_rate_t *rate,
     ngx_uint_t threshold);
+static uint64_t ngx_llmops_limit_passing(ngx_llmops_charge_t *charge,
+    ngx_llmops_rate_t *rate, ngx_uint_t threshold);
+static void ngx_llmops_limit_tell(ngx_http_request_t *r,
+    ngx_llmops_limit_t *limit, ngx_llmops_charge_t *charge, ngx_uint_t n,
+    ngx_uint_t threshold);
+static void ngx_llmops_limit_number(ngx_llmops_out_t *out,
+    ngx_llmops_unit_e unit, int64_t n);
 static uint64_t ngx_llmops_limit_fnv(uint64_t h, ngx_str_t *s);
 
 
@@ -88,6 +95,10 @@ ngx_llmops_limit_warn_part(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
                                        threshold))
             {
                 ngx_llmops_limit_count(limit, warned);
+
+                if (limit->webhook) {
+                    ngx_llmops_limit_tell(r, limit, charge, k, threshold);
+                }
             }
         }
     }
@@ -219,12 +230,7 @@ ngx_llmops_limit_first(ngx_llmops_limit_t *limit, ngx_llmops_charge_t *charge,
         return 1;
     }
 
-    h = ngx_llmops_limit_fnv(NGX_LLMOPS_FNV_START, &charge->name);
-    h = ngx_llmops_limit_fnv(h, &charge->key);
-    h ^= ngx_llmops_fill_id(rate) + threshold * NGX_LLMOPS_FNV_PRIME;
-    h = (h ^ (uint64_t) rate->start) * NGX_LLMOPS_FNV_PRIME;
-    h |= 1;
-
+    h = ngx_llmops_limit_passing(charge, rate, threshold);
     slot = &limit->warned->slots[h / 2 % NGX_LLMOPS_WARNED];
 
     for (i = 0; i < NGX_LLMOPS_WARNED_NEAR; i++) {
@@ -241,6 +247,107 @@ ngx_llmops_limit_first(ngx_llmops_limit_t *limit, ngx_llmops_charge_t *charge,
     slot[h / 2 % NGX_LLMOPS_WARNED_NEAR] = h;
 
     return 1;
+}
+
+
+/* the same on every gateway; a window that slides begins anew with its
+   length */
+
+static uint64_t
+ngx_llmops_limit_passing(ngx_llmops_charge_t *charge,
+    ngx_llmops_rate_t *rate, ngx_uint_t threshold)
+{
+    int64_t   start;
+    uint64_t  h;
+
+    start = (rate->period == NGX_LLMOPS_PERIOD_CALENDAR)
+            ? rate->start : (int64_t) (ngx_llmops_now() / rate->window);
+
+    h = ngx_llmops_limit_fnv(NGX_LLMOPS_FNV_START, &charge->name);
+    h = ngx_llmops_limit_fnv(h, &charge->key);
+    h ^= ngx_llmops_fill_id(rate) + threshold * NGX_LLMOPS_FNV_PRIME;
+    h = (h ^ (uint64_t) start) * NGX_LLMOPS_FNV_PRIME;
+
+    return h | 1;
+}
+
+
+/* the message of a webhook */
+
+static void
+ngx_llmops_limit_tell(ngx_http_request_t *r, ngx_llmops_limit_t *limit,
+    ngx_llmops_charge_t *charge, ngx_uint_t n, ngx_uint_t threshold)
+{
+    u_char               text[NGX_LLMOPS_RATE_TEXT], hex[16 + 1];
+    uint64_t             h;
+    ngx_str_t            id, body;
+    ngx_llmops_out_t     out;
+    ngx_llmops_rate_t   *rate;
+    ngx_llmops_level_t  *level;
+
+    rate = &charge->rates[n];
+    level = &charge->levels[n];
+
+    h = ngx_llmops_limit_passing(charge, rate, threshold);
+
+    id.data = hex;
+    id.len = ngx_sprintf(hex, "%016xL", h) - hex;
+
+    ngx_llmops_out_init(&out, NGX_LLMOPS_LIMIT_NOTES * 4);
+
+    (void) ngx_llmops_out_lit(&out, "{\"type\":\"llm.quota.threshold\","
+                                    "\"id\":\"");
+    (void) ngx_llmops_out_str(&out, &id);
+    (void) ngx_llmops_out_lit(&out, "\",\"time\":\"");
+    (void) ngx_llmops_out_write(&out, text,
+                                ngx_llmops_limit_date(text, ngx_llmops_now())
+                                - text);
+    (void) ngx_llmops_out_lit(&out, "\",\"limit\":");
+    (void) ngx_llmops_out_json(&out, limit->name.data, limit->name.len);
+    (void) ngx_llmops_out_lit(&out, ",\"key\":");
+    (void) ngx_llmops_out_json(&out, charge->key.data, charge->key.len);
+    (void) ngx_llmops_out_lit(&out, ",\"rate\":\"");
+    (void) ngx_llmops_out_write(&out, text,
+                                ngx_llmops_rate_print(text, rate) - text);
+    (void) ngx_llmops_out_lit(&out, "\",\"threshold\":");
+    (void) ngx_llmops_out_int(&out, (int64_t) threshold);
+    (void) ngx_llmops_out_lit(&out, ",\"used\":");
+    ngx_llmops_limit_number(&out, rate->unit, level->used);
+    (void) ngx_llmops_out_lit(&out, ",\"of\":");
+    ngx_llmops_limit_number(&out, rate->unit, level->limit);
+    (void) ngx_llmops_out_lit(&out, ",\"resets_at\":\"");
+    (void) ngx_llmops_out_write(&out, text,
+                                ngx_llmops_limit_date(text, ngx_llmops_now()
+                                                            + level->reset)
+                                - text);
+    (void) ngx_llmops_out_lit(&out, "\"}");
+
+    if (!out.failed) {
+        body.data = out.data;
+        body.len = out.len;
+
+        ngx_llmops_webhook_send(limit->webhook, &id, &body);
+    }
+
+    ngx_llmops_out_free(&out);
+}
+
+
+/* money in USD */
+
+static void
+ngx_llmops_limit_number(ngx_llmops_out_t *out, ngx_llmops_unit_e unit,
+    int64_t n)
+{
+    u_char  *p, text[NGX_LLMOPS_LIMIT_TIME];
+
+    p = ngx_llmops_limit_amount(text, unit, n);
+
+    if (unit == NGX_LLMOPS_UNIT_COST) {
+        p -= sizeof("usd") - 1;
+    }
+
+    (void) ngx_llmops_out_write(out, text, p - text);
 }
 
 

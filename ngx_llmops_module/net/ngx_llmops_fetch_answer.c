@@ -112,7 +112,7 @@ ngx_llmops_fetch_answer_end(ngx_llmops_fetch_answer_t *a)
 }
 
 
-/* -- head ------------------------------------------------------------------- */
+/* -- head ------------------------------------------------------------------ */
 
 /* takes bytes up to the empty line, and reads the head when it is there */
 
@@ -219,7 +219,8 @@ ngx_llmops_fetch_head_read(ngx_llmops_fetch_answer_t *a)
 /* HTTP/1.1 200 OK */
 
 static ngx_int_t
-ngx_llmops_fetch_status_line(ngx_llmops_fetch_answer_t *a, u_char *p, u_char *last)
+ngx_llmops_fetch_status_line(ngx_llmops_fetch_answer_t *a, u_char *p,
+    u_char *last)
 {
     uint64_t  status;
 
@@ -345,7 +346,7 @@ ngx_llmops_fetch_number(u_char *p, u_char *last, ngx_uint_t base, uint64_t *n)
 }
 
 
-/* -- body ------------------------------------------------------------------- */
+/* -- body ------------------------------------------------------------------ */
 
 static size_t
 ngx_llmops_fetch_data(ngx_llmops_fetch_answer_t *a, const u_char *p,

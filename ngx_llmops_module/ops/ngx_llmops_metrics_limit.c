@@ -68,6 +68,27 @@ ngx_llmops_print_limit_units(ngx_llmops_print_t *pr,
 
 
 void
+ngx_llmops_print_limit_told(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_uint_t      i;
+    ngx_atomic_t   *told;
+
+    static const char  *results[] = { "failed", "sent" };
+
+    told = (ngx_atomic_t *) ((u_char *) node + f->offset);
+
+    for (i = 0; i < 2; i++) {
+        if (told[i]) {
+            ngx_llmops_print_limit_name(pr, f, name);
+            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
+                                   results[i], told[i]);
+        }
+    }
+}
+
+
+void
 ngx_llmops_print_limit_ratio(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {

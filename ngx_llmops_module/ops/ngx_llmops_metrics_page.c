@@ -158,6 +158,11 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit,
       NGX_LLMOPS_LIMIT_FIELD(warned), NULL },
 
+    { ngx_string("llm_quota_webhooks_total"), "counter", NULL,
+      "Messages to the webhook of a quota, by what became of them.",
+      NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_told,
+      NGX_LLMOPS_LIMIT_FIELD(told), NULL },
+
     { ngx_string("llm_quota_used_ratio"), "gauge", NULL,
       "How much of a quota the key that has used most of it has used.",
       NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_ratio, 0, NULL },

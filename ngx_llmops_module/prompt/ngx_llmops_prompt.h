@@ -20,6 +20,8 @@
  * arena's, so that tests and fuzzers link it alone.
  *
  *   ngx_llmops_prompt_file.c         from a text to a prompt, with its errors
+ *   ngx_llmops_prompt_variables.c    the schema of its variables
+ *   ngx_llmops_prompt_form_check.c   whether its messages are some
  *   ngx_llmops_prompt_form.c         messages, as each of the APIs spells them
  *   ngx_llmops_prompt_parameters.c   the same for the model's parameters
  *   ngx_llmops_prompt_check.c        a caller's variables against the schema
@@ -176,6 +178,31 @@ ngx_int_t ngx_llmops_prompt_body(ngx_llmops_prompt_build_t *build,
 ngx_int_t ngx_llmops_prompt_fault(ngx_llmops_prompt_t *p,
     ngx_llmops_prompt_error_t *err, ngx_llmops_value_t *v, const char *fmt,
     ngx_str_t *s);
+
+/* a member that an object of the file may have */
+
+typedef struct {
+    const char                *name;
+    ngx_llmops_json_type_e     type;       /* NONE: any */
+} ngx_llmops_prompt_member_t;
+
+/* Whether v has only known members (up to one without a name), of their types;
+   list names them for the message.  NGX_OK or NGX_DECLINED with err. */
+ngx_int_t ngx_llmops_prompt_members(ngx_llmops_prompt_t *p,
+    ngx_llmops_value_t *v, const ngx_llmops_prompt_member_t *known,
+    const char *list, ngx_llmops_prompt_error_t *err);
+
+/* Reads "variables".  NGX_OK, NGX_DECLINED with err, NGX_ERROR. */
+ngx_int_t ngx_llmops_prompt_variables(ngx_llmops_prompt_t *p,
+    ngx_llmops_prompt_error_t *err);
+
+/* Whether "messages" are some, and have a place for the caller's: p->slot. */
+ngx_int_t ngx_llmops_form_check(ngx_llmops_prompt_t *p,
+    ngx_llmops_value_t *messages, ngx_llmops_prompt_error_t *err);
+
+/* Whether it is that place; whether a role's messages are the system's. */
+ngx_uint_t ngx_llmops_form_slot(ngx_llmops_value_t *m);
+ngx_uint_t ngx_llmops_form_system(ngx_llmops_value_t *role);
 
 /* Fill in forms[], from validated "messages", "parameters" and "fixed".
    NGX_OK, NGX_DECLINED with err, NGX_ERROR. */

@@ -15,8 +15,10 @@
 /*
  * Prompts in the configuration, and in a request.
  *
- *   ngx_llmops_prompt_conf.c     llm_prompt, and the words in llm_route{}
- *   ngx_llmops_prompt_request.c  which prompt a request has, and its new body
+ *   ngx_llmops_prompt_conf.c       llm_prompt
+ *   ngx_llmops_prompt_route.c      the words in llm_route{}
+ *   ngx_llmops_prompt_reference.c  how a caller names a prompt
+ *   ngx_llmops_prompt_request.c    which prompt a request has, and its new body
  */
 
 
@@ -150,6 +152,36 @@ ngx_uint_t ngx_llmops_prompt_needed(ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route);
 ngx_int_t ngx_llmops_prompt_apply(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route, ngx_str_t *body);
+
+
+/* private to this room: how a caller names a prompt */
+
+typedef struct {
+    ngx_http_request_t        *r;
+    ngx_llmops_ctx_t          *ctx;
+    ngx_str_t                 *body;
+    ngx_str_t                  id;
+    ngx_str_t                  version;    /* or label; len 0: not given */
+    ngx_str_t                  variables;  /* raw; data NULL: none */
+    u_char                     id_buf[2 * NGX_LLMOPS_PROMPT_NAME + 2];
+    u_char                     version_buf[NGX_LLMOPS_PROMPT_NAME + 1];
+} ngx_llmops_reference_t;
+
+
+/* Whether the request's operation may have prompts, and in which form. */
+ngx_uint_t ngx_llmops_prompt_has_form(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_form_e *form);
+
+/* Reads the member "prompt" of ref->body.  NGX_OK or a status. */
+ngx_int_t ngx_llmops_prompt_member(ngx_llmops_reference_t *ref);
+
+/* Refuses the request with 400; all texts are static.  Returns the status. */
+ngx_int_t ngx_llmops_prompt_deny(ngx_llmops_reference_t *ref,
+    const char *code, const char *param, const char *text);
+
+/* Resolves the prompts of one route, which has route->prompt. */
+ngx_int_t ngx_llmops_prompt_route_init(ngx_conf_t *cf,
+    ngx_llmops_prompts_t *prompts, ngx_llmops_route_t *route);
 
 
 #endif /* _NGX_LLMOPS_PROMPT_CONF_H_INCLUDED_ */

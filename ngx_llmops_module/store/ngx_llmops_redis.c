@@ -115,16 +115,23 @@ ngx_llmops_redis_stop(ngx_llmops_redis_t *redis)
     ngx_uint_t                i;
     ngx_llmops_redis_node_t  *node;
 
+    /* from here on the nodes are no more to be looked at together */
+
+    ngx_llmops_redis_stats_stop(redis);
+
+    /* what was said in the last turn shall not be lost; if one cannot be told,
+       its commands' handlers still find all the others */
+
     for (i = 0; i < redis->nnodes; i++) {
         node = redis->nodes[i];
-
-        /* what was said in the last turn shall not be lost */
 
         if (node->state == NGX_LLMOPS_REDIS_UP) {
             ngx_llmops_redis_node_flush(&node->flush);
         }
+    }
 
-        ngx_llmops_redis_node_destroy(node);
+    for (i = 0; i < redis->nnodes; i++) {
+        ngx_llmops_redis_node_destroy(redis->nodes[i]);
     }
 
     if (redis->sentinel) {
@@ -142,8 +149,6 @@ ngx_llmops_redis_stop(ngx_llmops_redis_t *redis)
     if (redis->slots) {
         ngx_free(redis->slots);
     }
-
-    ngx_llmops_redis_stats_stop(redis);
 
     ngx_free(redis);
 }

@@ -158,11 +158,13 @@ struct ngx_llmops_tally_rate_s {
 
     ngx_llmops_book_t          books[NGX_LLMOPS_TALLY_BOOKS];
 
-    int64_t                    start;      /* CALENDAR: of the newest period
-                                              that was charged */
+    int64_t                    start;      /* CALENDAR: of the period that was
+                                              charged last, and the newest */
+    int64_t                    newest;
     int64_t                    full_until; /* 0: may have room */
     int64_t                    full_least; /* for so much, of */
-    int64_t                    full_limit; /* such a limit */
+    int64_t                    full_limit; /* such a limit, in the period */
+    int64_t                    full_start; /* that begins then */
     unsigned                   full_hard:1;
 
     /* what the server had at the last look */
@@ -366,6 +368,10 @@ ngx_llmops_tally_rate_t *ngx_llmops_tally_find_rate(
 /* Initializes one. */
 void ngx_llmops_tally_init_rate(ngx_llmops_tally_t *tally,
     ngx_llmops_tally_rate_t *tr, const ngx_llmops_rate_t *rate);
+
+/* CALENDAR: the start of the period in which rate counts. */
+int64_t ngx_llmops_tally_start(const ngx_llmops_tally_rate_t *tr,
+    const ngx_llmops_rate_t *rate);
 
 /* Used in the window or period of rate at a time, by all that is known. */
 int64_t ngx_llmops_tally_used(const ngx_llmops_tally_rate_t *tr,

@@ -438,10 +438,9 @@ ngx_llmops_tally_delete(ngx_llmops_tally_t *tally)
     argv[0] = ngx_llmops_del;
     argv[1] = tally->books;
 
-    if (!ngx_llmops_redis_up(tally->tallies->redis, &tally->books)
-        || ngx_llmops_redis_command(tally->tallies->redis, &tally->books, 2,
-                                    argv, NULL, NULL)
-           == NULL)
+    if (ngx_llmops_redis_command(tally->tallies->redis, &tally->books, 2, argv,
+                                 NULL, NULL)
+        == NULL)
     {
         return NGX_DECLINED;
     }

@@ -62,7 +62,8 @@ ngx_llmops_tally_book(ngx_llmops_tally_t *tally,
         }
 
         at = (tr->period == NGX_LLMOPS_PERIOD_CALENDAR)
-             ? charge->rates[i].start : ngx_llmops_tally_part(tr, when);
+             ? ngx_llmops_tally_start(tr, &charge->rates[i])
+             : ngx_llmops_tally_part(tr, when);
 
         (void) ngx_llmops_tally_note(tr, at, amount);
         n++;
@@ -122,7 +123,8 @@ ngx_llmops_tally_take_out(ngx_llmops_tally_rate_t *tr,
     int64_t  at;
 
     if (tr->period == NGX_LLMOPS_PERIOD_CALENDAR) {
-        return ngx_llmops_tally_note(tr, rate->start, -amount);
+        return ngx_llmops_tally_note(tr, ngx_llmops_tally_start(tr, rate),
+                                     -amount);
     }
 
     at = ngx_llmops_tally_part(tr, when);

@@ -162,7 +162,8 @@ ngx_llmops_tally_known_full(ngx_llmops_tally_rate_t *tr,
 
     if (least == 0
         || least < tr->full_least
-        || charge->levels[i].limit > tr->full_limit)
+        || charge->levels[i].limit > tr->full_limit
+        || charge->rates[i].start != tr->full_start)
     {
         return 0;
     }
@@ -330,6 +331,7 @@ ngx_llmops_tally_remember(ngx_llmops_tally_t *tally,
 
     tr->full_least = ngx_llmops_tally_least(charge, tr->unit);
     tr->full_limit = level->limit;
+    tr->full_start = charge->rates[i].start;
     tr->full_hard = (level->limit - level->used < tr->full_least);
 
     /* what slides out of a window is known, but not what an administrator

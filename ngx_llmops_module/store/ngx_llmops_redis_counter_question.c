@@ -120,7 +120,8 @@ ngx_llmops_question_charge(ngx_llmops_question_t *question,
 }
 
 
-/* the periods that are present now, for what is to be booked for others */
+/* when a period has begun, what was booked before must not count as new in
+   it: the books are read again */
 
 static void
 ngx_llmops_claim_periods(ngx_llmops_claim_t *claim)
@@ -134,7 +135,12 @@ ngx_llmops_claim_periods(ngx_llmops_claim_t *claim)
 
         if (rate->period == NGX_LLMOPS_PERIOD_CALENDAR) {
             tr = ngx_llmops_tally_find_rate(claim->tally, rate);
-            tr->start = ngx_max(tr->start, rate->start);
+
+            if (tr->start != rate->start) {
+                tr->start = rate->start;
+                tr->newest = ngx_max(tr->newest, rate->start);
+                claim->tally->read = 0;
+            }
         }
     }
 }

@@ -19,6 +19,9 @@
  * since, by anybody, is known as one sum for each unit, from the shares.  It
  * is newer than the reading, so that it cannot have left a window before the
  * next one.
+ *
+ * Periods are the caller's, by the time of this machine; all else goes by the
+ * server's.
  */
 
 
@@ -26,6 +29,8 @@ static ngx_int_t ngx_llmops_tally_read_bucket(ngx_llmops_tally_rate_t *tr,
     int64_t at, int64_t amount, int64_t now);
 static ngx_int_t ngx_llmops_tally_read_period(ngx_llmops_tally_rate_t *tr,
     int64_t start, int64_t amount, int64_t now);
+static int64_t ngx_llmops_tally_elsewhere(const ngx_llmops_tally_rate_t *tr,
+    int64_t start);
 static int64_t ngx_llmops_tally_fresh(const ngx_llmops_tally_t *tally,
     ngx_llmops_unit_e unit);
 static int64_t ngx_llmops_tally_sum(const ngx_llmops_tally_rate_t *tr,
@@ -35,6 +40,11 @@ static int64_t ngx_llmops_tally_period(const ngx_llmops_tally_rate_t *tr,
 static ngx_int_t ngx_llmops_tally_is_rate(const ngx_llmops_tally_rate_t *tr,
     ngx_llmops_unit_e unit, ngx_llmops_period_e period, int64_t window);
 
+
+/* what periods are reckoned by: callers know them by this machine's clock */
+#define ngx_llmops_tally_wall()                                               \
+    ((int64_t) ngx_cached_time->sec * 1000                                    \
+     + (int64_t) ngx_cached_time->msec)
 
 /* the oldest part of which some may be in the window */
 #define ngx_llmops_tally_oldest(tr, now)                                      \
@@ -92,11 +102,32 @@ ngx_llmops_tally_init_rate(ngx_llmops_tally_t *tally,
 }
 
 
+/*
+ * The period in which a rate counts.  When this machine's clock is before the
+ * beginning of one that others count in already, it is that one: a clock that
+ * is set back must not refill anything.  One that begins in a future that is
+ * too far away is of a clock that was wrong.
+ */
+
+int64_t
+ngx_llmops_tally_start(const ngx_llmops_tally_rate_t *tr,
+    const ngx_llmops_rate_t *rate)
+{
+    int64_t  newest, ahead;
+
+    newest = ngx_max(tr->newest, tr->seen.period[0].start);
+    ahead = newest - ngx_llmops_tally_wall();
+
+    return (newest > rate->start && ahead > 0 && ahead <= tr->window)
+           ? newest : rate->start;
+}
+
+
 int64_t
 ngx_llmops_tally_used(const ngx_llmops_tally_rate_t *tr,
     const ngx_llmops_rate_t *rate, int64_t now)
 {
-    int64_t  used;
+    int64_t  used, start;
 
     switch (tr->period) {
 
@@ -105,7 +136,9 @@ ngx_llmops_tally_used(const ngx_llmops_tally_rate_t *tr,
         break;
 
     case NGX_LLMOPS_PERIOD_CALENDAR:
-        used = ngx_llmops_tally_period(tr, rate->start);
+        start = ngx_llmops_tally_start(tr, rate);
+        used = ngx_llmops_tally_period(tr, start)
+               - ngx_llmops_tally_elsewhere(tr, start);
         break;
 
     default:                                 /* HELD: nothing is booked */
@@ -115,6 +148,25 @@ ngx_llmops_tally_used(const ngx_llmops_tally_rate_t *tr,
     ngx_llmops_tally_add(used, ngx_llmops_tally_fresh(tr->tally, tr->unit));
 
     return ngx_max(used, 0);
+}
+
+
+/* what we have yet to tell of other periods, which is new as well */
+
+static int64_t
+ngx_llmops_tally_elsewhere(const ngx_llmops_tally_rate_t *tr, int64_t start)
+{
+    int64_t     sum;
+    ngx_uint_t  i;
+
+    for (sum = 0, i = 0; i < NGX_LLMOPS_TALLY_BOOKS; i++) {
+
+        if (tr->books[i].at != start) {
+            ngx_llmops_tally_add(sum, tr->books[i].amount);
+        }
+    }
+
+    return sum;
 }
 
 
@@ -140,23 +192,25 @@ int64_t
 ngx_llmops_tally_carried(const ngx_llmops_tally_rate_t *tr,
     const ngx_llmops_rate_t *rate)
 {
-    int64_t     left, start;
+    int64_t     left, start, present;
     ngx_uint_t  i;
 
     if (rate->carry <= 0 || tr->period != NGX_LLMOPS_PERIOD_CALENDAR) {
         return 0;
     }
 
+    present = ngx_llmops_tally_start(tr, rate);
+
     for (i = 0; i < NGX_LLMOPS_TALLY_PERIODS; i++) {
         start = tr->seen.period[i].start;
 
-        if (start == 0 || start >= rate->start) {
+        if (start == 0 || start >= present) {
             continue;
         }
 
         left = rate->limit;
 
-        if (rate->start - start < tr->window + tr->window / 2) {
+        if (present - start < tr->window + tr->window / 2) {
             left -= tr->seen.period[i].used;
         }
 
@@ -206,7 +260,7 @@ ngx_llmops_tally_reset_time(const ngx_llmops_tally_rate_t *tr,
     int64_t  i;
 
     if (tr->period == NGX_LLMOPS_PERIOD_CALENDAR) {
-        return ngx_max(rate->end - now, 0);
+        return ngx_max(rate->end - ngx_llmops_tally_wall(), 0);
     }
 
     if (tr->period != NGX_LLMOPS_PERIOD_SLIDING) {
@@ -245,7 +299,7 @@ ngx_llmops_tally_retry_time(const ngx_llmops_tally_rate_t *tr,
             return NGX_LLMOPS_TALLY_WAIT;
         }
 
-        return ngx_max(rate->end - now, 1);
+        return ngx_max(rate->end - ngx_llmops_tally_wall(), 1);
     }
 
     i = ngx_llmops_tally_oldest(tr, now) - tr->first;
@@ -381,6 +435,8 @@ ngx_llmops_tally_read_period(ngx_llmops_tally_rate_t *tr, int64_t start,
     int64_t amount, int64_t now)
 {
     ngx_uint_t  i, k;
+
+    now = tr->start ? tr->start : now;
 
     if (start + NGX_LLMOPS_TALLY_PERIODS * tr->window < now) {
         return NGX_DECLINED;

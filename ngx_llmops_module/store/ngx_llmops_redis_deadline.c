@@ -234,7 +234,7 @@ ngx_llmops_redis_node_told(ngx_llmops_redis_node_t *node, ngx_queue_t *due)
 void
 ngx_llmops_redis_node_arm(ngx_llmops_redis_node_t *node)
 {
-    ngx_msec_int_t  nearest, waiting;
+    ngx_msec_int_t  nearest, waiting, dead;
 
     if (node->timer.timer_set) {
         ngx_del_timer(&node->timer);
@@ -244,25 +244,23 @@ ngx_llmops_redis_node_arm(ngx_llmops_redis_node_t *node)
     waiting = ngx_llmops_redis_node_nearest(node, &node->waiting);
     nearest = ngx_min(nearest, waiting);
 
-    node->timer.cancelable = 0;
-
     if (nearest == NGX_LLMOPS_REDIS_NEVER) {
-
         node->mixed = 0;
-
-        if (!node->stalled) {
-            return;
-        }
-
-        /* all that is left is to wait for a sign of life */
-
-        node->timer.cancelable = 1;
-        nearest = (ngx_msec_int_t) (node->silent_since
-                                    + NGX_LLMOPS_REDIS_DEAD
-                                    - ngx_current_msec);
     }
 
-    ngx_add_timer(&node->timer, (ngx_msec_t) ngx_max(nearest, 0));
+    /* a worker that shuts down waits for replies, not for a sign of life */
+
+    node->timer.cancelable = (nearest == NGX_LLMOPS_REDIS_NEVER);
+
+    if (node->stalled) {
+        dead = (ngx_msec_int_t) (node->silent_since + NGX_LLMOPS_REDIS_DEAD
+                                 - ngx_current_msec);
+        nearest = ngx_min(nearest, dead);
+    }
+
+    if (nearest != NGX_LLMOPS_REDIS_NEVER) {
+        ngx_add_timer(&node->timer, (ngx_msec_t) ngx_max(nearest, 0));
+    }
 }
 
 

@@ -18,6 +18,7 @@
 
 static ngx_int_t ngx_llmops_redis_engine_start(ngx_cycle_t *cycle,
     ngx_llmops_store_t *store);
+static int64_t ngx_llmops_redis_clock(ngx_llmops_store_t *store);
 static ngx_int_t ngx_llmops_redis_keys(ngx_llmops_redis_store_t *rs,
     ngx_pool_t *pool);
 static ngx_llmops_tallies_t *ngx_llmops_redis_tallies(
@@ -51,6 +52,7 @@ const ngx_llmops_engine_t  ngx_llmops_store_redis = {
     ngx_llmops_redis_revision,
     ngx_llmops_redis_rows,
     ngx_llmops_redis_store_up,
+    ngx_llmops_redis_clock,
     ngx_llmops_redis_engine_start,
     ngx_llmops_redis_engine_stop
 };
@@ -221,6 +223,15 @@ ngx_llmops_redis_store_up(ngx_llmops_store_t *store)
     ngx_llmops_redis_store_t  *rs = store->redis;
 
     return ngx_llmops_redis_up(rs->redis, &rs->revisions);
+}
+
+
+static int64_t
+ngx_llmops_redis_clock(ngx_llmops_store_t *store)
+{
+    ngx_llmops_redis_store_t  *rs = store->redis;
+
+    return ngx_llmops_redis_now(rs->redis);
 }
 
 

@@ -86,6 +86,7 @@ ngx_llmops_redis_stats_stop(ngx_llmops_redis_t *redis)
     if (redis->first) {
         redis->conf->sh->pid = 0;
         redis->conf->sh = NULL;
+        redis->first = 0;
     }
 }
 

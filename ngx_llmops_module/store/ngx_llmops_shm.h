@@ -492,11 +492,11 @@ void ngx_llmops_rates_levels(ngx_llmops_counter_t *counter,
 void ngx_llmops_rates_grant(ngx_llmops_counter_t *counter,
     ngx_llmops_charge_t *charge, int64_t now);
 
-/* Counts an amount of a unit in all rates of the charge that count it.  They
-   have been brought up to now. */
+/* Counts amounts, by unit, in all rates of the charge, which have been brought
+   up to now. */
 void ngx_llmops_rates_add(ngx_llmops_shm_t *shm,
     ngx_llmops_counter_t *counter, ngx_llmops_charge_t *charge,
-    ngx_llmops_unit_e unit, int64_t amount, int64_t now);
+    const int64_t *amounts);
 
 /* Takes out again what was counted at a time; no more than there is. */
 void ngx_llmops_rates_subtract(ngx_llmops_shm_t *shm,

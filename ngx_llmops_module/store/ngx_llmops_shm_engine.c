@@ -24,6 +24,7 @@
 
 
 static ngx_uint_t ngx_llmops_shm_up(ngx_llmops_store_t *store);
+static int64_t ngx_llmops_shm_clock(ngx_llmops_store_t *store);
 static ngx_int_t ngx_llmops_shm_start(ngx_cycle_t *cycle,
     ngx_llmops_store_t *store);
 static void ngx_llmops_shm_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store);
@@ -52,6 +53,7 @@ const ngx_llmops_engine_t  ngx_llmops_store_shm = {
     ngx_llmops_shm_revision,
     ngx_llmops_shm_rows,
     ngx_llmops_shm_up,
+    ngx_llmops_shm_clock,
     ngx_llmops_shm_start,
     ngx_llmops_shm_stop
 };
@@ -85,6 +87,13 @@ static ngx_uint_t
 ngx_llmops_shm_up(ngx_llmops_store_t *store)
 {
     return 1;
+}
+
+
+static int64_t
+ngx_llmops_shm_clock(ngx_llmops_store_t *store)
+{
+    return ngx_llmops_shm_wall();
 }
 
 

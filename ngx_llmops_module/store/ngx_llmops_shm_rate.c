@@ -431,24 +431,23 @@ ngx_llmops_slot_retry(ngx_llmops_slot_t *slot, ngx_llmops_rate_t *rate,
 }
 
 
-/* at most 3 words for each of 8 rates */
+/* at most 3 words for each of 8 rates; the ring's last part is the present
+   one, since it has just been brought up to now */
 
 void
 ngx_llmops_rates_add(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
-    ngx_llmops_charge_t *charge, ngx_llmops_unit_e unit, int64_t amount,
-    int64_t now)
+    ngx_llmops_charge_t *charge, const int64_t *amounts)
 {
-    int64_t             n, *bucket;
+    int64_t             amount, *bucket;
     ngx_uint_t          i;
     ngx_llmops_rate_t  *rate;
     ngx_llmops_slot_t  *slot;
 
-    amount = ngx_min(amount, NGX_LLMOPS_AMOUNT_MAX);
-
     for (i = 0; i < charge->nrates; i++) {
         rate = &charge->rates[i];
+        amount = amounts[rate->unit];
 
-        if (rate->unit != unit || rate->period == NGX_LLMOPS_PERIOD_HELD) {
+        if (amount <= 0 || rate->period == NGX_LLMOPS_PERIOD_HELD) {
             continue;
         }
 
@@ -458,24 +457,20 @@ ngx_llmops_rates_add(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
             continue;
         }
 
-        if (slot->ring == NULL) {
+        amount = ngx_min(amount, NGX_LLMOPS_AMOUNT_MAX);
 
-            /* what belongs to a period that is over is counted nowhere */
+        if (slot->ring) {
+            bucket = &slot->ring->bucket[slot->at % NGX_LLMOPS_RING_BUCKETS];
 
-            if (rate->start >= slot->at
-                || ngx_llmops_shm_wall() < slot->at)
-            {
-                ngx_llmops_shm_put(shm, slot->used, slot->used + amount);
-            }
+            ngx_llmops_shm_put(shm, *bucket, *bucket + amount);
+            ngx_llmops_shm_put(shm, slot->ring->newest, slot->at);
 
-            continue;
+        } else if (rate->start < slot->at
+                   && ngx_llmops_shm_wall() >= slot->at)
+        {
+            continue;                        /* of a period that is over */
         }
 
-        n = ngx_max(ngx_llmops_rate_part(rate, now), slot->at);
-        bucket = &slot->ring->bucket[n % NGX_LLMOPS_RING_BUCKETS];
-
-        ngx_llmops_shm_put(shm, *bucket, *bucket + amount);
-        ngx_llmops_shm_put(shm, slot->ring->newest, n);
         ngx_llmops_shm_put(shm, slot->used, slot->used + amount);
     }
 }

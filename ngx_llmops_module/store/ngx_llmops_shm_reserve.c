@@ -26,7 +26,7 @@ static ngx_uint_t ngx_llmops_charge_failed(ngx_llmops_reservation_t *res,
     ngx_llmops_charge_t *charge);
 static void ngx_llmops_charge_book(ngx_llmops_shm_t *shm,
     ngx_llmops_hold_t *hold, ngx_llmops_charge_t *charge,
-    const int64_t *amounts, int64_t now);
+    const int64_t *amounts);
 static void ngx_llmops_charge_back(ngx_llmops_shm_t *shm,
     ngx_llmops_reservation_t *res, int64_t now);
 static void ngx_llmops_charge_more(ngx_llmops_shm_t *shm,
@@ -127,7 +127,7 @@ ngx_llmops_charge_make(ngx_llmops_shm_t *shm, ngx_llmops_reservation_t *res,
         return ngx_llmops_charge_failed(res, charge);
     }
 
-    ngx_llmops_charge_book(shm, hold, charge, charge->granted, now);
+    ngx_llmops_charge_book(shm, hold, charge, charge->granted);
 
     charge->data = hold;
     charge->mark = hold->serial;
@@ -159,8 +159,9 @@ ngx_llmops_charge_failed(ngx_llmops_reservation_t *res,
 
 static void
 ngx_llmops_charge_book(ngx_llmops_shm_t *shm, ngx_llmops_hold_t *hold,
-    ngx_llmops_charge_t *charge, const int64_t *amounts, int64_t now)
+    ngx_llmops_charge_t *charge, const int64_t *amounts)
 {
+    int64_t                requests[NGX_LLMOPS_UNIT_MAX] = { 0 };
     ngx_uint_t             i;
     ngx_llmops_counter_t  *c = hold->counter;
 
@@ -174,7 +175,8 @@ ngx_llmops_charge_book(ngx_llmops_shm_t *shm, ngx_llmops_hold_t *hold,
                            hold->amounts[i] + amounts[i]);
 
         if (i == NGX_LLMOPS_UNIT_REQUESTS) {
-            ngx_llmops_rates_add(shm, c, charge, i, amounts[i], now);
+            requests[i] = amounts[i];
+            ngx_llmops_rates_add(shm, c, charge, requests);
             continue;
         }
 
@@ -277,7 +279,7 @@ ngx_llmops_charge_more(ngx_llmops_shm_t *shm, ngx_llmops_reservation_t *res,
         return;
     }
 
-    ngx_llmops_charge_book(shm, hold, charge, charge->granted, now);
+    ngx_llmops_charge_book(shm, hold, charge, charge->granted);
     ngx_llmops_shm_commit(shm);
 
     ngx_llmops_rates_levels(hold->counter, charge, now);
@@ -316,7 +318,7 @@ ngx_llmops_charge_again(ngx_llmops_shm_t *shm, ngx_llmops_charge_t *charge,
     requests = charge->granted[NGX_LLMOPS_UNIT_REQUESTS];
     charge->granted[NGX_LLMOPS_UNIT_REQUESTS] = 0;
 
-    ngx_llmops_charge_book(shm, hold, charge, charge->granted, now);
+    ngx_llmops_charge_book(shm, hold, charge, charge->granted);
 
     charge->granted[NGX_LLMOPS_UNIT_REQUESTS] = requests;
     ngx_llmops_shm_put(shm, hold->amounts[NGX_LLMOPS_UNIT_REQUESTS], requests);
@@ -379,8 +381,7 @@ static void
 ngx_llmops_charge_settle(ngx_llmops_shm_t *shm, ngx_llmops_charge_t *charge,
     const int64_t *truth, int64_t now)
 {
-    int64_t                 counted, made, n;
-    ngx_uint_t              i;
+    int64_t                 n, amounts[NGX_LLMOPS_UNIT_MAX];
     ngx_llmops_hold_t      *hold;
     ngx_llmops_counter_t   *counter;
 
@@ -401,28 +402,23 @@ ngx_llmops_charge_settle(ngx_llmops_shm_t *shm, ngx_llmops_charge_t *charge,
     }
 
     counter = hold->counter;
-    counted = hold->amounts[NGX_LLMOPS_UNIT_REQUESTS];
-    made = hold->made;
 
     /* without room for a slot its rate is not counted, and the others are */
 
     (void) ngx_llmops_rates_advance(shm, counter, charge, now);
 
-    n = truth[NGX_LLMOPS_UNIT_REQUESTS] - counted;
+    ngx_memcpy(amounts, truth, sizeof(amounts));
 
-    if (n > 0) {
-        ngx_llmops_rates_add(shm, counter, charge, NGX_LLMOPS_UNIT_REQUESTS,
-                             n, now);
+    n = truth[NGX_LLMOPS_UNIT_REQUESTS]
+        - hold->amounts[NGX_LLMOPS_UNIT_REQUESTS];
 
-    } else if (n < 0) {
+    amounts[NGX_LLMOPS_UNIT_REQUESTS] = n;
+
+    ngx_llmops_rates_add(shm, counter, charge, amounts);
+
+    if (n < 0) {
         ngx_llmops_rates_subtract(shm, counter, charge,
-                                  NGX_LLMOPS_UNIT_REQUESTS, -n, made);
-    }
-
-    for (i = 0; i < NGX_LLMOPS_UNIT_MAX; i++) {
-        if (i != NGX_LLMOPS_UNIT_REQUESTS && truth[i] > 0) {
-            ngx_llmops_rates_add(shm, counter, charge, i, truth[i], now);
-        }
+                                  NGX_LLMOPS_UNIT_REQUESTS, -n, hold->made);
     }
 
     ngx_llmops_hold_end(shm, hold);

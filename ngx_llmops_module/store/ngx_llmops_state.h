@@ -19,6 +19,7 @@
  *   ngx_llmops_state.c          of a process: load, start, queue, threads
  *   ngx_llmops_state_dir.c      the directory, who owns it, the writer's lock
  *   ngx_llmops_state_frame.c    frames: bytes with a checksum
+ *   ngx_llmops_state_reader.c   the frames of a file
  *   ngx_llmops_state_journal.c  documents: changes
  *   ngx_llmops_state_file.c     documents: the journal as a file
  *   ngx_llmops_state_load.c     documents: reading a journal
@@ -139,11 +140,6 @@ ngx_int_t ngx_llmops_state_failed(ngx_llmops_state_t *st, const char *what,
 ngx_int_t ngx_llmops_state_write(ngx_llmops_state_t *st, int fd,
     const char *name, u_char *p, size_t len);
 
-/* A file in memory, read only; empty: data is NULL. */
-ngx_int_t ngx_llmops_state_map(ngx_llmops_state_t *st, int fd,
-    const char *name, ngx_str_t *map);
-void ngx_llmops_state_unmap(ngx_str_t *map);
-
 
 /* -- ngx_llmops_state_frame.c --------------------------------------------- */
 
@@ -161,13 +157,47 @@ void ngx_llmops_frame_end(ngx_llmops_out_t *out, size_t start);
 /* The frame at p: NGX_OK with what is in it, or NGX_DECLINED. */
 ngx_int_t ngx_llmops_frame_read(u_char *p, u_char *last, ngx_str_t *inside);
 
-/* Whether there is a whole frame anywhere behind p. */
-ngx_uint_t ngx_llmops_frame_follows(u_char *p, u_char *last);
+/* Whether this looks like the head of one, and how long it is with that. */
+ngx_int_t ngx_llmops_frame_head(u_char *p, u_char *last, size_t *len);
 
 /* Numbers of n bytes, appended and read. */
 void ngx_llmops_frame_number(ngx_llmops_out_t *out, uint64_t value,
     ngx_uint_t n);
 uint64_t ngx_llmops_frame_get(u_char *p, ngx_uint_t n);
+
+
+/* -- ngx_llmops_state_reader.c --------------------------------------------- */
+
+typedef struct {
+    ngx_llmops_state_t        *st;
+    int                        fd;
+    const char                *name;
+    u_char                    *buf;
+    size_t                     pos;        /* in buf: what comes next */
+    size_t                     last;
+    off_t                      offset;     /* of buf in the file */
+    unsigned                   end:1;      /* there is no more */
+} ngx_llmops_reader_t;
+
+#define ngx_llmops_reader_at(r)  ((r)->offset + (off_t) (r)->pos)
+
+/* Begins at a byte of an open file.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_reader_open(ngx_llmops_reader_t *r,
+    ngx_llmops_state_t *st, int fd, const char *name, off_t from);
+void ngx_llmops_reader_close(ngx_llmops_reader_t *r);
+
+/* The next n bytes, good until the next call.  NGX_OK; NGX_DECLINED: there are
+   not so many; NGX_ERROR. */
+ngx_int_t ngx_llmops_reader_bytes(ngx_llmops_reader_t *r, size_t n,
+    u_char **p);
+
+/* What is in the next frame, good until the next call.  NGX_OK; NGX_DONE: the
+   end of the file; NGX_DECLINED: it is none; NGX_ERROR. */
+ngx_int_t ngx_llmops_reader_frame(ngx_llmops_reader_t *r, ngx_str_t *inside);
+
+/* Whether there is a frame anywhere behind one that is none; the reader is of
+   no use then.  NGX_OK, NGX_DECLINED, NGX_ERROR. */
+ngx_int_t ngx_llmops_reader_follows(ngx_llmops_reader_t *r);
 
 
 /* -- ngx_llmops_state_journal.c, _file.c, _load.c -------------------------- */
@@ -203,7 +233,7 @@ ngx_int_t ngx_llmops_journal_rewrite(ngx_llmops_state_t *st,
 ngx_int_t ngx_llmops_journal_ready(ngx_llmops_state_t *st,
     ngx_llmops_docs_e kind);
 
-/* Applies the records of a frame.  NGX_OK, NGX_ERROR: it is no such frame;
+/* Applies the records of a frame.  NGX_OK, NGX_DECLINED: it is no such frame;
    NGX_BUSY: no room. */
 ngx_int_t ngx_llmops_journal_apply(ngx_llmops_state_t *st,
     ngx_llmops_docs_e kind, ngx_str_t *frame, ngx_uint_t replay);
@@ -224,7 +254,7 @@ extern const char  *ngx_llmops_journal_temp[];
 /* -- ngx_llmops_state_usage.c, ngx_llmops_state_restore.c ------------------ */
 
 #define NGX_LLMOPS_USAGE_NAME      "usage"
-#define NGX_LLMOPS_SLOT_BYTES      32
+#define NGX_LLMOPS_SLOT_BYTES      40
 
 /* With the writer's lock: writes counters and the ledger, if they have changed
    since that was last done. */

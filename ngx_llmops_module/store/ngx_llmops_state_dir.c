@@ -7,7 +7,6 @@
 #include "ngx_llmops_state.h"
 
 #include <sys/file.h>
-#include <sys/mman.h>
 
 
 /*
@@ -112,7 +111,8 @@ ngx_llmops_state_open(ngx_llmops_state_t *st, const char *name, int flags)
     int   fd;
     char  path[NGX_LLMOPS_STATE_PATH];
 
-    fd = open(ngx_llmops_state_path(st, path, name), flags | O_CLOEXEC, 0600);
+    fd = open(ngx_llmops_state_path(st, path, name),
+              flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd == -1) {
         (void) ngx_llmops_state_failed(st, "open()", name, ngx_errno);
@@ -122,7 +122,11 @@ ngx_llmops_state_open(ngx_llmops_state_t *st, const char *name, int flags)
 }
 
 
-/* files that root has made, or restored, belong to whom the workers are */
+/*
+ * Files that root has made, or restored, belong to whom the workers are.  The
+ * directory is theirs: what they could have put there, a link to a file of
+ * somebody else, is neither followed nor given to them.
+ */
 
 ngx_int_t
 ngx_llmops_state_check(ngx_llmops_state_t *st, ngx_uid_t user)
@@ -153,8 +157,9 @@ static ngx_int_t
 ngx_llmops_state_file(ngx_llmops_state_t *st, const char *name, int flags,
     ngx_uid_t user)
 {
-    int        fd;
-    ngx_int_t  rc;
+    int          fd;
+    ngx_int_t    rc;
+    struct stat  sb;
 
     fd = ngx_llmops_state_open(st, name, O_RDWR|flags);
 
@@ -164,8 +169,15 @@ ngx_llmops_state_file(ngx_llmops_state_t *st, const char *name, int flags,
 
     rc = NGX_OK;
 
-    if (user != (ngx_uid_t) NGX_CONF_UNSET_UINT
-        && fchown(fd, user, (gid_t) -1) == -1)
+    if (fstat(fd, &sb) == -1) {
+        rc = ngx_llmops_state_failed(st, "fstat()", name, ngx_errno);
+
+    } else if (!S_ISREG(sb.st_mode) || sb.st_nlink != 1) {
+        rc = ngx_llmops_state_failed(st, "it is no file, or a link", name, 0);
+
+    } else if (user != (ngx_uid_t) NGX_CONF_UNSET_UINT
+               && sb.st_uid != user
+               && fchown(fd, user, (gid_t) -1) == -1)
     {
         rc = ngx_llmops_state_failed(st, "fchown()", name, ngx_errno);
     }
@@ -369,44 +381,4 @@ ngx_llmops_state_rename(ngx_llmops_state_t *st, const char *from,
     (void) close(fd);
 
     return rc ? NGX_ERROR : NGX_OK;
-}
-
-
-ngx_int_t
-ngx_llmops_state_map(ngx_llmops_state_t *st, int fd, const char *name,
-    ngx_str_t *map)
-{
-    struct stat  sb;
-
-    map->data = NULL;
-    map->len = 0;
-
-    if (fstat(fd, &sb) == -1) {
-        return ngx_llmops_state_failed(st, "fstat()", name, ngx_errno);
-    }
-
-    if (sb.st_size == 0) {
-        return NGX_OK;
-    }
-
-    map->data = mmap(NULL, sb.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-    if (map->data == MAP_FAILED) {
-        map->data = NULL;
-        return ngx_llmops_state_failed(st, "mmap()", name, ngx_errno);
-    }
-
-    map->len = sb.st_size;
-
-    return NGX_OK;
-}
-
-
-void
-ngx_llmops_state_unmap(ngx_str_t *map)
-{
-    if (map->data) {
-        (void) munmap(map->data, map->len);
-        map->data = NULL;
-    }
 }

@@ -192,37 +192,44 @@ ngx_llmops_journal_opened(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
 static ngx_int_t
 ngx_llmops_journal_tail(ngx_llmops_state_t *st, ngx_llmops_docs_e kind)
 {
-    int          fd;
-    u_char      *p, *last;
-    ngx_str_t    map, inside;
-    const char  *name;
+    int                    fd;
+    off_t                  size;
+    ngx_int_t              rc;
+    ngx_str_t              inside;
+    const char            *name;
+    ngx_llmops_reader_t    r;
+    ngx_llmops_journal_t  *journal = &st->shm->root->journals[kind];
 
     fd = st->journals[kind];
     name = ngx_llmops_journal_names[kind];
 
-    if (ngx_llmops_state_map(st, fd, name, &map) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    p = map.data + st->shm->root->journals[kind].size;
-    last = map.data + map.len;
-
     if (fdatasync(fd) == -1) {
-        ngx_llmops_state_unmap(&map);
         return ngx_llmops_state_failed(st, "fdatasync()", name, ngx_errno);
     }
 
-    while (ngx_llmops_frame_read(p, last, &inside) == NGX_OK
-           && ngx_llmops_journal_apply(st, kind, &inside, 1) == NGX_OK)
-    {
-        p = inside.data + inside.len;
+    rc = ngx_llmops_reader_open(&r, st, fd, name, journal->size);
+
+    size = journal->size;
+
+    while (rc == NGX_OK) {
+        size = ngx_llmops_reader_at(&r);
+
+        rc = ngx_llmops_reader_frame(&r, &inside);
+
+        if (rc == NGX_OK) {
+            rc = ngx_llmops_journal_apply(st, kind, &inside, 1);
+        }
     }
 
-    ngx_llmops_journal_set(st, kind, st->opened[kind], p - map.data);
+    ngx_llmops_reader_close(&r);
 
-    ngx_llmops_state_unmap(&map);
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
 
-    if (p != last && ftruncate(fd, st->shm->root->journals[kind].size) == -1) {
+    ngx_llmops_journal_set(st, kind, st->opened[kind], size);
+
+    if (rc != NGX_DONE && ftruncate(fd, size) == -1) {
         return ngx_llmops_state_failed(st, "ftruncate()", name, ngx_errno);
     }
 

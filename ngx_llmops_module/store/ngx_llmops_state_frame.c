@@ -63,10 +63,8 @@ ngx_llmops_frame_end(ngx_llmops_out_t *out, size_t start)
 
 
 ngx_int_t
-ngx_llmops_frame_read(u_char *p, u_char *last, ngx_str_t *inside)
+ngx_llmops_frame_head(u_char *p, u_char *last, size_t *len)
 {
-    size_t  len;
-
     if (last - p < NGX_LLMOPS_FRAME_HEAD
         || ngx_llmops_frame_get(p, 4) != NGX_LLMOPS_FRAME_MAGIC
         || ngx_llmops_frame_get(p + 12, 4) != crc32(0, p, 12))
@@ -74,42 +72,32 @@ ngx_llmops_frame_read(u_char *p, u_char *last, ngx_str_t *inside)
         return NGX_DECLINED;
     }
 
-    len = ngx_llmops_frame_get(p + 4, 4);
-
-    if (len > (size_t) (last - p) - NGX_LLMOPS_FRAME_HEAD) {
-        return NGX_DECLINED;
-    }
-
-    inside->data = p + NGX_LLMOPS_FRAME_HEAD;
-    inside->len = len;
-
-    if (ngx_llmops_frame_get(p + 8, 4) != crc32(0, inside->data, len)) {
-        return NGX_DECLINED;
-    }
+    *len = ngx_llmops_frame_get(p + 4, 4) + NGX_LLMOPS_FRAME_HEAD;
 
     return NGX_OK;
 }
 
 
-ngx_uint_t
-ngx_llmops_frame_follows(u_char *p, u_char *last)
+ngx_int_t
+ngx_llmops_frame_read(u_char *p, u_char *last, ngx_str_t *inside)
 {
-    ngx_str_t  inside;
+    size_t  len;
 
-    while (last - p > NGX_LLMOPS_FRAME_HEAD) {
-        p++;
-
-        p = memchr(p, 'l', last - p);
-        if (p == NULL) {
-            return 0;
-        }
-
-        if (ngx_llmops_frame_read(p, last, &inside) == NGX_OK) {
-            return 1;
-        }
+    if (ngx_llmops_frame_head(p, last, &len) != NGX_OK
+        || len > (size_t) (last - p))
+    {
+        return NGX_DECLINED;
     }
 
-    return 0;
+    inside->data = p + NGX_LLMOPS_FRAME_HEAD;
+    inside->len = len - NGX_LLMOPS_FRAME_HEAD;
+
+    if (ngx_llmops_frame_get(p + 8, 4) != crc32(0, inside->data, inside->len))
+    {
+        return NGX_DECLINED;
+    }
+
+    return NGX_OK;
 }
 
 

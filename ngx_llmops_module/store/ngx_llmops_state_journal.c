@@ -74,7 +74,7 @@ ngx_llmops_journal_write(ngx_llmops_state_t *st, ngx_llmops_change_t *changes)
 
     ngx_llmops_journal_drop(st);
 
-    ngx_llmops_out_init(&out, 2 * NGX_LLMOPS_FRAME_MAX);
+    ngx_llmops_out_init(&out, NGX_LLMOPS_FRAME_MAX);
 
     for (kind = 0; kind < NGX_LLMOPS_DOCS_MAX; kind++) {
 

@@ -16,7 +16,9 @@
 
 
 static ngx_int_t ngx_llmops_load_frames(ngx_llmops_state_t *st,
-    ngx_llmops_docs_e kind, ngx_str_t *map, ngx_uint_t merge);
+    ngx_llmops_docs_e kind, ngx_llmops_reader_t *r, ngx_uint_t merge);
+static ngx_int_t ngx_llmops_load_end(ngx_llmops_state_t *st,
+    ngx_llmops_docs_e kind, ngx_llmops_reader_t *r);
 static ngx_int_t ngx_llmops_load_record(ngx_llmops_state_t *st,
     ngx_llmops_docs_e kind, u_char *p, ngx_str_t *id, ngx_str_t *value,
     ngx_uint_t replay);
@@ -28,8 +30,8 @@ ngx_llmops_journal_load(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
 {
     int                    fd;
     ngx_int_t              rc;
-    ngx_str_t              map;
     const char            *name;
+    ngx_llmops_reader_t    r;
     ngx_llmops_journal_t  *journal = &st->shm->root->journals[kind];
 
     name = ngx_llmops_journal_names[kind];
@@ -44,79 +46,104 @@ ngx_llmops_journal_load(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
         return (st->err == NGX_ENOENT) ? NGX_OK : NGX_ERROR;
     }
 
-    rc = ngx_llmops_state_map(st, fd, name, &map);
+    rc = ngx_llmops_reader_open(&r, st, fd, name, 0);
 
-    (void) close(fd);
-
-    if (rc != NGX_OK || map.len == 0) {
-        return rc;
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_load_frames(st, kind, &r, merge);
     }
 
-    rc = ngx_llmops_load_frames(st, kind, &map, merge);
+    ngx_llmops_reader_close(&r);
 
-    ngx_llmops_state_unmap(&map);
+    (void) close(fd);
 
     return rc;
 }
 
 
+/* an empty file is one that somebody has made for us */
+
 static ngx_int_t
 ngx_llmops_load_frames(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
-    ngx_str_t *map, ngx_uint_t merge)
+    ngx_llmops_reader_t *r, ngx_uint_t merge)
 {
-    u_char                *p, *last;
+    u_char                *p;
     ngx_int_t              rc;
     ngx_str_t              inside;
-    const char            *name;
     ngx_llmops_journal_t  *journal = &st->shm->root->journals[kind];
 
-    name = ngx_llmops_journal_names[kind];
-    p = map->data;
-    last = map->data + map->len;
+    rc = ngx_llmops_reader_bytes(r, NGX_LLMOPS_JOURNAL_HEAD, &p);
 
-    if (map->len >= NGX_LLMOPS_JOURNAL_HEAD) {
+    if (rc == NGX_OK) {
         journal->generation = ngx_llmops_journal_generation(p, kind);
+        rc = (journal->generation > 0) ? NGX_OK : NGX_DECLINED;
     }
 
-    if (journal->generation <= 0) {
+    if (rc == NGX_DECLINED && r->last == 0) {
+        return NGX_OK;
+    }
+
+    if (rc == NGX_DECLINED) {
         journal->generation = 0;
         return ngx_llmops_state_failed(st, "it is no journal of this module, "
                            "or its first bytes are damaged; restore it from a "
-                           "backup or move it away", name, 0);
+                           "backup or move it away", r->name, 0);
     }
 
-    p += NGX_LLMOPS_JOURNAL_HEAD;
+    while (rc == NGX_OK) {
+        journal->size = ngx_llmops_reader_at(r);
 
-    while (ngx_llmops_frame_read(p, last, &inside) == NGX_OK) {
+        rc = ngx_llmops_reader_frame(r, &inside);
 
-        rc = ngx_llmops_journal_apply(st, kind, &inside, merge);
-
-        if (rc == NGX_BUSY) {
-            return ngx_llmops_state_failed(st, "llm_zone is too small for "
-                                        "what is in it, make it larger",
-                                        name, 0);
+        if (rc == NGX_OK) {
+            rc = ngx_llmops_journal_apply(st, kind, &inside, merge);
         }
-
-        if (rc != NGX_OK) {
-            break;
-        }
-
-        p = inside.data + inside.len;
     }
 
-    journal->size = p - map->data;
-    st->torn[kind] = last - p;
+    if (rc == NGX_BUSY) {
+        return ngx_llmops_state_failed(st, "llm_zone is too small for what is "
+                                       "in it, make it larger", r->name, 0);
+    }
 
-    if (p != last && ngx_llmops_frame_follows(p, last)) {
+    if (rc == NGX_DECLINED) {
+        return ngx_llmops_load_end(st, kind, r);
+    }
+
+    return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
+}
+
+
+/* what stands where a frame should be: the last write, cut short, or damage */
+
+static ngx_int_t
+ngx_llmops_load_end(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
+    ngx_llmops_reader_t *r)
+{
+    off_t        at;
+    ngx_int_t    rc;
+    struct stat  sb;
+
+    at = st->shm->root->journals[kind].size;
+
+    if (fstat(r->fd, &sb) == -1) {
+        return ngx_llmops_state_failed(st, "fstat()", r->name, ngx_errno);
+    }
+
+    rc = ngx_llmops_reader_follows(r);
+
+    if (rc == NGX_DECLINED) {
+        st->torn[kind] = sb.st_size - at;
+        return NGX_OK;
+    }
+
+    if (rc == NGX_OK) {
         (void) ngx_llmops_state_failed(st, "it is damaged, and no interrupted "
                            "write, as what follows is intact; restore it from "
                            "a backup, or cut it there with truncate(1) to lose "
-                           "what follows", name, 0);
-        st->at = p - map->data;
-        return NGX_ERROR;
+                           "what follows", r->name, 0);
+        st->at = at;
     }
 
-    return NGX_OK;
+    return NGX_ERROR;
 }
 
 
@@ -134,7 +161,7 @@ ngx_llmops_journal_apply(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
     while (p != last) {
 
         if (last - p < NGX_LLMOPS_RECORD_HEAD) {
-            return NGX_ERROR;
+            return NGX_DECLINED;
         }
 
         id.len = ngx_llmops_frame_get(p + 2, 2);
@@ -145,7 +172,7 @@ ngx_llmops_journal_apply(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
             || id.len + value.len
                > (size_t) (last - p) - NGX_LLMOPS_RECORD_HEAD)
         {
-            return NGX_ERROR;
+            return NGX_DECLINED;
         }
 
         id.data = p + NGX_LLMOPS_RECORD_HEAD;

@@ -16,8 +16,6 @@
 
 typedef struct {
     ngx_llmops_state_t        *st;
-    u_char                    *pos;
-    u_char                    *last;
     uint64_t                   records;
     unsigned                   ended:1;
     unsigned                   full:1;
@@ -25,8 +23,9 @@ typedef struct {
 
 
 static ngx_int_t ngx_llmops_usage_read(ngx_llmops_state_t *st,
-    ngx_str_t *map);
-static ngx_int_t ngx_llmops_usage_frame(ngx_llmops_usage_reader_t *r);
+    ngx_llmops_reader_t *file);
+static ngx_int_t ngx_llmops_usage_frame(ngx_llmops_usage_reader_t *r,
+    ngx_str_t *inside);
 static u_char *ngx_llmops_usage_record(ngx_llmops_usage_reader_t *r, u_char *p,
     u_char *last);
 static u_char *ngx_llmops_usage_get_counter(ngx_llmops_usage_reader_t *r,
@@ -40,9 +39,9 @@ static u_char *ngx_llmops_usage_get_row(ngx_llmops_usage_reader_t *r,
 ngx_int_t
 ngx_llmops_usage_load(ngx_llmops_state_t *st)
 {
-    int        fd;
-    ngx_int_t  rc;
-    ngx_str_t  map;
+    int                  fd;
+    ngx_int_t            rc;
+    ngx_llmops_reader_t  file;
 
     fd = ngx_llmops_state_open(st, NGX_LLMOPS_USAGE_NAME, O_RDONLY);
 
@@ -50,43 +49,56 @@ ngx_llmops_usage_load(ngx_llmops_state_t *st)
         return (st->err == NGX_ENOENT) ? NGX_OK : NGX_ERROR;
     }
 
-    rc = ngx_llmops_state_map(st, fd, NGX_LLMOPS_USAGE_NAME, &map);
-
-    (void) close(fd);
+    rc = ngx_llmops_reader_open(&file, st, fd, NGX_LLMOPS_USAGE_NAME, 0);
 
     if (rc == NGX_OK) {
-        rc = ngx_llmops_usage_read(st, &map);
-        ngx_llmops_state_unmap(&map);
+        rc = ngx_llmops_usage_read(st, &file);
     }
+
+    ngx_llmops_reader_close(&file);
+
+    (void) close(fd);
 
     return rc;
 }
 
 
 static ngx_int_t
-ngx_llmops_usage_read(ngx_llmops_state_t *st, ngx_str_t *map)
+ngx_llmops_usage_read(ngx_llmops_state_t *st, ngx_llmops_reader_t *file)
 {
-    int64_t              evicted;
-    ngx_llmops_root_t   *root = st->shm->root;
+    off_t                      at;
+    int64_t                    evicted;
+    ngx_int_t                  rc;
+    ngx_str_t                  inside;
+    ngx_llmops_root_t         *root = st->shm->root;
     ngx_llmops_usage_reader_t  r;
 
     ngx_memzero(&r, sizeof(ngx_llmops_usage_reader_t));
 
     r.st = st;
-    r.pos = map->data;
-    r.last = map->data + map->len;
 
     evicted = root->evicted[NGX_LLMOPS_QUEUE_CALENDAR];
 
-    while (r.pos != r.last && ngx_llmops_usage_frame(&r) == NGX_OK) {
-        /* void */
+    do {
+        at = ngx_llmops_reader_at(file);
+
+        rc = ngx_llmops_reader_frame(file, &inside);
+
+        if (rc == NGX_OK) {
+            rc = ngx_llmops_usage_frame(&r, &inside);
+        }
+
+    } while (rc == NGX_OK);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
 
-    if (!r.ended || r.pos != r.last) {
+    if (rc != NGX_DONE || !r.ended) {
         (void) ngx_llmops_state_failed(st, "it is damaged; restore it from a "
                             "backup, or move it away to begin with nothing "
                             "used", NGX_LLMOPS_USAGE_NAME, 0);
-        st->at = r.pos - map->data;
+        st->at = at;
         return NGX_ERROR;
     }
 
@@ -100,33 +112,23 @@ ngx_llmops_usage_read(ngx_llmops_state_t *st, ngx_str_t *map)
 }
 
 
-/* a frame is applied only if it is whole */
-
 static ngx_int_t
-ngx_llmops_usage_frame(ngx_llmops_usage_reader_t *r)
+ngx_llmops_usage_frame(ngx_llmops_usage_reader_t *r, ngx_str_t *inside)
 {
-    u_char     *p, *last;
-    ngx_str_t   inside;
+    u_char  *p, *last;
 
-    if (r->ended || ngx_llmops_frame_read(r->pos, r->last, &inside) != NGX_OK)
-    {
+    p = inside->data;
+    last = p + inside->len;
+
+    if (r->ended) {
         return NGX_DECLINED;
     }
-
-    p = inside.data;
-    last = p + inside.len;
 
     while (p && p != last) {
         p = ngx_llmops_usage_record(r, p, last);
     }
 
-    if (p == NULL) {
-        return NGX_DECLINED;
-    }
-
-    r->pos = last;
-
-    return NGX_OK;
+    return p ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -220,7 +222,7 @@ static void
 ngx_llmops_usage_get_slot(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     u_char *p)
 {
-    int64_t             id, used, at, end;
+    int64_t             id, used, at, end, carried;
     ngx_uint_t          i;
     ngx_llmops_slot_t  *slot;
 
@@ -228,8 +230,9 @@ ngx_llmops_usage_get_slot(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     used = (int64_t) ngx_llmops_frame_get(p + 8, 8);
     at = (int64_t) ngx_llmops_frame_get(p + 16, 8);
     end = (int64_t) ngx_llmops_frame_get(p + 24, 8);
+    carried = (int64_t) ngx_llmops_frame_get(p + 32, 8);
 
-    if (end <= ngx_llmops_shm_wall()) {
+    if (end + (id & NGX_LLMOPS_WINDOW_MASK) <= ngx_llmops_shm_wall()) {
         return;
     }
 
@@ -260,6 +263,7 @@ ngx_llmops_usage_get_slot(ngx_llmops_shm_t *shm, ngx_llmops_counter_t *counter,
     ngx_llmops_shm_put(shm, slot->used, used);
     ngx_llmops_shm_put(shm, slot->at, at);
     ngx_llmops_shm_put(shm, slot->end, end);
+    ngx_llmops_shm_put(shm, slot->carried, carried);
 
     ngx_llmops_shm_commit(shm);
 }

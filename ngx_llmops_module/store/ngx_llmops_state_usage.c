@@ -14,7 +14,8 @@
  * frame says how many there are.
  *
  * What slides is not in it, nor what is reserved: both are over before anybody
- * notices a restart.
+ * notices a restart.  A period that is over is, for one more: something of it
+ * may be carried into the next one.
  *
  *     'c'  name and key of a counter, and its slots
  *     'r'  a row of the ledger
@@ -248,9 +249,9 @@ ngx_llmops_usage_slot(ngx_llmops_slot_t *slot)
 {
     return slot->id
            && slot->ring == NULL
-           && slot->used
+           && (slot->used || slot->carried)
            && ngx_llmops_slot_window(slot) >= NGX_LLMOPS_USAGE_WINDOW
-           && slot->end > ngx_llmops_shm_wall();
+           && slot->end + ngx_llmops_slot_window(slot) > ngx_llmops_shm_wall();
 }
 
 
@@ -283,6 +284,7 @@ ngx_llmops_usage_counter(ngx_llmops_usage_writer_t *w, ngx_llmops_counter_t *c)
             ngx_llmops_frame_number(out, (uint64_t) c->slots[i].used, 8);
             ngx_llmops_frame_number(out, (uint64_t) c->slots[i].at, 8);
             ngx_llmops_frame_number(out, (uint64_t) c->slots[i].end, 8);
+            ngx_llmops_frame_number(out, (uint64_t) c->slots[i].carried, 8);
         }
     }
 }

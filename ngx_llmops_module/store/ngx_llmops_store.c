@@ -158,6 +158,13 @@ ngx_llmops_store_up(ngx_llmops_store_t *store)
 }
 
 
+int64_t
+ngx_llmops_store_now(ngx_llmops_store_t *store)
+{
+    return store->engine->now(store);
+}
+
+
 ngx_llmops_store_t *
 ngx_llmops_store_create(ngx_conf_t *cf, const ngx_llmops_engine_t *engine,
     ngx_shm_zone_t *zone, ngx_path_t *state)

@@ -269,6 +269,7 @@ struct ngx_llmops_engine_s {
                                    ngx_llmops_ledger_read_t **read);
 
     ngx_uint_t               (*up)(ngx_llmops_store_t *store);
+    int64_t                  (*now)(ngx_llmops_store_t *store);
 
     ngx_int_t                (*start)(ngx_cycle_t *cycle,
                                    ngx_llmops_store_t *store);
@@ -382,6 +383,10 @@ void ngx_llmops_store_forget(ngx_llmops_store_t *store,
 uint64_t ngx_llmops_store_revision(ngx_llmops_store_t *store,
     ngx_llmops_docs_e docs);
 
+
+/* Milliseconds since the epoch by the engine's clock, by which periods of the
+   calendar begin and end: a fleet's machines need not agree on the time. */
+int64_t ngx_llmops_store_now(ngx_llmops_store_t *store);
 
 /* Whether the engine can be asked now.  In a worker that has started. */
 ngx_uint_t ngx_llmops_store_up(ngx_llmops_store_t *store);

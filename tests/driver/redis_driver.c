@@ -17,6 +17,7 @@
  *                           sent in one turn.  The answer has a line for each:
  *                           "TYPE VALUE", "none SENT" without a reply,
  *                           "refused"
+ *   POST .../patient?key=K  the same, with late replies
  *   POST .../forget?key=K   the same, but cancelled at once: "cancelled"
  *   GET .../state?key=K     up, generation, calls of on_up, clock in ms
  *
@@ -45,14 +46,18 @@ struct driver_s {
 
 
 static char *driver_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static ngx_int_t driver_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t driver_init_process(ngx_cycle_t *cycle);
 static void driver_exit_process(ngx_cycle_t *cycle);
 static void driver_on_up(void *data);
 static ngx_int_t driver_handler(ngx_http_request_t *r);
 static void driver_body(ngx_http_request_t *r);
-static void driver_ask(ngx_http_request_t *r, ngx_uint_t forget);
+static ngx_uint_t driver_uri(ngx_http_request_t *r, const char *end);
+static void driver_ask(ngx_http_request_t *r, ngx_uint_t forget,
+    ngx_uint_t flags);
 static void driver_cleanup(void *data);
-static void driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget);
+static void driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget,
+    ngx_uint_t flags);
 static ngx_str_t driver_flat(ngx_http_request_t *r);
 static ngx_uint_t driver_words(u_char *p, u_char *last, ngx_str_t *words);
 static void driver_reply(redisReply *reply, ngx_uint_t sent, void *data);
@@ -81,7 +86,9 @@ static ngx_command_t  driver_commands[] = {
 
 
 static ngx_http_module_t  driver_module_ctx = {
-    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+    NULL,                                  /* preconfiguration */
+    driver_postconfiguration,              /* postconfiguration */
+    NULL, NULL, NULL, NULL, NULL, NULL
 };
 
 
@@ -121,6 +128,25 @@ driver_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf->handler = driver_handler;
 
     return NGX_CONF_OK;
+}
+
+
+/* without llm_pass or llm_metrics nobody has completed llm_redis */
+
+static ngx_int_t
+driver_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_llmops_main_conf_t    *mcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (mcf->redis == NULL || mcf->used) {
+        return NGX_OK;
+    }
+
+    return ngx_llmops_redis_init(cf, mcf->redis, clcf->resolver, NULL);
 }
 
 
@@ -181,17 +207,25 @@ driver_handler(ngx_http_request_t *r)
 static void
 driver_body(ngx_http_request_t *r)
 {
-    ngx_str_t  *uri;
+    driver_ask(r, driver_uri(r, "/forget"),
+               driver_uri(r, "/patient") ? NGX_LLMOPS_REDIS_PATIENT : 0);
+}
 
-    uri = &r->uri;
 
-    driver_ask(r, uri->len > 7
-                  && ngx_strncmp(uri->data + uri->len - 7, "/forget", 7) == 0);
+static ngx_uint_t
+driver_uri(ngx_http_request_t *r, const char *end)
+{
+    size_t  len;
+
+    len = ngx_strlen(end);
+
+    return r->uri.len > len
+           && ngx_strncmp(r->uri.data + r->uri.len - len, end, len) == 0;
 }
 
 
 static void
-driver_ask(ngx_http_request_t *r, ngx_uint_t forget)
+driver_ask(ngx_http_request_t *r, ngx_uint_t forget, ngx_uint_t flags)
 {
     driver_t            *driver;
     ngx_str_t            key;
@@ -213,7 +247,7 @@ driver_ask(ngx_http_request_t *r, ngx_uint_t forget)
         ngx_str_null(&key);
     }
 
-    driver_lines(driver, &key, forget);
+    driver_lines(driver, &key, forget, flags);
 
     if (driver->waiting == 0) {
         driver_answer(driver);
@@ -237,7 +271,8 @@ driver_cleanup(void *data)
 
 
 static void
-driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget)
+driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget,
+    ngx_uint_t flags)
 {
     u_char            *p, *end, *last;
     ngx_str_t          body, words[DRIVER_WORDS];
@@ -261,8 +296,8 @@ driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget)
         c = &driver->commands[driver->n++];
         c->driver = driver;
 
-        c->cmd = ngx_llmops_redis_command(driver_redis, key, n, words,
-                                          driver_reply, c);
+        c->cmd = ngx_llmops_redis_send(driver_redis, flags, key, n, words,
+                                       driver_reply, c);
 
         if (c->cmd == NULL) {
             ngx_str_set(&c->answer, "refused");

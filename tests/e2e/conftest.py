@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
 import pytest
 
 from harness import Gateway, Provider, route, wait_for
+from harness.tls import Authority
 from harness.openapi import Admin
 
 
@@ -47,22 +49,29 @@ def chain(gateway: Callable[..., Gateway],
     return make
 
 
-#: where counters and documents can be; a module that wants all of them says
-#: pytestmark = every_engine
-ENGINES = ["shm", "state", "redis"]
-every_engine = pytest.mark.parametrize("engine", ENGINES, indirect=True)
+#: where keys, counters and sums can be: each test of them runs once with each
+ENGINES = os.environ.get("LLMOPS_ENGINES", "shm state redis").split()
 
 
-@pytest.fixture(params=["shm"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """What holds counters and documents: lines of http{}."""
-    if request.param == "state":
-        (tmp_path / "state").mkdir()
-        return f"llm_state {tmp_path}/state;\n"
-    if request.param == "redis":
-        server = request.getfixturevalue("redis")()
-        return server.directive("timeout=5s")
-    return ""
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path,
+           authority: Authority) -> str:
+    """What has to stand in http{} for the store of the test."""
+    def make(fixture: str, **options: Any) -> str:
+        server = request.getfixturevalue(fixture)(**options)
+        return server.directive("timeout=2s")
+
+    match request.param:
+        case "shm":
+            return ""
+        case "state":
+            (tmp_path / "state").mkdir()
+            return f"llm_state {tmp_path}/state;\n"
+        case "tls":
+            return make("redis", tls=authority, user="gw", password="pw")
+        case "sentinel" | "cluster" | "redis" as fixture:
+            return make(fixture)
+    raise ValueError(request.param)
 
 
 def connected(gateway: Gateway) -> None:

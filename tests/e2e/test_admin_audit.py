@@ -12,10 +12,6 @@ import pytest
 from harness import SLOW
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
-
 
 def lines(gw):
     """What the error log says of changes, oldest first."""

@@ -13,9 +13,7 @@ import pytest
 from harness import Reply, SLOW, route, wait_for
 from harness.openapi import Admin
 
-from conftest import connected, every_engine
-
-pytestmark = every_engine
+from conftest import connected
 
 PRICE = "llm_price m input=2 output=8;"
 

@@ -11,9 +11,7 @@ import pytest
 from harness import SLOW, wait_for
 from harness.openapi import Admin
 
-from conftest import connected, every_engine
-
-pytestmark = every_engine
+from conftest import connected
 
 FULL = {
     "client": "alice", "tenant": "search", "plan": "gold",

@@ -9,10 +9,6 @@ import pytest
 from harness import Reply, answers, wait_for
 from harness.openapi import Admin
 
-from conftest import every_engine
-
-pytestmark = every_engine
-
 LIMITS = """
 llm_limit per_client key=$http_x_client requests=3/m tokens=90k/h;
 llm_limit few key=$http_x_client$http_x_more concurrent=8;

@@ -16,7 +16,7 @@ from harness import Reply, answers, anthropic_wire, openai_wire, route, \
     wait_for
 from harness.openapi import Admin
 
-from conftest import connected, every_engine
+from conftest import connected
 
 SUMS = ("requests errors input_tokens output_tokens cached_tokens "
         "cache_write_tokens reasoning_tokens estimated unpriced cost").split()
@@ -149,7 +149,6 @@ def agree(admin, lines):
              "the ledger")
 
 
-@every_engine
 @pytest.mark.parametrize("workers", [1, 3])
 def test_it_agrees_with_the_access_log(crowd, workers):
     admin = crowd(workers=workers, listen="reuseport")
@@ -174,7 +173,6 @@ def test_it_agrees_with_the_access_log(crowd, workers):
                            ("any", "open-*"), ("", "")}
 
 
-@every_engine
 def test_callers_cannot_make_rows(crowd):
     """However many names they make up."""
     admin = crowd()
@@ -219,7 +217,6 @@ def test_callers_who_leave_are_counted(crowd, gateway, provider):
     assert total["errors"] == 1
 
 
-@every_engine
 def test_filters(crowd):
     admin = crowd()
     gw = admin.gateway
@@ -288,7 +285,6 @@ def test_arguments_that_are_none(crowd, args):
     assert answer.json["error"]["code"] == "invalid"
 
 
-@every_engine
 def test_pages(crowd):
     admin = crowd()
     gw = admin.gateway
@@ -325,7 +321,6 @@ def same_rows(csv_rows, json_rows):
                         for row in json_rows]
 
 
-@every_engine
 def test_csv_is_json(crowd):
     admin = crowd()
     gw = admin.gateway
@@ -367,7 +362,6 @@ def test_csv_without_formulas(gateway, name):
     assert admin.get("usage", route=name).json["total"]["requests"] == 1
 
 
-@every_engine
 def test_a_reload_keeps_it(crowd):
     admin = crowd()
     admin.gateway.chat(model="open-1")

@@ -66,6 +66,23 @@ BAD = {
                      r"Europe/Berlin"),
     "tz-offset": (quota("key=a cost=1usd/day tz=+25:00"), r"\+02:00"),
     "tz-sliding": (quota("key=a cost=1usd/d tz=UTC"), r"/day"),
+    "webhook-url": (quota("key=a cost=1usd/day warn=80% webhook=ftp://x/"),
+                    r"webhook=https://"),
+    "webhook-password": (quota("key=a cost=1usd/day warn=80% "
+                               "webhook=https://u:p@127.0.0.1/"),
+                         r"without user"),
+    "webhook-no-warn": (quota("key=a cost=1usd/day webhook=http://127.0.0.1/"),
+                        r"warn=80%"),
+    "webhook-no-url": (quota("key=a cost=1usd/day warn=80% "
+                             "webhook_secret=env:PATH"), r"webhook=https"),
+    "webhook-secret": (quota("key=a cost=1usd/day warn=80% "
+                             "webhook=http://127.0.0.1/ "
+                             "webhook_secret=env:LOST_SECRET"),
+                       r"LOST_SECRET"),
+    "webhook-resolver": (quota("key=a cost=1usd/day warn=80% "
+                               "webhook=http://ops.example/"), r"resolver"),
+    "webhook-limit": (limit("key=a requests=1/m webhook=http://127.0.0.1/"),
+                      r"llm_quota"),
     "name-key": ("llm_limit key key=a requests=1/m; # here\n" + UP
                  + routed("key"), r"not be \"key\""),
     "name-quote": ("llm_limit 'a\"b' key=a requests=1/m; # here\n" + UP,

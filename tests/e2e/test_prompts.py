@@ -386,3 +386,50 @@ def test_counting_tokens(prompts):
         model="m", messages=HI, variables=X)
     assert up.last.json == {"model": "m", "system": [
         {"type": "text", "text": SYSTEM["content"]}], "messages": HI}
+
+
+GOOD = '{"messages": [{"role": "user", "content": "x"}]}'
+UP = "upstream up { server 127.0.0.1:1; llm_dialect openai; }\n"
+R = "llm_route r { match *; target up; %s }\n"
+
+
+@pytest.mark.parametrize("text,words", [
+    ("llm_prompt p v1;", "invalid number of arguments"),
+    ("llm_prompt 'a b' v1 good.json;", 'invalid prompt "a b", write 1 to 64'),
+    ("llm_prompt p v@1 good.json;", 'invalid version "v@1"'),
+    ("llm_prompt p v1 none.json;", "none.json.*No such file"),
+    ("llm_prompt p v1 bad.json;",
+     r'invalid prompt in \S+/bad.json:2: unknown member "role"'),
+    ("llm_prompt p v1 broken.json;", r"broken.json:3: it is not JSON"),
+    ("llm_prompt p v1 good.json; llm_prompt p v1 good.json;",
+     'duplicate version "v1" of prompt "p"'),
+    ("llm_prompt p label=l v1; llm_prompt p label=l v1;",
+     'duplicate label "l"'),
+    ("llm_prompt p label=l v1; llm_prompt p v2 good.json;",
+     r'unknown version "v1" of prompt "p" in \S+:\d+, write'),
+    ("llm_prompt p label=v2 v1; llm_prompt p v1 good.json; "
+     "llm_prompt p v2 good.json;", 'label "v2" in .* is also a version'),
+    (R % "prompt p@v1;", r'unknown prompt "p@v1" in llm_route "r" in \S+:\d+'),
+    (R % "prompt p;", 'invalid parameter "p", write "prompt NAME@LABEL'),
+    (R % "prompt only; prompt only;", "duplicate"),
+    ("llm_prompt p v1 good.json;" + R % "prompt p@v1 share=5%:v2 by=$uri;",
+     'unknown version "v2" in "share="'),
+    (R % "prompt p@v1 share=5%:v2;", '"share=" needs a prompt'),
+    (R % "prompt p@v1 by=$uri;", '"by=" without "share="'),
+    (R % "prompt p@v1 share=101%:v2 by=$uri;", 'invalid "share=101%:v2"'),
+    (R % "prompt p@v1 share=5:v2 by=$uri;", 'invalid "share=5:v2"'),
+    ("llm_prompt p v1 good.json; llm_prompt p v2 good.json; "
+     + R % "prompt p@v1 share=5%:v2 by=$nobody;", 'unknown "nobody" variable'),
+    (R % "prepend_message tool x;", 'invalid role "tool"'),
+    (R % "append_message system $nobody;", 'unknown "nobody" variable'),
+])
+def test_nginx_t_finds_it(gateway, tmp_path, text, words):
+    for name, content in (
+            ("good", GOOD), ("broken", '{"messages":\n[\n}'),
+            ("bad", '{"messages": [],\n"role": "user"}')):
+        (tmp_path / f"{name}.json").write_text(content)
+    text = re.sub(r"(\w+\.json)", rf"{tmp_path}/\1", text)
+    more = "" if "llm_route" in text else R % ""
+    found = gateway(http=UP + text + more, start=False).check()
+    assert not found.ok
+    assert re.search(words, found.stderr), found.stderr

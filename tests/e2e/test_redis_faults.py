@@ -74,6 +74,28 @@ def test_pause(redis, redis_driver):
         assert driver.state().generation == generation
 
 
+def test_patient_commands(redis, redis_driver):
+    """Their late replies come; a server that is dead is given up as soon as
+    with others."""
+    server = redis()
+    driver = redis_driver(server.directive(DIRECTIVE))
+    server.pause(500)
+    taken, replies = elapsed(lambda: driver.patient("INCR n", "INCR n"))
+    assert replies == ["integer 1", "integer 2"]
+    assert taken > 0.3
+    with server.frozen():
+        patient = []
+        thread = threading.Thread(target=lambda: patient.append(
+            elapsed(lambda: driver.patient("INCR n"))))
+        thread.start()
+        time.sleep(0.05)
+        assert driver.ask("GET n") == ["none 1"]
+        thread.join()
+    (taken, replies), = patient
+    assert replies == ["none 1"]
+    assert 1 < taken < 1 + TIMEOUT + 3 * LATE
+
+
 def test_flapping(redis, redis_driver):
     server = redis()
     driver = redis_driver(server.directive(DIRECTIVE))

@@ -56,6 +56,10 @@ class Driver:
         """Sent in one turn; the replies as the driver prints them."""
         return self._post("ask", key, commands)
 
+    def patient(self, *commands: str, key: str = "") -> list[str]:
+        """The same, but late replies are waited for."""
+        return self._post("patient", key, commands)
+
     def forget(self, *commands: str, key: str = "") -> list[str]:
         """Sent, and cancelled at once."""
         return self._post("forget", key, commands)
@@ -88,11 +92,15 @@ class Driver:
 
 @pytest.fixture
 def redis_driver(gateway: Callable[..., Gateway]) -> Callable[..., Driver]:
-    """Makes a gateway with the given llm_redis line, and the driver in it."""
+    """Makes a gateway with the given llm_redis line, and the driver in it.
+
+    Nothing else speaks to Redis there; but with metrics=True the store does
+    too.
+    """
     def make(directive: str, *, http: str = "", server: str = "",
-             wait: bool = True, **parts: Any) -> Driver:
+             wait: bool = True, metrics: bool = False, **parts: Any) -> Driver:
         gw = gateway(
-            http=directive + http, location="return 204;",
+            http=directive + http, location="return 204;", metrics=metrics,
             server=f"location /redis/ {{ redis_driver; "
                    f"client_max_body_size 64m; client_body_buffer_size 64m; }} "
                    f"{server}",

@@ -101,6 +101,7 @@ fake_nginx_init(void)
     ngx_queue_init(&ngx_posted_next_events);
 
     fake_time.sec = 1764000000;
+    fake_time.msec = 123;
     ngx_cached_time = &fake_time;
     ngx_current_msec = 1000000;
     ngx_exiting = 0;

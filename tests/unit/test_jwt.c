@@ -659,7 +659,8 @@ test_times(void **state)
     bad(claims(BASE ",\"exp\":true}"), "time of expiry");
 
     good(claims(BASE ",\"exp\":1900000000,\"nbf\":1800000030}"));
-    bad(claims(BASE ",\"exp\":1900000000,\"nbf\":1800000031}"), "not valid yet");
+    bad(claims(BASE ",\"exp\":1900000000,\"nbf\":1800000031}"),
+        "not valid yet");
     bad(claims(BASE ",\"exp\":1900000000,\"nbf\":\"0\"}"), "not valid yet");
 
     good(claims(BASE ",\"exp\":1900000000,\"iat\":1800000030}"));

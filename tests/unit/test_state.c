@@ -898,6 +898,21 @@ test_directory(void **state)
     assert_int_equal(s.err, ENOENT);
     assert_string_equal(s.path, "/tmp/llm_not_there/owner");
     assert_int_equal(ngx_llmops_state_lock(&s, 1), NGX_ERROR);
+
+    /* files of others that are made to look like ours */
+
+    attach(&run, &s);
+    assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_OK);
+    assert_int_equal(unlink(path("owner")), 0);
+    assert_int_equal(symlink("/etc/passwd", path("owner")), 0);
+    assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_ERROR);
+    assert_int_equal(s.err, ELOOP);
+    assert_int_equal(unlink(path("owner")), 0);
+    strcpy(long_name, path("lock"));
+    assert_int_equal(link(long_name, path("owner")), 0);
+    assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_ERROR);
+    assert_string_equal(s.what, "it is no file, or a link");
+    free(s.scratch);
 }
 
 
@@ -1024,6 +1039,48 @@ test_usage(void **state)
 }
 
 
+/* what may be carried over is, also where nginx was away at midnight */
+
+static int64_t
+room(const char *key, ngx_llmops_rate_t rate)
+{
+    ngx_llmops_charge_t       c;
+    ngx_llmops_reservation_t  res;
+
+    shm_charge(&c, "budget", key, rate);
+    shm_res(&res, &c, 1);
+    assert_int_equal(ngx_llmops_shm_reserve(&run.store, &res), NGX_OK);
+    ngx_llmops_shm_settle(&run.store, &res, TRUTH(0));
+
+    return c.levels[0].limit;
+}
+
+
+static void
+test_usage_carried(void **state)
+{
+    int64_t            today = (int64_t) shm_time.sec * 1000;
+    ngx_llmops_rate_t  day;
+
+    day = shm_calendar(NGX_LLMOPS_UNIT_TOKENS, 1000, DAY, today);
+    day.carry = 200;
+
+    used("a", day, 900);
+    assert_int_equal(save(), NGX_OK);
+
+    shm_time.sec += 86400;
+    restart();
+    day.start += DAY;
+    day.end += DAY;
+    assert_int_equal(room("a", day), 1100);
+    assert_int_equal(save(), NGX_OK);
+
+    restart();
+    assert_int_equal(room("a", day), 1100);
+    assert_int_equal(room("b", day), 1000);
+}
+
+
 /* many of them; and an owner that has lost the directory saves nothing */
 
 static void
@@ -1136,6 +1193,7 @@ main(void)
         t(test_another_nginx),
         t(test_directory),
         t(test_usage),
+        t(test_usage_carried),
         t(test_usage_many),
         t(test_usage_damaged),
     };

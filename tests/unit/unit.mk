@@ -21,12 +21,12 @@ UNIT_LIBS ?= -lcmocka -ljansson -lhiredis -lcrypto -lz -lm
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
-UNIT_MORE += $(filter-out %_conf.c %_request.c,$(wildcard \
-                 ngx_llmops_module/prompt/*.c))
+UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c, \
+                 $(wildcard ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
-                 key_check.c key_digest.c key_record.c key_value.c \
+                 key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
