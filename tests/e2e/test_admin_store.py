@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -124,8 +125,9 @@ def test_the_end_of_a_worker(on_redis):
                 json={} if method == "POST" else None)
         time.sleep(0.3)
         gw.stop()
-    assert '"status":499,' in gw.error_log()
-    assert '"error":"interrupted"' in gw.error_log()
+    # the caller's connection or Redis's is closed first
+    assert re.search(r'"action":"createKey","status":(499,.*"interrupted"|'
+                     r'503,.*"store_unavailable")', gw.error_log())
 
 
 def test_two_gateways(redis, serve):
