@@ -36,8 +36,7 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
-UNIT_MORE += $(filter-out %_spill.c,$(wildcard \
-                 ngx_llmops_module/store/ngx_llmops_redis_counter*.c))
+UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  route ops)
@@ -56,7 +55,8 @@ UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 # instructions that test_crash steps through and that bench_store measures
 UNIT_PLAIN := $(OUT)/test_crash
 UNIT_BENCH := $(OUT)/bench_store
-UNIT_SHM := $(filter ngx_llmops_module/store/%,$(UNIT_SRCS)) \
+UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis%, \
+                $(filter ngx_llmops_module/store/%,$(UNIT_SRCS))) \
             $(wildcard ngx_llmops_module/wire/*.c)
 
 UNIT_PROGRAMS := $(filter-out $(UNIT_PLAIN),$(patsubst tests/unit/%.c, \
