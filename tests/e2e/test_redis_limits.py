@@ -1,0 +1,380 @@
+"""Limits and budgets of a fleet that shares a Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness import Reply, openai_wire, route
+from harness.util import SLOW, wait_for
+
+BOOKS = "llm:{llm}:c:per:a:b"
+SHARES = "llm:{llm}:c:per:a:r"
+HEADERS = [("x-key", "a")]
+
+
+@pytest.fixture
+def fleet(gateway, provider):
+    """Gateways with one limit, all before the same provider."""
+    def make(n: int, directive: str, words: str, script=None, *,
+             kind: str = "llm_quota", **parts):
+        up = provider(script or Reply(input=10, output=90))
+        text = (up.upstream("up") + route("target up/m;", "limit per;")
+                + directive
+                + f"{kind} per key=$http_x_key {words};")
+        return [gateway(http=text, **parts) for _ in range(n)], up
+    return make
+
+
+def held(server) -> list[str]:
+    """What is held, by worker: the shares that hold something."""
+    return [share for share in server.do("HVALS", SHARES)
+            if any(not part.split(":")[1].startswith("0,")
+                   for part in share.split()[4:])]
+
+
+def used(server, unit: str = "t") -> int:
+    """What has been told to the books."""
+    fields = server.do("HGETALL", BOOKS)
+    return sum(int(value) for name, value in zip(fields[::2], fields[1::2])
+               if name.startswith(unit))
+
+
+def tokens(gateways, counts) -> int:
+    """What the access logs say was used."""
+    return sum(int(line["llm_input_tokens"] or 0)
+               + int(line["llm_output_tokens"] or 0)
+               for gw, n in zip(gateways, counts)
+               for line in gw.ledger(n, 20))
+
+
+# -- one budget ----------------------------------------------------------------
+
+def test_four_gateways_share_a_budget(redis, fleet):
+    """A thousand calls at once; what is held and used passes it never."""
+    server = redis()
+    gateways, up = fleet(4, server.directive("timeout=1s"), "tokens=20000/day",
+                         Reply(input=5, output=90), workers=2)
+    calls = 250
+    statuses: list[list[int]] = [[] for _ in gateways]
+
+    def caller(i: int) -> None:
+        statuses[i].append(gateways[i].chat(headers=HEADERS,
+                                            max_tokens=90).status)
+
+    highest = 0
+    with ThreadPoolExecutor(100) as pool:
+        jobs = [pool.submit(caller, n % 4) for n in range(4 * calls)]
+        while not all(job.done() for job in jobs):
+            highest = max(highest, used(server) + sum(
+                int(part.split(":")[1].split(",")[0])
+                for share in server.do("HVALS", SHARES)
+                for part in share.split()[4:] if part.startswith("t:")))
+            time.sleep(0.005)
+        [job.result() for job in jobs]
+
+    assert {s for one in statuses for s in one} <= {200, 429}
+    passed = sum(one.count(200) for one in statuses)
+    assert passed == len(up.requests)
+    assert highest <= 20000
+    truth = tokens(gateways, [calls] * 4)
+    assert truth == 95 * passed
+    assert truth > 19000
+    wait_for(lambda: used(server) == truth, 5, "the books to be right")
+    assert held(server) == []
+
+
+def test_others_see_at_once(redis, fleet):
+    server = redis()
+    (one, two), _ = fleet(2, server.directive(), "requests=4/h",
+                          kind="llm_limit")
+    assert [gw.chat(headers=HEADERS).status
+            for gw in (one, two, one, two, one, two)] \
+        == [200, 200, 200, 200, 429, 429]
+    r = two.chat(headers=HEADERS)
+    assert r.header("x-ratelimit-remaining-requests") == "0"
+    assert 3000 < int(r.header("retry-after")) < 3700
+
+
+def test_a_slot_is_free_for_others_when_a_request_is_over(redis, fleet):
+    server = redis()
+    gateways, _ = fleet(2, server.directive(), "concurrent=1",
+                        kind="llm_limit")
+    for n in range(60):
+        assert gateways[n % 2].chat(headers=HEADERS).status == 200, n
+
+
+def test_clocks_that_differ(redis, fleet):
+    """Windows go by the server's clock."""
+    lib = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+    if not os.path.exists(lib):
+        pytest.skip("no libfaketime")
+    server = redis()
+    (one,), _ = fleet(1, server.directive(), "requests=3/m", kind="llm_limit")
+    (two,), _ = fleet(1, server.directive(), "requests=3/m", kind="llm_limit",
+                      env={"LD_PRELOAD": lib, "FAKETIME": "+3h",
+                           "DONT_FAKE_MONOTONIC": "1"})
+    assert [gw.chat(headers=HEADERS).status for gw in (one, two, one, two, one)
+            ] == [200, 200, 200, 429, 429]
+
+
+# -- what it costs -------------------------------------------------------------
+
+def commands(server) -> int:
+    return int(server.do("INFO", "stats").split(
+        "total_commands_processed:")[1].split()[0])
+
+
+def reads(server) -> int:
+    return int(server.do("INFO", "stats").split(
+        "total_reads_processed:")[1].split()[0])
+
+
+def test_commands_and_writes_of_a_request(redis, fleet):
+    """Three commands for a counter, in one write before the provider is
+    asked and one after."""
+    server = redis()
+    (gw,), _ = fleet(1, server.directive(),
+                     "requests=100k/h tokens=100m/h concurrent=100",
+                     kind="llm_limit")
+    gw.chat(headers=HEADERS)
+    time.sleep(0.3)
+    before = commands(server), reads(server)
+    for _ in range(100):
+        assert gw.chat(headers=HEADERS).status == 200
+    after = commands(server), reads(server)
+    assert after[0] - before[0] <= 420       # 300, and what goes by the clock
+    assert after[1] - before[1] <= 280
+
+
+# -- a server that is away -----------------------------------------------------
+
+def slowest(gw, n: int = 20) -> tuple[float, set[int]]:
+    worst, statuses = 0.0, set()
+    for _ in range(n):
+        start = time.monotonic()
+        statuses.add(gw.chat(headers=HEADERS).status)
+        worst = max(worst, time.monotonic() - start)
+    return worst, statuses
+
+
+@pytest.mark.parametrize("how", ["frozen", "killed"])
+@pytest.mark.parametrize("policy, status", [("open", 200), ("closed", 503),
+                                            ("local", 200)])
+def test_a_server_that_is_away(redis, fleet, policy, status, how):
+    server = redis()
+    (gw,), up = fleet(1, server.directive("timeout=100ms"),
+                      f"tokens=100000/day fail={policy}")
+    assert gw.chat(headers=HEADERS).status == 200
+    wait_for(lambda: used(server) == 100)
+
+    server.freeze() if how == "frozen" else server.kill()
+    worst, statuses = slowest(gw)
+    assert statuses == {status}
+    assert worst < 0.1 + 0.4 * SLOW
+    worst, statuses = slowest(gw)            # by now it is known
+    assert worst < 0.1 * SLOW and statuses == {status}
+
+    if how == "frozen":
+        server.thaw()
+    else:
+        server.start()
+
+    start = time.monotonic()
+    wait_for(lambda: server.do("HVALS", SHARES) != []
+             if gw.chat(headers=HEADERS).status == 200 else False, 10)
+    assert time.monotonic() - start < 2 * SLOW
+
+    # what was let in meanwhile is told
+    done = len(up.requests)
+    lost = 1 if how == "killed" else 0       # the server's own memory
+    wait_for(lambda: used(server) >= 100 * (done - lost), 5,
+             "what was used meanwhile to be told")
+    assert used(server) <= 100 * (len(up.requests) + 1)
+
+
+def test_a_server_that_restarts_empty_knows_what_is_held(redis, fleet):
+    go = threading.Event()
+
+    def script(x):
+        go.wait(30)
+        openai_wire.server(Reply(input=10, output=90))(x)
+
+    server = redis()
+    gateways, up = fleet(2, server.directive(), "tokens=1000/day", script)
+    with ThreadPoolExecutor(10) as pool:
+        calls = [pool.submit(gateways[n % 2].chat, headers=HEADERS,
+                             max_tokens=90) for n in range(10)]
+        wait_for(lambda: len(up.requests) == 10)
+        assert gateways[0].chat(headers=HEADERS).status == 429
+        server.restart()
+        wait_for(lambda: len(held(server)) == 2, 5,
+                 "both to say what they hold")
+        assert gateways[1].chat(headers=HEADERS, max_tokens=90).status == 429
+        go.set()
+        assert [call.result().status for call in calls] == [200] * 10
+    wait_for(lambda: used(server) == 1000)
+    assert gateways[0].chat(headers=HEADERS, max_tokens=1).status == 429
+
+
+def test_a_server_that_takes_nothing(redis, fleet):
+    server = redis()
+    (gw,), up = fleet(1, server.directive(), "tokens=100000/day fail=closed")
+    assert gw.chat(headers=HEADERS).status == 200
+    wait_for(lambda: used(server) == 100)
+    server.do("CONFIG", "SET", "maxmemory", "1")
+    wait_for(lambda: gw.chat(headers=HEADERS).status == 503)
+    gw.allow(r"redis does not take what has been used")
+    server.do("CONFIG", "SET", "maxmemory", "0")
+    wait_for(lambda: gw.chat(headers=HEADERS).status == 200, 5)
+    wait_for(lambda: used(server) == 100 * len(up.requests), 5)
+
+
+# -- workers come and go -------------------------------------------------------
+
+def test_a_killed_worker_s_tokens_come_back_with_its_lease(redis, fleet):
+    go = threading.Event()
+
+    def script(x):
+        go.wait(60)
+        openai_wire.server(Reply(input=10, output=90))(x)
+
+    server = redis()
+    (one, two), up = fleet(2, server.directive(), "tokens=1000/day", script)
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(one.chat, headers=HEADERS, max_tokens=90)
+                 for _ in range(10)]
+        wait_for(lambda: len(up.requests) == 10)
+        assert two.chat(headers=HEADERS, max_tokens=90).status == 429
+        start = time.monotonic()
+        one.kill_worker(one.workers()[0])
+        for call in calls:
+            call.exception() or call.result()
+        go.set()
+        wait_for(lambda: two.chat(headers=HEADERS, max_tokens=90).status
+                 == 200, 20, "the tokens to come back")
+        assert time.monotonic() - start < 16 * SLOW
+    one.allow(r"exited on signal")
+
+
+def test_a_reload_under_traffic_refuses_nothing(redis, fleet):
+    server = redis()
+    (gw,), up = fleet(1, server.directive("timeout=1s"),
+                      "tokens=100m/day fail=closed", workers=2)
+    stop = threading.Event()
+    statuses: list[int] = []
+
+    def caller() -> None:
+        while not stop.is_set():
+            statuses.append(gw.chat(headers=HEADERS).status)
+
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(caller) for _ in range(8)]
+        for _ in range(4):
+            time.sleep(0.5)
+            gw.reload()
+        stop.set()
+        [job.result() for job in jobs]
+    assert set(statuses) == {200}
+    assert len(statuses) > 50
+    wait_for(lambda: used(server) == 100 * len(statuses), 5)
+    wait_for(lambda: held(server) == [], 5)
+
+
+def test_a_reload_while_it_is_away_loses_nothing(redis, fleet):
+    """Books of workers that have ended are told by those that follow."""
+    server = redis()
+    (gw,), up = fleet(1, server.directive("timeout=50ms"),
+                      "tokens=100m/day fail=open", workers=2)
+    assert gw.chat(headers=HEADERS).status == 200
+    wait_for(lambda: used(server) == 100)
+    with server.frozen():
+        for _ in range(10):
+            assert gw.chat(headers=HEADERS).status == 200
+        gw.reload()
+        for _ in range(5):
+            assert gw.chat(headers=HEADERS).status == 200
+        wait_for(lambda: not gw.workers(leaving=True), 10)
+    wait_for(lambda: used(server) >= 1600, 5)
+    time.sleep(0.5)
+    assert used(server) == 1600
+    assert "took over" in gw.error_log()
+
+
+def test_an_end_at_once_gives_back(redis, fleet):
+    """SIGTERM: what is held is given back with the last words."""
+    go = threading.Event()
+
+    def script(x):
+        go.wait(60)
+        openai_wire.server(Reply(input=10, output=90))(x)
+
+    server = redis()
+    (one, two), up = fleet(2, server.directive(), "tokens=1000/day", script)
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(one.chat, headers=HEADERS, max_tokens=90)
+                 for _ in range(10)]
+        wait_for(lambda: len(up.requests) == 10)
+        assert held(server)
+        one.kill_worker(one.workers()[0], signal.SIGTERM)
+        wait_for(lambda: held(server) == [], 3, "the tokens to come back")
+        go.set()
+        for call in calls:
+            call.exception() or call.result()
+    assert two.chat(headers=HEADERS, max_tokens=90).status == 200
+
+
+# -- Sentinel, Cluster ---------------------------------------------------------
+
+def busy(gateways, seconds: float, change) -> list[int]:
+    """Statuses of calls while something happens."""
+    stop = threading.Event()
+    statuses: list[int] = []
+
+    def caller(n: int) -> None:
+        while not stop.is_set():
+            statuses.append(gateways[n % len(gateways)].chat(
+                headers=HEADERS).status)
+
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(caller, n) for n in range(4)]
+        time.sleep(seconds / 2)
+        change()
+        time.sleep(seconds / 2)
+        stop.set()
+        [job.result() for job in jobs]
+    return statuses
+
+
+def test_a_cluster_that_moves_its_slot(cluster, fleet):
+    cl = cluster()
+    gateways, _ = fleet(2, cl.directive("timeout=1s"),
+                        "tokens=100m/day fail=closed")
+    slot = cl.slot(BOOKS)
+    wait_for(lambda: gateways[0].chat(headers=HEADERS).status == 200
+             and gateways[1].chat(headers=HEADERS).status == 200, 10)
+    statuses = busy(gateways, 2, lambda: cl.move(slot))
+    assert set(statuses) == {200}
+    owner = cl.owner(slot)
+    total = 100 * sum(line["status"] == "200" for gw in gateways
+                      for line in gw.ledger(1))
+    wait_for(lambda: used(owner) >= total, 5)
+    assert used(owner) == total
+
+
+def test_a_fail_over(sentinel, fleet):
+    st = sentinel()
+    gateways, _ = fleet(2, st.directive("timeout=200ms"),
+                        "tokens=100m/day fail=closed")
+    wait_for(lambda: gateways[0].chat(headers=HEADERS).status == 200
+             and gateways[1].chat(headers=HEADERS).status == 200, 10)
+    statuses = busy(gateways, 8, lambda: st.master().kill())
+    assert set(statuses) <= {200, 503}
+    assert statuses[-1] == 200
+    for gw in gateways:
+        gw.allow(r"redis")
