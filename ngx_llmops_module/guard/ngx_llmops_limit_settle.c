@@ -17,6 +17,8 @@
 
 static void ngx_llmops_limits_truth(ngx_llmops_ctx_t *ctx,
     ngx_llmops_limits_t *lim, int64_t *truth);
+static void ngx_llmops_limits_dry_part(ngx_llmops_limits_t *lim,
+    ngx_llmops_limits_part_t *part, const int64_t *truth);
 static void ngx_llmops_limits_settle_part(ngx_llmops_store_t *store,
     ngx_llmops_limits_part_t *part, const int64_t *truth);
 
@@ -40,6 +42,11 @@ ngx_llmops_limits_settle(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     ngx_llmops_limits_truth(ctx, lim, truth);
+
+    if (ctx->env.stream) {
+        ngx_llmops_limits_dry_part(lim, &lim->store, truth);
+        ngx_llmops_limits_dry_part(lim, &lim->local, truth);
+    }
 
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
 
@@ -76,6 +83,45 @@ ngx_llmops_limits_release(ngx_http_request_t *r, ngx_llmops_limits_t *lim)
 
     ngx_llmops_limits_settle_part(mcf->store, &lim->store, nothing);
     ngx_llmops_limits_settle_part(mcf->store, &lim->local, nothing);
+}
+
+
+/* budgets with dry_run that it has passed before the store could say so */
+
+static void
+ngx_llmops_limits_dry_part(ngx_llmops_limits_t *lim,
+    ngx_llmops_limits_part_t *part, const int64_t *truth)
+{
+    int64_t               others;
+    ngx_uint_t            i, k;
+    ngx_llmops_unit_e     unit;
+    ngx_llmops_level_t   *level;
+    ngx_llmops_charge_t  *charge;
+
+    for (i = 0; i < part->res.ncharges && lim->dry == NULL; i++) {
+        charge = &part->res.charges[i];
+
+        if (!part->limits[i]->dry_run || part->limits[i]->soft
+            || (part->away >> i & 1))
+        {
+            continue;
+        }
+
+        for (k = 0; k < charge->nrates; k++) {
+            unit = charge->rates[k].unit;
+            level = &charge->levels[k];
+            others = level->used + level->reserved - charge->granted[unit];
+
+            if (ngx_llmops_limit_budget(part->limits[i], &charge->rates[k])
+                && truth[unit] > charge->granted[unit]
+                && others + truth[unit] > level->limit)
+            {
+                ngx_llmops_limit_count(part->limits[i], dry_run[unit]);
+                lim->dry = part->limits[i];
+                break;
+            }
+        }
+    }
 }
 
 
