@@ -48,15 +48,19 @@ FUZZ_BINARIES := $(FUZZ_TARGETS:%=$(FUZZ_OUT)/fuzz_%)
 
 .PHONY: fuzz
 
-fuzz: $(FUZZ_BINARIES)
-	@set -e; for t in $(FUZZ_TARGETS); do \
-	    echo "== fuzz_$$t"; \
-	    mkdir -p $(FUZZ_OUT)/corpus/$$t; \
-	    $(FUZZ_OUT)/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) \
-	        -max_len=$(FUZZ_SIZE) -timeout=10 -verbosity=0 \
-	        -print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$$t- \
-	        $(FUZZ_OUT)/corpus/$$t tests/fuzz/corpus/$$t; \
-	done
+# as many at a time as there are processors
+fuzz: $(FUZZ_TARGETS:%=fuzz-%)
+
+.PHONY: $(FUZZ_TARGETS:%=fuzz-%)
+
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(FUZZ_OUT)/fuzz_%
+	@mkdir -p $(FUZZ_OUT)/corpus/$*
+	@$(FUZZ_OUT)/fuzz_$* -max_total_time=$(FUZZ_SECONDS) \
+	    -max_len=$(FUZZ_SIZE) -timeout=10 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$*- \
+	    $(FUZZ_OUT)/corpus/$* tests/fuzz/corpus/$* > $(FUZZ_OUT)/$*.log 2>&1 \
+	    || { cat $(FUZZ_OUT)/$*.log; exit 1; }
+	@echo "== fuzz_$*"; tail -8 $(FUZZ_OUT)/$*.log
 
 FUZZ_BUILD = $(FUZZ_CC) $(FUZZ_CFLAGS) $(NGX_INC) \
              $(addprefix -I ,$(FUZZ_ROOMS) $(FUZZ_INCS)) -I tests/unit
