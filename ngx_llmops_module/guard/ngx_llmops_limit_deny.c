@@ -245,23 +245,24 @@ ngx_llmops_limit_amount(u_char *p, ngx_llmops_unit_e unit, int64_t n)
 static u_char *
 ngx_llmops_limit_digits(u_char *p, int64_t n, ngx_uint_t decimals)
 {
-    int64_t  scale, rest;
+    int64_t  scale;
 
     for (scale = 1; decimals; decimals--) {
         scale *= 10;
     }
 
+    /* scale is a power of ten, which cppcheck does not see */
+    /* cppcheck-suppress zerodivcond */
     p = ngx_sprintf(p, "%L", n / scale);
-    rest = n % scale;
+    n %= scale;
 
-    if (rest) {
-        *p++ = '.';
+    if (n == 0) {
+        return p;
     }
 
-    while (rest) {
-        rest *= 10;
-        *p++ = (u_char) ('0' + rest / scale);
-        rest %= scale;
+    for (*p++ = '.'; n; n %= scale) {
+        n *= 10;
+        *p++ = (u_char) ('0' + n / scale);
     }
 
     return p;

@@ -361,7 +361,7 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}},
 @CALLERS
 @pytest.mark.parametrize("stream", [False, True])
 def test_schema(ruled, caller, stream):
-    gw, ups = ruled("output json schema=SCHEMA;",
+    gw, ups = ruled("hold all; output json schema=SCHEMA;",
                     Reply(text='{"n": "one"}', piece=3),
                     Reply(text='{"n": 1}', piece=3), schema=SCHEMA,
                     dialects=[caller, caller])
