@@ -265,16 +265,16 @@ ngx_llmops_tokens_in_object(ngx_llmops_tokens_walk_t *w)
 }
 
 
-/* a number or a literal: of a schema, or a token that the caller has made */
+/* a number or a literal: of a schema, or a token that the caller has made; of
+   a body that is no JSON at least one byte, whatever it is */
 
 static void
 ngx_llmops_tokens_scalar(ngx_llmops_tokens_walk_t *w)
 {
-    while (w->pos < w->last && *w->pos != ',' && *w->pos != ']'
-           && *w->pos != '}' && *w->pos > ' ')
-    {
+    do {
         w->pos++;
-    }
+    } while (w->pos < w->last && *w->pos != ',' && *w->pos != ']'
+             && *w->pos != '}' && *w->pos > ' ');
 
     if (w->objects >= NGX_LLMOPS_TOKENS_SCHEMA
         || (w->objects == 1 && !w->skip && !ngx_llmops_tokens_in_object(w)))
