@@ -14,7 +14,7 @@
  */
 
 
-#define NGX_LLMOPS_REDIS_DAYS      400
+#define NGX_LLMOPS_REDIS_DAYS      416     /* 400, and the 31sts that are not */
 
 
 typedef struct {

@@ -215,6 +215,12 @@ def test_nothing_is_exercised_that_is_not_promised():
     assert set(EXERCISES) <= set(PROMISED)
 
 
+@pytest.fixture
+def engine() -> str:
+    """Shared memory: what is full and what is away is made here."""
+    return ""
+
+
 @pytest.mark.parametrize("name, status", PROMISED)
 def test_each_status(administer, name, status):
     assert (name, status) in EXERCISES, "add how to get it"

@@ -249,6 +249,7 @@ def test_days(crowd):
 
     def day(back):
         return (today - timedelta(back)).isoformat()
+    wait_for(lambda: admin.get("usage").json["rows"], 5, "the ledger")
     answer = admin.get("usage").json
     assert answer["by"] == ["day"]
     assert (answer["from"], answer["to"]) in [(day(29), day(0)),
