@@ -14,6 +14,13 @@ from conftest import connected
 
 
 @pytest.fixture
+def engine() -> str:
+    """The store is what each test makes of it."""
+    return ""
+
+
+
+@pytest.fixture
 def on_redis(redis, administer):
     """A gateway, and the server that it keeps its documents on."""
     def make(*words, **parts):
