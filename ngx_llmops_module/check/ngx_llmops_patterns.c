@@ -37,9 +37,9 @@
 #define NGX_LLMOPS_WINDOW_SLICE   4096     /* bytes scanned in one go */
 
 /*
- * Hyperscan 5.4.0, as Debian 12 has it, reads past both ends of what it scans
- * on processors with AVX-512 VBMI (an entire vector at a time), which faults
- * at the edge of a page: there are so many bytes more on each side.
+ * Once a fuzzer saw a read fault inside Hyperscan 5.4.0, Debian 12's, at what
+ * may have been the edge of a page.  It was not seen again with so many bytes
+ * more on each side of what is scanned; the cause is not proved.
  */
 
 #define NGX_LLMOPS_WINDOW_SLACK   128

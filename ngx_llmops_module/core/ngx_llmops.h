@@ -375,7 +375,7 @@ struct ngx_llmops_ctx_s {
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
     struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
     void                      *auth;       /* guard's own: while it asks */
-    struct ngx_llmops_limits_s  *limits;   /* guard: what is reserved, or NULL */
+    struct ngx_llmops_limits_s  *limits;   /* guard: what is held, or NULL */
     size_t                     limits_at;  /* guard: tokens of output at which
                                               it wants to be asked again */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */

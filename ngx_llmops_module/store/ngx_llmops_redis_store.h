@@ -110,11 +110,11 @@ void ngx_llmops_redis_discard(ngx_llmops_redis_store_t *rs);
 /* A number that nobody else has. */
 uint64_t ngx_llmops_redis_random(void);
 
-/* a word of a command, to begin an array of ngx_str_t with */
+/* a constant word of a command, as an initializer of ngx_str_t */
 #define ngx_llmops_redis_word(text)  { sizeof(text) - 1, (u_char *) text }
 
 
-/* -- ngx_llmops_redis_docs.c, _change.c: as in ngx_llmops_engine_t ---------- */
+/* -- ngx_llmops_redis_docs.c, _change.c: as in ngx_llmops_engine_t --------- */
 
 /* an operation under way: op->engine */
 
