@@ -15,29 +15,65 @@
 #include "ngx_llmops_guard.h"
 
 
-static ngx_int_t ngx_llmops_handler_route(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t **route);
-static ngx_int_t ngx_llmops_handler_named(ngx_http_request_t *r,
+/*
+ * A stage: NGX_OK: the next one; NGX_AGAIN: it waits, and will be called again
+ * by ngx_llmops_handler_resume(); anything else is what the content handler
+ * returns.
+ */
+typedef ngx_int_t (*ngx_llmops_stage_pt)(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_handler_chosen(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
-static ngx_int_t ngx_llmops_handler_prompt(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
-static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_handler_no_target(ngx_http_request_t *r,
+
+
+static ngx_int_t ngx_llmops_handler_run(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_handler_wait(ngx_http_request_t *r);
-static void ngx_llmops_handler_go_on(ngx_http_request_t *r);
+static void ngx_llmops_handler_resume(ngx_http_request_t *r);
 static void ngx_llmops_handler_call(ngx_http_request_t *r);
+
+static ngx_int_t ngx_llmops_stage_named(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_route(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_chosen(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_auth(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_prompt(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_plan(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_rules(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_targets(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_limits(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+
+/* the way of a request, up to its call */
+
+static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
+    ngx_llmops_stage_named,
+    ngx_llmops_stage_route,
+    ngx_llmops_stage_chosen,
+    ngx_llmops_stage_auth,
+    ngx_llmops_stage_prompt,
+    ngx_llmops_stage_plan,
+    ngx_llmops_stage_rules,
+    ngx_llmops_stage_targets,
+    ngx_llmops_stage_limits,
+    NULL
+};
 
 
 ngx_int_t
 ngx_llmops_handler(ngx_http_request_t *r)
 {
-    ngx_int_t            rc;
-    ngx_llmops_ctx_t    *ctx;
-    ngx_llmops_route_t  *route;
+    ngx_int_t          rc;
+    ngx_llmops_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
@@ -51,54 +87,9 @@ ngx_llmops_handler(ngx_http_request_t *r)
         return ngx_llmops_models_handler(r, ctx);
     }
 
-    if (ctx->env.prompts) {
-        rc = ngx_llmops_handler_named(r, ctx);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
+    ctx->stage = 0;
 
-    rc = ngx_llmops_handler_route(r, ctx, &route);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ctx->env.prompts) {
-        rc = ngx_llmops_handler_chosen(r, ctx, route);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    rc = ngx_llmops_auth_check(r, ctx, route);
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? ngx_llmops_handler_no_route(r, ctx) : rc;
-    }
-
-    if (ctx->env.prompts) {
-        rc = ngx_llmops_handler_prompt(r, ctx, route);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    if (ngx_llmops_plan_make(r, ctx, route) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (route->ruled) {
-        rc = ngx_llmops_rules_request(r, ctx, route);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    if (ctx->plan.nsteps == 0) {
-        return ngx_llmops_handler_no_target(r, ctx);
-    }
-
-    rc = ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_go_on);
+    rc = ngx_llmops_handler_run(r, ctx);
 
     if (rc == NGX_AGAIN) {
         return ngx_llmops_handler_wait(r);
@@ -118,10 +109,36 @@ ngx_llmops_handler(ngx_http_request_t *r)
 }
 
 
+/* NGX_OK: the call is due */
+
+static ngx_int_t
+ngx_llmops_handler_run(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_llmops_stage_pt  stage;
+
+    for ( ;; ) {
+        stage = ngx_llmops_stages[ctx->stage];
+
+        if (stage == NULL) {
+            return NGX_OK;
+        }
+
+        rc = stage(r, ctx);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        ctx->stage++;
+    }
+}
+
+
 /*
- * The store is asked: the request is held by a count, as one whose body is
- * being read, until go_on() finalizes it or hands it to its call.  A caller
- * who leaves ends it before.
+ * A stage waits: the request is held by a count, as one whose body is being
+ * read, until resume() finalizes it or hands it to its call.  A caller who
+ * leaves ends it before.
  */
 
 static ngx_int_t
@@ -148,14 +165,18 @@ ngx_llmops_handler_wait(ngx_http_request_t *r)
 
 
 static void
-ngx_llmops_handler_go_on(ngx_http_request_t *r)
+ngx_llmops_handler_resume(ngx_http_request_t *r)
 {
     ngx_int_t          rc;
     ngx_llmops_ctx_t  *ctx;
 
     ctx = ngx_llmops_ctx(r);
 
-    rc = ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_go_on);
+    rc = ngx_llmops_handler_run(r, ctx);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
 
     if (rc != NGX_OK) {
         ngx_http_finalize_request(r, rc);
@@ -168,13 +189,26 @@ ngx_llmops_handler_go_on(ngx_http_request_t *r)
 }
 
 
+/* the body has been read long ago: nginx calls this at once */
+
+static void
+ngx_llmops_handler_call(ngx_http_request_t *r)
+{
+    ngx_llmops_call_start(r, ngx_http_get_module_ctx(r, ngx_llmops_module));
+}
+
+
 /* the prompt that a caller names may name the model that leads to the route */
 
 static ngx_int_t
-ngx_llmops_handler_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+ngx_llmops_stage_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t   rc;
     ngx_str_t   body, *member;
+
+    if (!ctx->env.prompts) {
+        return NGX_OK;
+    }
 
     member = NULL;
 
@@ -199,13 +233,16 @@ ngx_llmops_handler_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 /* the route's own; the model is known from here on */
 
 static ngx_int_t
-ngx_llmops_handler_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_route_t *route)
+ngx_llmops_stage_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t           rc;
     ngx_llmops_error_t  err;
 
-    rc = ngx_llmops_prompt_choose(r, ctx, route);
+    if (!ctx->env.prompts) {
+        return NGX_OK;
+    }
+
+    rc = ngx_llmops_prompt_choose(r, ctx, ctx->route);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -220,12 +257,22 @@ ngx_llmops_handler_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 
 static ngx_int_t
-ngx_llmops_handler_prompt(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_route_t *route)
+ngx_llmops_stage_auth(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_llmops_auth_check(r, ctx, ctx->route);
+
+    return rc == NGX_DECLINED ? ngx_llmops_handler_no_route(r, ctx) : rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_prompt(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_str_t  body;
 
-    if (!ngx_llmops_prompt_needed(ctx, route)) {
+    if (!ctx->env.prompts || !ngx_llmops_prompt_needed(ctx, ctx->route)) {
         return NGX_OK;
     }
 
@@ -233,22 +280,35 @@ ngx_llmops_handler_prompt(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_llmops_prompt_apply(r, ctx, route, &body);
-}
-
-
-/* the body has been read long ago: nginx calls this at once */
-
-static void
-ngx_llmops_handler_call(ngx_http_request_t *r)
-{
-    ngx_llmops_call_start(r, ngx_http_get_module_ctx(r, ngx_llmops_module));
+    return ngx_llmops_prompt_apply(r, ctx, ctx->route, &body);
 }
 
 
 static ngx_int_t
-ngx_llmops_handler_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_route_t **route)
+ngx_llmops_stage_plan(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_plan_make(r, ctx, ctx->route) == NGX_OK
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_rules(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ctx->route->ruled
+           ? ngx_llmops_rules_request(r, ctx, ctx->route) : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_limits(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_resume);
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_str_t                name;
     ngx_llmops_loc_conf_t   *llcf;
@@ -257,9 +317,9 @@ ngx_llmops_handler_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
     llcf = ngx_http_get_module_loc_conf(r, ngx_llmops_module);
 
-    *route = llcf->fixed;
+    ctx->route = llcf->fixed;
 
-    if (*route) {
+    if (ctx->route) {
         return NGX_OK;
     }
 
@@ -269,9 +329,9 @@ ngx_llmops_handler_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        *route = ngx_llmops_route_by_name(mcf, &name);
+        ctx->route = ngx_llmops_route_by_name(mcf, &name);
 
-        if (*route == NULL) {
+        if (ctx->route == NULL) {
             ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                           "there is no llm_route \"%V\"", &name);
             return ngx_llmops_handler_no_route(r, ctx);
@@ -280,9 +340,9 @@ ngx_llmops_handler_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_OK;
     }
 
-    *route = ngx_llmops_route_by_model(mcf, &ctx->env.model);
+    ctx->route = ngx_llmops_route_by_model(mcf, &ctx->env.model);
 
-    return *route ? NGX_OK : ngx_llmops_handler_no_route(r, ctx);
+    return ctx->route ? NGX_OK : ngx_llmops_handler_no_route(r, ctx);
 }
 
 
@@ -318,11 +378,17 @@ ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* whether the plan has a target at all */
+
 static ngx_int_t
-ngx_llmops_handler_no_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+ngx_llmops_stage_targets(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_uint_t           seconds;
     ngx_llmops_error_t   err;
+
+    if (ctx->plan.nsteps) {
+        return NGX_OK;
+    }
 
     if (ctx->plan.unsupported) {
 
