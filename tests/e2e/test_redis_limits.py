@@ -106,7 +106,10 @@ def test_a_slot_is_free_for_others_when_a_request_is_over(redis, fleet):
     gateways, _ = fleet(2, server.directive(), "concurrent=1",
                         kind="llm_limit")
     for n in range(60):
-        assert gateways[n % 2].chat(headers=HEADERS).status == 200, n
+        # the slot is given up as the answer ends, and Redis may read that
+        # after what the other gateway, asked at once, has sent
+        wait_for(lambda: gateways[n % 2].chat(headers=HEADERS).status == 200,
+                 1, f"slot {n}")
 
 
 def test_clocks_that_differ(redis, fleet):
@@ -114,6 +117,8 @@ def test_clocks_that_differ(redis, fleet):
     lib = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
     if not os.path.exists(lib):
         pytest.skip("no libfaketime")
+    if "asan" in os.environ.get("LLMOPS_NGINX", ""):
+        pytest.skip("AddressSanitizer's library has to be the first one")
     server = redis()
     (one,), _ = fleet(1, server.directive(), "requests=3/m", kind="llm_limit")
     (two,), _ = fleet(1, server.directive(), "requests=3/m", kind="llm_limit",
