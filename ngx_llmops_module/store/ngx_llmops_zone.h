@@ -39,7 +39,7 @@ typedef enum {
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      6
+#define NGX_LLMOPS_ZONE_LAYOUT      7
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 
