@@ -370,6 +370,8 @@ struct ngx_llmops_ctx_s {
 
     ngx_str_t                  memory;     /* body in one piece, or NULL */
     struct ngx_llmops_prompt_s  *prompt;   /* of the request, or NULL */
+    struct ngx_llmops_prompt_asking_s  *prompting;  /* prompt/: or NULL, and */
+    void                     (*prompt_resume)(ngx_http_request_t *r);
     ngx_uint_t                 stage;      /* of the content handler */
     ngx_llmops_route_t        *route;      /* NULL: not found yet */
     ngx_llmops_plan_t          plan;       /* plan */

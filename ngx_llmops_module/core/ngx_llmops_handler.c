@@ -220,7 +220,7 @@ ngx_llmops_stage_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         member = &body;
     }
 
-    rc = ngx_llmops_prompt_named(r, ctx, member);
+    rc = ngx_llmops_prompt_named(r, ctx, member, ngx_llmops_handler_resume);
 
     if (rc == NGX_OK && ctx->prompt && ctx->env.model.len == 0) {
         ctx->env.model = ctx->prompt->model;
@@ -242,7 +242,8 @@ ngx_llmops_stage_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    rc = ngx_llmops_prompt_choose(r, ctx, ctx->route);
+    rc = ngx_llmops_prompt_choose(r, ctx, ctx->route,
+                                  ngx_llmops_handler_resume);
     if (rc != NGX_OK) {
         return rc;
     }

@@ -339,7 +339,8 @@ ngx_llmops_series_prompt(ngx_llmops_ctx_t *ctx)
         }
     }
 
-    ps = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_llmops_prompt_series_t));
+    ps = ngx_llmops_arena_alloc(&ctx->prompt->arena,
+                                sizeof(ngx_llmops_prompt_series_t));
     if (ps == NULL) {
         return NULL;
     }
