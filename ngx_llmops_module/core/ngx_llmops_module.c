@@ -332,7 +332,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t               i, k;
     ngx_llmops_route_t     **routes;
-    ngx_llmops_target_t     *targets;
+    ngx_llmops_target_t     *targets, **named;
     ngx_llmops_provider_t  **providers;
     ngx_llmops_main_conf_t  *mcf;
 
@@ -367,6 +367,12 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
         for (k = 0; k < routes[i]->targets.nelts; k++) {
             ngx_llmops_metrics_attach(mcf, &targets[k]);
         }
+    }
+
+    named = mcf->named ? mcf->named->elts : NULL;
+
+    for (i = 0; mcf->named && i < mcf->named->nelts; i++) {
+        ngx_llmops_metrics_attach(mcf, named[i]);
     }
 
     providers = mcf->providers.elts;
