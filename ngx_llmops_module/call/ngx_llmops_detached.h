@@ -28,7 +28,9 @@
  */
 
 
-typedef struct ngx_llmops_detached_s  ngx_llmops_detached_t;
+typedef struct ngx_llmops_detached_s         ngx_llmops_detached_t;
+typedef struct ngx_llmops_detached_engine_s  ngx_llmops_detached_engine_t;
+typedef struct ngx_llmops_purpose_s          ngx_llmops_purpose_t;
 
 typedef void (*ngx_llmops_detached_pt)(ngx_llmops_detached_t *d);
 
@@ -88,18 +90,55 @@ struct ngx_llmops_detached_s {
     ngx_msec_t                 total;      /* ms */
     ngx_uint_t                 attempts;
     ngx_llmops_target_t       *answered;   /* whose answer it is, or NULL */
-    ngx_uint_t                 broken;     /* rules that did not let it pass */
+    unsigned                   broken:1;   /* a rule did not let it pass */
     unsigned                   truncated:1;    /* the answer had more bytes */
 
-    struct ngx_llmops_detached_engine_s  *engine;  /* NULL: not under way */
+    ngx_llmops_detached_engine_t  *engine; /* own; NULL: not under way */
+};
+
+
+/* under what it is counted: one of each route and purpose, in each worker */
+
+struct ngx_llmops_purpose_s {
+    ngx_str_t                  route;      /* or len 0 */
+    const char                *purpose;
+    ngx_str_t                  label;      /* "ROUTE:PURPOSE" */
+    void                      *series;     /* ops/ */
+    struct ngx_llmops_purpose_sh_s  *sh;   /* NULL: the zone is full */
+    ngx_llmops_purpose_t      *next;
+};
+
+
+/* the same, of all workers; in the zone, named by the label */
+
+typedef struct ngx_llmops_purpose_sh_s {
+    ngx_atomic_t               dropped;    /* NGX_BUSY */
+} ngx_llmops_purpose_sh_t;
+
+
+/* what it is while under way; ctx->detached of its own request, until that is
+   over */
+
+struct ngx_llmops_detached_engine_s {
+    ngx_llmops_detached_t     *d;          /* NULL: cancelled */
+    ngx_llmops_main_conf_t    *mcf;
+    ngx_llmops_purpose_t      *purpose;
+    ngx_http_request_t        *request;    /* NULL: it is over */
+    ngx_llmops_out_t           answer;
+    size_t                     bytes;      /* of the bounds of memory */
+    ngx_event_t                timer;      /* of all of it */
+    ngx_event_t                event;      /* what is left to do, posted */
+    unsigned                   starting:1;
+    unsigned                   truncated:1;
+    unsigned                   timedout:1;
 };
 
 
 /*
  * Starts it.  NGX_OK: the handler will be called.  NGX_BUSY: the bounds of
  * this worker are reached (counted: llm_detached_dropped_total).  NGX_ERROR:
- * out of memory or connections, the worker is about to exit, or path, body or
- * target make no request that could be sent (logged).
+ * out of memory or connections, the worker is about to exit, or path and body
+ * make no request (logged).
  */
 ngx_int_t ngx_llmops_detached_start(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_detached_t *d);
