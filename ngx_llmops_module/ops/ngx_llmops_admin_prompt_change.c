@@ -527,7 +527,7 @@ ngx_llmops_prompt_change_put(ngx_llmops_admin_t *a)
         return ngx_llmops_prompt_change_end(a, NGX_ERROR);
     }
 
-    if (value.len > NGX_LLMOPS_DOC_SIZE) {
+    if (value.len > NGX_LLMOPS_DOC_HEAD) {
         change->fault.code = "full";
         ngx_memcpy(change->fault.text, "the prompt has too many versions and "
                    "labels, delete old ones",

@@ -187,11 +187,13 @@ typedef enum {
 
 #define NGX_LLMOPS_DOC_ID         128      /* bytes of an id at the most */
 #define NGX_LLMOPS_DOC_SIZE       65536    /* bytes of a value at the most, */
+#define NGX_LLMOPS_DOC_HEAD       (256 * 1024)     /* of a prompt's head, */
 #define NGX_LLMOPS_DOC_LARGE      (1024 * 1024)    /* and of a text */
 
 #define ngx_llmops_doc_max(docs)                                              \
     ((docs) == NGX_LLMOPS_DOCS_TEXTS ? NGX_LLMOPS_DOC_LARGE                   \
-                                     : NGX_LLMOPS_DOC_SIZE)
+     : (docs) == NGX_LLMOPS_DOCS_PROMPTS ? NGX_LLMOPS_DOC_HEAD                \
+     : NGX_LLMOPS_DOC_SIZE)
 
 #define NGX_LLMOPS_REVISION_ANY   ((uint64_t) -1)
 #define NGX_LLMOPS_REVISION_NONE  0        /* it must not exist */
