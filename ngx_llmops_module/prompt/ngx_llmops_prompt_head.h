@@ -31,6 +31,9 @@
  * is in the head, which is replaced as a whole, if nobody has been faster.
  *
  * Nothing here asks the store or knows of requests.
+ *
+ *   ngx_llmops_prompt_head.c         reading a head
+ *   ngx_llmops_prompt_head_change.c  changing it
  */
 
 
@@ -103,6 +106,18 @@ ngx_int_t ngx_llmops_head_unlabel(json_t *head, ngx_str_t *label,
     ngx_llmops_head_act_t *act, ngx_llmops_head_fault_t *fault);
 ngx_int_t ngx_llmops_head_rollback(json_t *head, ngx_str_t *label,
     ngx_llmops_head_act_t *act, ngx_llmops_head_fault_t *fault);
+
+
+/* private to the two files of heads */
+
+#define NGX_LLMOPS_HEAD_KEY  (NGX_LLMOPS_HEAD_WHO + 1)   /* of a name */
+
+/* Terminates a name; 0: it is too long to be one. */
+ngx_uint_t ngx_llmops_head_key(char *key, ngx_str_t *name);
+
+/* A member of head's object group; NULL if there is none. */
+json_t *ngx_llmops_head_get(json_t *head, const char *group,
+    ngx_str_t *name);
 
 
 #endif /* _NGX_LLMOPS_PROMPT_HEAD_H_INCLUDED_ */

@@ -26,52 +26,15 @@
  * If the store cannot be asked, what was last known is good enough, for as
  * long as that lasts: a prompt that is a little old is better than none.
  *
- * Callers choose names.  Those that nobody has given to a prompt stand in a
- * queue of their own, so that they cannot push out what is used.
+ * The table is in ngx_llmops_prompt_kept_table.c.
  */
 
 
-#define NGX_LLMOPS_KEPT_HEADS    1024
-#define NGX_LLMOPS_KEPT_UNKNOWN  256
-#define NGX_LLMOPS_KEPT_TEXTS    512
-#define NGX_LLMOPS_KEPT_BYTES    (64 * 1024 * 1024)    /* of parsed texts */
 #define NGX_LLMOPS_KEPT_RETRY    500       /* ms, after a question failed */
 #define NGX_LLMOPS_KEPT_WAITS    3         /* of one request for one thing that
                                               changes again and again */
 
-/* a name, or a text's id: which may not be longer than a document's */
-#define NGX_LLMOPS_KEPT_ID       (NGX_LLMOPS_DOC_ID + 1)
 
-
-/* least recently used first */
-
-typedef struct {
-    ngx_queue_t                queue;
-    ngx_uint_t                 n;
-    ngx_uint_t                 max;
-} ngx_llmops_kept_list_t;
-
-
-struct ngx_llmops_kept_s {
-    ngx_rbtree_t               rbtree;
-    ngx_rbtree_node_t          sentinel;
-    ngx_llmops_kept_list_t     heads;
-    ngx_llmops_kept_list_t     unknown;
-    ngx_llmops_kept_list_t     texts;
-    size_t                     bytes;
-    ngx_llmops_store_t        *store;
-};
-
-
-static ngx_llmops_kept_t *ngx_llmops_kept_create(
-    ngx_llmops_main_conf_t *mcf);
-static void ngx_llmops_kept_list_init(ngx_llmops_kept_list_t *list,
-    ngx_uint_t max);
-static void ngx_llmops_kept_cleanup(void *data);
-static ngx_int_t ngx_llmops_kept_find(ngx_llmops_main_conf_t *mcf,
-    ngx_str_t *id, ngx_str_t *version, ngx_llmops_kept_entry_t **entry);
-static ngx_llmops_kept_entry_t *ngx_llmops_kept_add(ngx_llmops_kept_t *kept,
-    ngx_str_t *key, uint32_t hash, ngx_str_t *version);
 static ngx_int_t ngx_llmops_kept_get(ngx_llmops_kept_entry_t *entry,
     ngx_llmops_kept_wait_t *wait);
 static ngx_uint_t ngx_llmops_kept_good(ngx_llmops_kept_entry_t *entry);
@@ -80,13 +43,6 @@ static void ngx_llmops_kept_asked(ngx_llmops_docop_t *op);
 static void ngx_llmops_kept_answer(ngx_llmops_kept_entry_t *entry);
 static void ngx_llmops_kept_learn_head(ngx_llmops_kept_entry_t *entry);
 static void ngx_llmops_kept_learn_text(ngx_llmops_kept_entry_t *entry);
-static ngx_llmops_kept_list_t *ngx_llmops_kept_list(
-    ngx_llmops_kept_entry_t *entry);
-static void ngx_llmops_kept_use(ngx_llmops_kept_entry_t *entry);
-static void ngx_llmops_kept_unlist(ngx_llmops_kept_entry_t *entry);
-static void ngx_llmops_kept_room(ngx_llmops_kept_t *kept,
-    ngx_llmops_kept_list_t *list);
-static void ngx_llmops_kept_free(ngx_llmops_kept_entry_t *entry);
 
 
 ngx_int_t
@@ -133,154 +89,6 @@ ngx_llmops_kept_doubt(ngx_llmops_main_conf_t *mcf, ngx_str_t *name)
         entry->revision = 0;
         ngx_llmops_kept_use(entry);
     }
-}
-
-
-/* -- the table ------------------------------------------------------------ */
-
-/* made by the first request that has a prompt of the store: a worker's own */
-
-static ngx_llmops_kept_t *
-ngx_llmops_kept_create(ngx_llmops_main_conf_t *mcf)
-{
-    ngx_llmops_kept_t     *kept;
-    ngx_pool_cleanup_t    *cln;
-    ngx_llmops_prompts_t  *prompts;
-
-    prompts = mcf->prompts;
-
-    if (prompts->kept) {
-        return prompts->kept;
-    }
-
-    kept = ngx_pcalloc(mcf->store->cycle->pool, sizeof(ngx_llmops_kept_t));
-    cln = ngx_pool_cleanup_add(mcf->store->cycle->pool, 0);
-
-    if (kept == NULL || cln == NULL) {
-        return NULL;
-    }
-
-    kept->store = mcf->store;
-
-    ngx_rbtree_init(&kept->rbtree, &kept->sentinel,
-                    ngx_str_rbtree_insert_value);
-
-    ngx_llmops_kept_list_init(&kept->heads, NGX_LLMOPS_KEPT_HEADS);
-    ngx_llmops_kept_list_init(&kept->unknown, NGX_LLMOPS_KEPT_UNKNOWN);
-    ngx_llmops_kept_list_init(&kept->texts, NGX_LLMOPS_KEPT_TEXTS);
-
-    cln->handler = ngx_llmops_kept_cleanup;
-    cln->data = kept;
-
-    prompts->kept = kept;
-
-    return kept;
-}
-
-
-static void
-ngx_llmops_kept_list_init(ngx_llmops_kept_list_t *list, ngx_uint_t max)
-{
-    ngx_queue_init(&list->queue);
-    list->max = max;
-}
-
-
-/* without a master a cycle may end while the process goes on */
-
-static void
-ngx_llmops_kept_cleanup(void *data)
-{
-    ngx_llmops_kept_t *kept = data;
-
-    ngx_rbtree_node_t        *root;
-    ngx_llmops_kept_entry_t  *entry;
-
-    while (kept->rbtree.root != kept->rbtree.sentinel) {
-        root = kept->rbtree.root;
-        entry = (ngx_llmops_kept_entry_t *) root;
-
-        if (entry->pool) {
-            ngx_llmops_store_forget(kept->store, &entry->op);
-            ngx_destroy_pool(entry->pool);
-            entry->pool = NULL;
-        }
-
-        ngx_llmops_kept_unlist(entry);
-        ngx_llmops_kept_free(entry);
-    }
-}
-
-
-/* with a version it is a text */
-
-static ngx_int_t
-ngx_llmops_kept_find(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
-    ngx_str_t *version, ngx_llmops_kept_entry_t **entry)
-{
-    u_char              buf[NGX_LLMOPS_KEPT_ID];
-    uint32_t            hash;
-    ngx_str_t           key;
-    ngx_llmops_kept_t  *kept;
-
-    kept = ngx_llmops_kept_create(mcf);
-
-    if (kept == NULL || id->len >= NGX_LLMOPS_KEPT_ID) {
-        return NGX_ERROR;
-    }
-
-    buf[0] = version ? 't' : 'h';
-    ngx_memcpy(&buf[1], id->data, id->len);
-
-    key.data = buf;
-    key.len = id->len + 1;
-
-    hash = ngx_crc32_long(key.data, key.len);
-
-    *entry = (ngx_llmops_kept_entry_t *)
-             ngx_str_rbtree_lookup(&kept->rbtree, &key, hash);
-
-    if (*entry == NULL) {
-        *entry = ngx_llmops_kept_add(kept, &key, hash, version);
-    }
-
-    return *entry ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_llmops_kept_entry_t *
-ngx_llmops_kept_add(ngx_llmops_kept_t *kept, ngx_str_t *key, uint32_t hash,
-    ngx_str_t *version)
-{
-    size_t                    len;
-    ngx_llmops_kept_entry_t  *entry;
-
-    len = version ? version->len : 0;
-
-    entry = ngx_calloc(sizeof(ngx_llmops_kept_entry_t) + key->len + len,
-                       ngx_cycle->log);
-    if (entry == NULL) {
-        return NULL;
-    }
-
-    entry->kept = kept;
-    entry->text = (version != NULL);
-
-    entry->sn.node.key = hash;
-    entry->sn.str.len = key->len;
-    entry->sn.str.data = (u_char *) entry + sizeof(ngx_llmops_kept_entry_t);
-    ngx_memcpy(entry->sn.str.data, key->data, key->len);
-
-    if (version) {
-        entry->version.len = len;
-        entry->version.data = entry->sn.str.data + key->len;
-        ngx_memcpy(entry->version.data, version->data, len);
-    }
-
-    ngx_queue_init(&entry->waiting);
-    ngx_rbtree_insert(&kept->rbtree, &entry->sn.node);
-
-    return entry;
 }
 
 
@@ -335,7 +143,7 @@ ngx_llmops_kept_good(ngx_llmops_kept_entry_t *entry)
         return entry->prompt || entry->invalid;
     }
 
-    revision = ngx_llmops_store_revision(entry->kept->store,
+    revision = ngx_llmops_store_revision(entry->store,
                                          NGX_LLMOPS_DOCS_PROMPTS);
 
     return entry->revision == revision
@@ -356,7 +164,7 @@ ngx_llmops_kept_ask(ngx_llmops_kept_entry_t *entry)
         return NGX_ERROR;
     }
 
-    entry->asked = ngx_llmops_store_revision(entry->kept->store,
+    entry->asked = ngx_llmops_store_revision(entry->store,
                                              NGX_LLMOPS_DOCS_PROMPTS);
 
     op = &entry->op;
@@ -369,7 +177,7 @@ ngx_llmops_kept_ask(ngx_llmops_kept_entry_t *entry)
     op->handler = ngx_llmops_kept_asked;
     op->data = entry;
 
-    rc = ngx_llmops_store_get(entry->kept->store, op);
+    rc = ngx_llmops_store_get(entry->store, op);
 
     if (rc == NGX_AGAIN) {
         return NGX_AGAIN;
@@ -501,92 +309,4 @@ ngx_llmops_kept_learn_text(ngx_llmops_kept_entry_t *entry)
     }
 
     entry->size = entry->prompt->arena.used;
-    entry->kept->bytes += entry->size;
-}
-
-
-/* -- what is kept --------------------------------------------------------- */
-
-static ngx_llmops_kept_list_t *
-ngx_llmops_kept_list(ngx_llmops_kept_entry_t *entry)
-{
-    ngx_llmops_kept_t *kept = entry->kept;
-
-    return entry->prompt ? &kept->texts
-           : entry->head ? &kept->heads : &kept->unknown;
-}
-
-
-/* the entry is the last one to go; makes room */
-
-static void
-ngx_llmops_kept_use(ngx_llmops_kept_entry_t *entry)
-{
-    ngx_llmops_kept_list_t  *list;
-
-    ngx_llmops_kept_unlist(entry);
-
-    list = ngx_llmops_kept_list(entry);
-
-    ngx_queue_insert_tail(&list->queue, &entry->queue);
-    list->n++;
-    entry->listed = 1;
-
-    ngx_llmops_kept_room(entry->kept, list);
-}
-
-
-static void
-ngx_llmops_kept_unlist(ngx_llmops_kept_entry_t *entry)
-{
-    if (entry->listed) {
-        ngx_queue_remove(&entry->queue);
-        ngx_llmops_kept_list(entry)->n--;
-        entry->listed = 0;
-    }
-}
-
-
-/* never the last one, which is just being used, nor one that is being asked */
-
-static void
-ngx_llmops_kept_room(ngx_llmops_kept_t *kept, ngx_llmops_kept_list_t *list)
-{
-    ngx_queue_t              *q, *next;
-    ngx_llmops_kept_entry_t  *entry;
-
-    for (q = ngx_queue_head(&list->queue);
-         q != ngx_queue_last(&list->queue);
-         q = next)
-    {
-        if (list->n <= list->max
-            && (list != &kept->texts || kept->bytes <= NGX_LLMOPS_KEPT_BYTES))
-        {
-            return;
-        }
-
-        next = ngx_queue_next(q);
-        entry = ngx_queue_data(q, ngx_llmops_kept_entry_t, queue);
-
-        if (entry->pool == NULL) {
-            ngx_llmops_kept_unlist(entry);
-            ngx_llmops_kept_free(entry);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_kept_free(ngx_llmops_kept_entry_t *entry)
-{
-    ngx_rbtree_delete(&entry->kept->rbtree, &entry->sn.node);
-
-    json_decref(entry->head);
-
-    if (entry->prompt) {
-        entry->kept->bytes -= entry->size;
-        ngx_llmops_prompt_release(entry->prompt);
-    }
-
-    ngx_free(entry);
 }

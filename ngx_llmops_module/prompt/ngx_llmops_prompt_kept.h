@@ -40,6 +40,7 @@ struct ngx_llmops_kept_entry_s {
     ngx_queue_t                queue;
     ngx_queue_t                waiting;
     ngx_llmops_kept_t         *kept;
+    ngx_llmops_store_t        *store;
     ngx_pool_t                *pool;       /* of the question; NULL: none */
     ngx_llmops_docop_t         op;
     uint64_t                   asked;      /* revision when it was asked, */
@@ -78,6 +79,20 @@ void ngx_llmops_kept_leave(ngx_llmops_kept_wait_t *wait);
 /* The head is asked anew by whoever comes next: it names a text that is no
    longer there. */
 void ngx_llmops_kept_doubt(ngx_llmops_main_conf_t *mcf, ngx_str_t *name);
+
+
+/* -- the table: ngx_llmops_prompt_kept_table.c ---------------------------- */
+
+/* The entry of a name, or, with a version, of a text's id; a new one if there
+   is none.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_kept_find(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
+    ngx_str_t *version, ngx_llmops_kept_entry_t **entry);
+
+/* It is the last one to go; others may have to make room. */
+void ngx_llmops_kept_use(ngx_llmops_kept_entry_t *entry);
+
+/* Out of its queue: before its head, prompt or size changes. */
+void ngx_llmops_kept_unlist(ngx_llmops_kept_entry_t *entry);
 
 
 #endif /* _NGX_LLMOPS_PROMPT_KEPT_H_INCLUDED_ */

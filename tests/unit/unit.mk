@@ -25,7 +25,7 @@ UNIT_LIBS = -lcmocka -ljansson -lhiredis -lcrypto -lpcre2-8 -lz -lm \
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
-                 %_arm.c %_find.c %_kept.c, \
+                 %_arm.c %_find.c %_kept.c %_kept_table.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
