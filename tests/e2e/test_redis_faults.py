@@ -12,7 +12,6 @@ import pytest
 from harness.nginx import elapsed
 from harness.util import SLOW, wait_for
 
-#: how much later than the timeout an answer may come on a busy machine
 #: what a loaded machine may add; a stall would last for seconds
 LATE = 0.4 * SLOW
 TIMEOUT = 0.1
