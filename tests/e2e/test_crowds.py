@@ -1,0 +1,162 @@
+"""Many callers at once: budgets hold, and the books are right to the token.
+
+The callers and the provider are the bench's programs (harness/crowd.py).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from harness import route
+from harness.openapi import Admin
+from harness.redis import Between
+from harness.util import SLOW, wait_for
+
+KEY = [("x-key", "a")]
+LIMIT = "llm_quota per key=$http_x_key {words};\n"
+ADMIN = "location /llm/ { llm_admin write; }"
+MOST = 200                               # tokens that one call reserves, about
+
+
+@pytest.fixture
+def fleet(gateway, source):
+    """Gateways with one budget before a provider whose answers differ."""
+    def make(n: int, directive: str, words: str, *, pause: float = 0,
+             **parts):
+        up = source("-v", pause=pause)
+        http = (directive + LIMIT.format(words=words) + up.upstream("up")
+                + route("target up/m;", "limit per;"))
+        return [gateway(http=http, server=ADMIN, **parts)
+                for _ in range(n)], up
+    return make
+
+
+def told(server, name: str = "per") -> int:
+    """Tokens that are in the books."""
+    fields = server.do("HGETALL", f"llm:{{llm}}:c:{name}:a:b")
+    return sum(int(value) for field, value in zip(fields[::2], fields[1::2])
+               if field.startswith("t"))
+
+
+def logged(gateways) -> tuple[int, int]:
+    """Answers and tokens that the access logs have."""
+    lines = [line for gw in gateways for line in gw.ledger(0)
+             if line["llm_input_tokens"]
+             and line["request_uri"].startswith("/v1/")
+             and line["status"] == "200"]
+    return len(lines), sum(int(line["llm_input_tokens"])
+                           + int(line["llm_output_tokens"]) for line in lines)
+
+
+def reserved(gw) -> int:
+    """Tokens that each call has reserved."""
+    [said] = {line["llm_reserved_tokens"] for line in gw.ledger()
+              if line["llm_input_tokens"]}
+    assert 90 < int(said) < MOST
+    return int(said)
+
+
+class Watch:
+    """What the provider saw: answers, and calls that wait for one."""
+
+    def __init__(self, up):
+        self.up, self.seen = up, []
+
+    def look(self) -> dict[str, int]:
+        self.seen.append(self.up.sums())
+        return self.seen[-1]
+
+    def highest(self, each: int) -> int:
+        """The most that was spent and reserved, at any moment."""
+        return max(sums["input"] + sums["output"] + each * sums["waiting"]
+                   for sums in self.seen)
+
+
+def ledger(gw) -> int:
+    total = Admin(gw).get("usage").json["total"]
+    return total["input_tokens"] + total["output_tokens"]
+
+
+def level(gw) -> dict:
+    levels = Admin(gw).get("limits/per", key="a").json["levels"]
+    return next(one for one in levels if one["unit"] == "tokens")
+
+
+def added(ends) -> dict[str, int]:
+    """Statuses of several crowds."""
+    sums: dict[str, int] = {}
+    for end in ends:
+        for status, n in end["statuses"].items():
+            sums[status] = sums.get(status, 0) + n
+    return sums
+
+
+def used_up(crowd, gw) -> list[dict]:
+    """Calls until there is nothing left for one."""
+    ends = []
+    while not ends or "200" in ends[-1]["statuses"]:
+        ends.append(crowd(gw, 50, at_once=25, headers=KEY).end())
+    return ends
+
+
+# -- one budget ----------------------------------------------------------------
+
+def test_a_thousand_callers_of_four_gateways(redis, fleet, crowd):
+    """What is spent and reserved passes the budget at no moment; in the end
+    four access logs, the ledger, the books and the provider agree."""
+    server, budget = redis(), 30000
+    gateways, up = fleet(4, server.directive("timeout=2s"),
+                         f"tokens={budget}/day", pause=0.1)
+    calls = [crowd(gw, 500, at_once=250, headers=KEY) for gw in gateways]
+    watch = Watch(up)
+    while any(one.running for one in calls):
+        watch.look()
+    ends = [one.end() for one in calls]
+    assert sum(end["failed"] for end in ends) == 0
+    statuses = added(ends)
+    assert set(statuses) == {"200", "429"}
+    assert budget * 0.9 < watch.highest(reserved(gateways[0])) <= budget
+    ends += [one for gw in gateways for one in used_up(crowd, gw)]
+    statuses, truth = added(ends), up.tokens
+    assert statuses["200"] == up.sums()["answers"]
+    assert budget - MOST <= truth <= budget
+    wait_for(lambda: logged(gateways) == (statuses["200"], truth), 5,
+             "the access logs")
+    wait_for(lambda: told(server) == truth, 5, "the books")
+    wait_for(lambda: ledger(gateways[0]) == truth, 5, "the ledger")
+
+
+def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
+    budget = 60000
+    (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1, workers=8,
+                      listen="reuseport")
+    calls = crowd(gw, 3000, at_once=1000, headers=KEY)
+    highest, killed, watch = 0, False, Watch(up)
+    while calls.running:
+        if watch.look()["answers"] > 100 and not killed:
+            gw.kill_worker(gw.workers()[3])
+            killed = True
+        now = level(gw)
+        highest = max(highest, now["used"] + now["reserved"])
+    end = calls.end()
+    assert killed and 0 < end["failed"] < 1000
+    assert set(end["statuses"]) == {"200", "429"}
+    assert highest <= budget
+    assert watch.highest(reserved(gw)) <= budget
+    # long before the lease: who has died is known here
+    wait_for(lambda: level(gw)["reserved"] == 0, 15, "the reservations")
+    used = level(gw)["used"]
+    wait_for(lambda: len(gw.workers()) == 8)
+    wait_for(lambda: logged([gw])[0] == end["statuses"]["200"], 5)
+    # what was settled before the kill and not yet logged is one call's
+    assert abs(used - logged([gw])[1]) <= MOST
+    assert abs(used - ledger(gw)) <= MOST
+    assert used <= up.tokens
+    # all that it had held is there for others
+    used_up(crowd, gw)
+    assert budget - MOST <= level(gw)["used"] <= budget
