@@ -132,13 +132,13 @@ def test_a_thousand_callers_of_four_gateways(redis, fleet, crowd):
 
 
 def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
-    budget = 60000
+    budget = 200000
     (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1, workers=8,
                       listen="reuseport")
     calls = crowd(gw, 3000, at_once=1000, headers=KEY)
     highest, killed, watch = 0, False, Watch(up)
     while calls.running:
-        if watch.look()["answers"] > 100 and not killed:
+        if watch.look()["waiting"] > 500 and not killed:
             gw.kill_worker(gw.workers()[3])
             killed = True
         now = level(gw)
@@ -160,3 +160,112 @@ def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
     # all that it had held is there for others
     used_up(crowd, gw)
     assert budget - MOST <= level(gw)["used"] <= budget
+
+
+# -- what happens to Redis, meanwhile --------------------------------------------
+
+TIMEOUT = 0.25
+POLICIES = {"open": {"200"}, "closed": {"200", "503"}, "local": {"200"}}
+
+
+@contextmanager
+def frozen(server, _):
+    with server.frozen():
+        yield
+
+
+@contextmanager
+def killed(server, _):
+    server.kill()
+    yield
+    server.start()                           # empty
+
+
+@contextmanager
+def erring(server, _):
+    server.do("ACL", "SETUSER", "default", "-@hash")
+    yield
+    server.do("ACL", "SETUSER", "default", "+@hash")
+
+
+@contextmanager
+def slow(server, _):
+    """Each answer takes longer than anybody waits."""
+    over = threading.Event()
+
+    def sleep() -> None:
+        while not over.is_set():
+            server.do("DEBUG", "SLEEP", 3 * TIMEOUT)
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@contextmanager
+def cut(_, between):
+    between.cutting = True
+    yield
+    between.cutting = False
+
+
+@pytest.mark.parametrize("fault", [frozen, killed, erring, slow, cut],
+                         ids=lambda fault: fault.__name__)
+def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
+                                     fault):
+    """A thousand requests a second, a third for each policy: nobody waits
+    longer than the timeout, and two seconds later all is as before."""
+    server, up = redis(), source("-v")
+    link = between(server)
+    http = (link.directive(f"timeout={TIMEOUT * 1000:.0f}ms")
+            + up.upstream("up") + "".join(
+                f"llm_quota {name} key=a tokens=100m/day fail={name};"
+                + route("target up/m;", f"limit {name};", name=name,
+                        match=name) for name in POLICIES))
+    gw = gateway(http=http, server=ADMIN, workers=2, listen="reuseport")
+    gw.allow("redis")
+    rate = 1000 / len(POLICIES) / SLOW
+
+    def begin(seconds: float) -> dict:
+        return {name: crowd(gw, int(rate * seconds), rate=rate, at_once=200,
+                            model=name) for name in POLICIES}
+
+    def end(calls: dict) -> dict:
+        return {name: one.end() for name, one in calls.items()}
+
+    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
+    before = end(begin(0.5))
+    workers = gw.workers()
+    calls = begin(2)
+    time.sleep(0.3)
+    with fault(server, link):
+        time.sleep(1)
+    lost = up.tokens if fault is killed else 0
+    healed = time.monotonic()
+    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 2, "all workers")
+    assert gw.chat(model="closed").status == 200
+    assert time.monotonic() - healed < 2 * SLOW
+    during = end(calls)
+    after = end(begin(0.5))
+
+    usual = max(one["max_us"] for one in before.values()) / 1e6
+    for name, statuses in POLICIES.items():
+        for one in before[name], during[name], after[name]:
+            assert one["failed"] == 0
+        assert set(before[name]["statuses"]) == {"200"}
+        assert set(during[name]["statuses"]) == statuses, name
+        assert set(after[name]["statuses"]) == {"200"}
+        assert during[name]["max_us"] / 1e6 \
+            < TIMEOUT + max(0.3 * SLOW, 2 * usual), name
+    assert gw.workers() == workers
+
+    # what was let in meanwhile is told, once
+    truth = up.tokens
+    wait_for(lambda: sum(told(server, name) for name in POLICIES)
+             >= truth - lost, 5, "the books")
+    wait_for(lambda: ledger(gw) >= truth - lost, 5, "the ledger")
+    time.sleep(0.2)
+    for sums in sum(told(server, name) for name in POLICIES), ledger(gw):
+        assert truth - lost <= sums <= truth
