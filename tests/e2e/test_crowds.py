@@ -269,3 +269,93 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
     time.sleep(0.2)
     for sums in sum(told(server, name) for name in POLICIES), ledger(gw):
         assert truth - lost <= sums <= truth
+
+
+# -- a fleet's Redis moves -------------------------------------------------------
+
+def busy(gateways, crowd, change, *, rate: float, seconds: float):
+    """Calls of all gateways, and in the middle of them a change."""
+    watch = Watch(change.up)
+    calls = [crowd(gw, int(rate * seconds), rate=rate, at_once=200,
+                   headers=KEY) for gw in gateways]
+    thread = threading.Thread(target=change)
+    thread.start()
+    while any(one.running for one in calls):
+        watch.look()
+        time.sleep(0.002)
+    thread.join()
+    ends = [one.end() for one in calls]
+    assert sum(end["failed"] for end in ends) == 0
+    return watch, ends
+
+
+class Change:
+    """Something that happens after a while."""
+
+    def __init__(self, up, *steps, after: float = 0.5):
+        self.up, self.steps, self.after = up, steps, after
+
+    def __call__(self) -> None:
+        for step in self.steps:
+            time.sleep(self.after)
+            step()
+
+
+def test_a_slot_moves_and_the_budget_holds(cluster, fleet, crowd):
+    """There and back again, with all that is counted: no call fails, none
+    is counted twice or not at all."""
+    cl, budget = cluster(), 20000
+    gateways, up = fleet(2, cl.directive("timeout=2s"),
+                         f"tokens={budget}/day fail=closed", pause=0.02)
+    slot = cl.slot("llm:{llm}:c:per:a:b")
+    for gw in gateways:
+        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10)
+    move = lambda: cl.move(slot)
+    watch, ends = busy(gateways, crowd, Change(up, move, move), rate=80,
+                       seconds=2.5)
+    assert set(added(ends)) <= {"200", "429"}
+    ends += [one for gw in gateways for one in used_up(crowd, gw)]
+    assert set(added(ends)) == {"200", "429"}
+    assert watch.highest(reserved(gateways[0])) <= budget
+    truth = up.tokens
+    assert budget - MOST <= truth <= budget
+    assert logged(gateways) == (added(ends)["200"], truth)
+    wait_for(lambda: told(cl.owner(slot)) == truth, 5, "the books")
+    wait_for(lambda: ledger(gateways[1]) == truth, 5, "the ledger")
+
+
+@pytest.mark.parametrize("how", ["dies", pytest.param(
+    "switches", marks=pytest.mark.skipif(
+        not os.environ.get("LLMOPS_LONG"), reason="takes 15 s"))])
+def test_another_master_and_the_budget_holds(sentinel, fleet, crowd, how):
+    """What the old master had not passed on yet is lost with it: next to
+    nothing.  One that lives takes no more when its replica has left it, if
+    it has been told so; else it would take calls for another second."""
+    st = sentinel(lines=["min-replicas-to-write 1"] * (how == "switches"))
+    budget = 20000
+    gateways, up = fleet(2, st.directive("timeout=200ms"),
+                         f"tokens={budget}/day fail=closed", pause=0.02)
+    for gw in gateways:
+        gw.allow("redis")
+        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10)
+    step = (lambda: st.master().kill()) if how == "dies" else st.switch
+    watch, ends = busy(gateways, crowd, Change(up, step), rate=80,
+                       seconds=2)
+    assert set(added(ends)) <= {"200", "429", "503"}
+    old = st.servers[0]
+    wait_for(lambda: st.master() is not old, 20, "another master")
+    for gw in gateways:
+        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 2, "Redis")
+        wait_for(lambda: "503" not in crowd(
+            gw, 1, at_once=1, headers=KEY).end()["statuses"], 20, "Redis")
+    ends += [one for gw in gateways for one in used_up(crowd, gw)]
+    assert {"200", "429"} <= set(added(ends)) <= {"200", "429", "503"}
+    lost = budget // 50
+    assert watch.highest(reserved(gateways[0])) <= budget + lost
+    truth = up.tokens
+    assert budget - MOST <= truth <= budget + lost
+    assert logged(gateways)[1] == truth
+    wait_for(lambda: truth - lost <= told(st.master()) <= truth, 5,
+             "the books")
+    wait_for(lambda: truth - lost <= ledger(gateways[1]) <= truth, 5,
+             "the ledger")

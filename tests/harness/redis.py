@@ -310,12 +310,14 @@ class Sentinel:
 
     def __init__(self, directory: Path, *, name: str = "mymaster",
                  replicas: int = 1, password: str = "",
-                 sentinel_password: str = "", down_after: int = 500):
+                 sentinel_password: str = "", down_after: int = 500,
+                 lines: Sequence[str] = ()):
         self.name, self.password = name, password
         self.sentinel_password = sentinel_password
         auth = [f"masterauth {password}"] if password else []
         self.servers = [Server(directory / f"redis{i}", password=password,
-                               lines=["repl-diskless-sync-delay 0", *auth])
+                               lines=["repl-diskless-sync-delay 0", *auth,
+                                      *lines])
                         for i in range(replicas + 1)]
         self.servers[0].start()
         for server in self.servers[1:]:
@@ -323,16 +325,16 @@ class Sentinel:
             server.start()
         wait_for(lambda: self.servers[0].do("INFO", "replication").count(
             "state=online") == replicas, 20, "the replicas")
-        lines = [f"sentinel monitor {name} 127.0.0.1 "
+        watch = [f"sentinel monitor {name} 127.0.0.1 "
                  f"{self.servers[0].port} 2",
                  f"sentinel down-after-milliseconds {name} {down_after}",
                  f"sentinel failover-timeout {name} 3000"]
         if password:
-            lines.append(f"sentinel auth-pass {name} {password}")
+            watch.append(f"sentinel auth-pass {name} {password}")
         if sentinel_password:
-            lines.append(f"sentinel sentinel-pass {sentinel_password}")
+            watch.append(f"sentinel sentinel-pass {sentinel_password}")
         self.sentinels = [Server(directory / f"sentinel{i}", sentinel=True,
-                                 password=sentinel_password, lines=lines)
+                                 password=sentinel_password, lines=watch)
                           for i in range(3)]
         for server in self.sentinels:
             server.start()
