@@ -162,6 +162,72 @@ def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
     assert budget - MOST <= level(gw)["used"] <= budget
 
 
+# -- windows ---------------------------------------------------------------------
+
+WINDOW, MOST_CALLS = 2, 300
+
+
+class Traffic(threading.Thread):
+    """Calls of one key, in steps: seconds since the last one's end, calls,
+    their rate (0: as fast as they go)."""
+
+    def __init__(self, crowd, gw, name: str, *steps):
+        super().__init__()
+        self.crowd, self.gw, self.name, self.steps = crowd, gw, name, steps
+        self.failed = 0
+
+    def run(self) -> None:
+        for pause, n, rate in self.steps:
+            time.sleep(pause)
+            self.failed += self.crowd(
+                self.gw, n, at_once=50, rate=rate, model=self.name,
+                headers=[("x-key", self.name)]).end()["failed"]
+
+
+def most_in_a_window(times: list[float]) -> int:
+    """Wherever the window begins; a clock of milliseconds ticks in it."""
+    return max(sum(0 <= other - at < WINDOW - 0.002 for other in times)
+               for at in times)
+
+
+@pytest.mark.parametrize("kind", ["shm", "redis"])
+def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
+                                                 request, kind):
+    """Steady traffic at twice the limit; bursts just when the window is free
+    again; and bursts that straddle where a fixed window would begin."""
+    directive = request.getfixturevalue("redis")().directive("timeout=2s") \
+        if kind == "redis" else ""
+    up = source()
+    gw = gateway(http=directive + up.upstream("up") + f"""
+        llm_limit per key=$http_x_key requests={MOST_CALLS}/{WINDOW}s;
+    """ + route("target up;", "limit per;"))
+    if kind == "redis":
+        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
+    n, pause = MOST_CALLS, WINDOW * 1.1
+    all_of_it = [
+        Traffic(crowd, gw, "steady", (0, 3 * n, 2 * n / WINDOW)),
+        Traffic(crowd, gw, "bursts", (0, n + 50, 0), (pause, n + 50, 0),
+                (pause, n + 50, 0)),
+        Traffic(crowd, gw, "straddling", (0, n // 2 + 50, 0),
+                (0.3, n // 2 + 50, 0), (pause, n // 2 + 50, 0),
+                (0.3, n // 2 + 50, 0))]
+    for one in all_of_it:
+        one.start()
+    for one in all_of_it:
+        one.join()
+        assert one.failed == 0
+    times: dict[str, list[float]] = {one.name: [] for one in all_of_it}
+    for line in gw.ledger(5 * n):
+        if line["status"] == "200":
+            times[line["llm_model"]].append(
+                float(line["msec"]) - float(line["request_time"]))
+    for name, admitted in times.items():
+        assert most_in_a_window(admitted) <= n * 1.02, name
+    # steady calls come for a window and a half
+    for name, windows in ("steady", 1.5), ("bursts", 3), ("straddling", 2):
+        assert len(times[name]) >= windows * n * 0.98, name
+
+
 # -- what happens to Redis, meanwhile --------------------------------------------
 
 TIMEOUT = 0.25

@@ -10,6 +10,7 @@ Both are the bench's programs: threads of Python would be what is measured.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -122,10 +123,12 @@ def source(_crowd_tools: Path, _crowd_things: Closing
 def crowd(_crowd_tools: Path, _crowd_things: Closing, tmp_path: Path
           ) -> Callable[..., Calls]:
     """Makes calls: n in all, so many at once, or at a rate a second."""
+    numbers = itertools.count()
+
     def make(gw: Gateway, n: int, *, at_once: int, rate: float = 0,
              headers: Sequence[tuple[str, str]] = (),
              **body: Any) -> Calls:
-        path = tmp_path / f"body{len(_crowd_things.made)}"
+        path = tmp_path / f"body{next(numbers)}"
         path.write_text(json.dumps({**BODY, **body}))
         words = [_crowd_tools / "load", "-a", "-p", gw.port, "-b", path,
                  "-n", n, "-c", at_once]
