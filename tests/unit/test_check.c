@@ -353,6 +353,46 @@ test_bytes(void **state)
 }
 
 
+/* wherever a CRLF is cut, its LF goes out, also before what is refused or
+   written anew */
+
+static void
+test_crlf(void **state)
+{
+    size_t          each;
+    ngx_uint_t      i;
+    check_rules_t   c;
+    check_result_t  r, want;
+
+    static const char *const  cases[] = {
+        "data: {\"choices\":[]}\r\n\r\ndata: {",
+        "data: {\"choices\":[]}\r\n\r\ndata: {\"choices\":[{\"delta\":{\r\n"
+        "data: \"content\":\"a@b.c \"}}]}\r\n\r\n",
+        ": x\r\r\ndata: [DONE]\r\n\r\n\r\n",
+    };
+
+    check_setup(&c, 0, 0);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_stream(&c, NGX_LLMOPS_OP_CHAT, cases[i], strlen(cases[i]),
+                     strlen(cases[i]), &want);
+
+        for (each = 1; each < strlen(cases[i]); each++) {
+            check_stream(&c, NGX_LLMOPS_OP_CHAT, cases[i], strlen(cases[i]),
+                         each, &r);
+            assert_int_equal(r.rc, want.rc);
+            assert_int_equal(r.out.len, want.out.len);
+            assert_memory_equal(r.out.data, want.out.data, r.out.len);
+            check_release(&r);
+        }
+
+        check_release(&want);
+    }
+
+    check_teardown(&c);
+}
+
+
 /* what cannot be read is refused: broken JSON, too many texts, a key spelled
    with escapes and one that is there twice */
 
@@ -457,6 +497,7 @@ main(void)
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_crlf),
         cmocka_unit_test(test_unreadable),
 #endif
         cmocka_unit_test(test_unescape),
