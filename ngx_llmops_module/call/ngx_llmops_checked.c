@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_answer.h"
 #include "ngx_llmops_inflate.h"
@@ -35,7 +36,8 @@ ngx_llmops_checked_wanted(ngx_llmops_ctx_t *ctx)
 
     ruled = ctx->plan.route->ruled;
 
-    return ruled && ruled->output.nrules && ngx_llmops_check_op(ctx->env.op);
+    return ruled && (ruled->output.nrules || ruled->ask_output)
+           && ngx_llmops_check_op(ctx->env.op);
 }
 
 
@@ -76,6 +78,19 @@ ngx_llmops_checked_free(ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_out_free(&call->unchecked);
     call->noted = 0;
+}
+
+
+/* the rule that ended it, found here or by somebody who was asked */
+
+static ngx_llmops_rule_t *
+ngx_llmops_checked_rule(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_rule_t  *rule;
+
+    rule = ngx_llmops_ask_broken(ctx);
+
+    return rule ? rule : ngx_llmops_check_broken(ctx->call.check);
 }
 
 
@@ -120,7 +135,7 @@ ngx_llmops_checked_message(ngx_llmops_ctx_t *ctx)
 
     static const char  text[] = "the answer was refused by rule \"%V\"";
 
-    rule = ngx_llmops_check_broken(ctx->call.check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     if (rule == NULL) {
         ngx_str_set(&ctx->stream_error, "the answer cannot be read by the "
@@ -141,9 +156,7 @@ ngx_llmops_checked_message(ngx_llmops_ctx_t *ctx)
 }
 
 
-/* a rule is broken, in a stream that has been committed or not */
-
-static ngx_int_t
+ngx_int_t
 ngx_llmops_checked_broken(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_call_t  *call;
@@ -168,7 +181,7 @@ ngx_llmops_checked_broken(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_checked_note(ctx);
 
-    rule = ngx_llmops_check_broken(call->check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     if (rule) {
         ngx_llmops_rules_note(ctx, rule, NGX_LLMOPS_ACT_STOP, 0);
@@ -307,7 +320,7 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
 
     ngx_llmops_checked_note(ctx);
 
-    return NGX_OK;
+    return ctx->meter.error ? NGX_OK : ngx_llmops_asked(r, ctx, 1);
 }
 
 
@@ -419,7 +432,7 @@ ngx_llmops_checked_verdict(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_uint_t          next;
     ngx_llmops_rule_t  *rule;
 
-    rule = ngx_llmops_check_broken(ctx->call.check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     next = (rule == NULL || rule->action == NGX_LLMOPS_ACT_NEXT)
            && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CHECK);

@@ -13,6 +13,7 @@
 #include "ngx_llmops_inflate.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_account.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -26,6 +27,8 @@
 
 
 static void ngx_llmops_finish_stream(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_finish_kept(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_finish_error_event(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -102,7 +105,28 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     ngx_llmops_limits_settle(r, ctx);
 
+    if (ctx->kept) {
+        ngx_llmops_finish_kept(r, ctx);
+    }
+
     ngx_llmops_drain_stop(r, ctx);
+}
+
+
+/* what is left to do with an answer that has gone out */
+
+static void
+ngx_llmops_finish_kept(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_ruled_t      *ruled;
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+    ruled = ctx->plan.route->ruled;
+
+    if (ruled && ruled->ask_after && ctx->error == NGX_LLMOPS_ERR_NONE) {
+        ngx_llmops_ask_afterwards(mcf, ctx);
+    }
 }
 
 
@@ -427,6 +451,7 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_call_timers_off(ctx);
     ngx_llmops_auth_cleanup(ctx);
     ngx_llmops_limits_settle(ctx->request, ctx);
+    ngx_llmops_ask_forget(ctx);
 
     if (ctx->call.counted) {
         ctx->call.counted = 0;
@@ -450,6 +475,10 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_out_free(&ctx->call.last_event);
     ngx_llmops_responses_free(ctx->call.responses);
     ngx_llmops_checked_free(ctx);
+
+    if (ctx->kept) {
+        ngx_llmops_out_free(ctx->kept);
+    }
 
     if (ctx->call.xlate) {
         ngx_llmops_xlate_free(ctx->call.xlate);

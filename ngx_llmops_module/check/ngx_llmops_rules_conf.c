@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 
 #include <openssl/rand.h>
 
@@ -117,10 +118,11 @@ ngx_llmops_rules_word(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "unknown rule \"%V\", %s", word,
                            line->input
-                           ? "\"input\" takes deny, redact, mark, limit, cap "
-                             "and forbid"
+                           ? "\"input\" takes deny, redact, mark, limit, cap, "
+                             "forbid, judge=, moderation= and webhook="
                            : "\"output\" takes json, deny, redact, mark, "
-                             "require, refusal and length");
+                             "require, refusal, length, judge=, moderation= "
+                             "and webhook=");
         return NGX_CONF_ERROR;
     }
 
@@ -229,6 +231,10 @@ ngx_llmops_rules_output(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_llmops_rule_line_t  *line;
 
     value = cf->args->elts;
+
+    if (ngx_llmops_ask_is(&value[1])) {
+        return ngx_llmops_ask_line(cf, set, 0);
+    }
 
     line = ngx_llmops_rules_line(cf, set, 0);
     if (line == NULL) {
@@ -709,6 +715,10 @@ ngx_llmops_rules_input(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_strcmp(value[1].data, "forbid") == 0) {
         return ngx_llmops_rules_forbid(cf, set);
+    }
+
+    if (ngx_llmops_ask_is(&value[1])) {
+        return ngx_llmops_ask_line(cf, set, 1);
     }
 
     line = ngx_llmops_rules_line(cf, set, 1);

@@ -309,6 +309,7 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
         ngx_llmops_admin_filters();
     }
 
+    ngx_llmops_keep_filters(cf);
     ngx_llmops_detached_filters(cf);
 
     return ngx_llmops_error_filters(cf);

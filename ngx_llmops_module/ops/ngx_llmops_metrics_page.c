@@ -114,6 +114,10 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "What rules have done with requests and answers.",
       NGX_LLMOPS_NODE_RULE, ngx_llmops_print_checks, 0, NULL },
 
+    { ngx_string("llm_asks_total"), "counter", NULL,
+      "What those said whom rules have asked.",
+      NGX_LLMOPS_NODE_ASK, ngx_llmops_print_asks, 0, NULL },
+
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_target_in_flight, 0, NULL },
