@@ -11,6 +11,7 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_ask.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -93,9 +94,10 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter = ngx_llmops_filter;
     u->input_filter_ctx = r;
 
-    if (ctx->plan.route->ruled && ctx->plan.route->ruled->ask_after
-        && ngx_llmops_check_op(ctx->env.op)
-        && ngx_llmops_keep(ctx, NGX_LLMOPS_KEPT_MAX) != NGX_OK)
+    if (ngx_llmops_shadow_draw(ctx) != NGX_OK
+        || (ctx->plan.route->ruled && ctx->plan.route->ruled->ask_after
+            && ngx_llmops_check_op(ctx->env.op)
+            && ngx_llmops_keep(ctx, NGX_LLMOPS_KEPT_MAX) != NGX_OK))
     {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;

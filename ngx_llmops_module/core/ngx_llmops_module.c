@@ -20,6 +20,7 @@
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_detached.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -168,6 +169,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_SHADOW_COMMANDS,
 
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
@@ -371,6 +374,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->routes.nelts; i++) {
         ngx_llmops_rules_attach(mcf, routes[i]);
+        ngx_llmops_shadows_attach(mcf, routes[i]);
 
         targets = routes[i]->targets.elts;
 
