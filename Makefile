@@ -171,6 +171,6 @@ help:
 	@echo "make static-nginx  the module compiled into nginx"
 	@echo "make fuzz          the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make soak          mixed load with faults, SOAK_SECONDS=60"
-	@echo "make agents        Claude Code and Codex through the gateway"
+	@echo "make agents        Claude Code, Codex, promptfoo through the gateway"
 	@echo "make image         the container image"
 	@echo "make check-trixie  end to end on Debian 13, in a chroot"

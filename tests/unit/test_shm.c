@@ -877,6 +877,47 @@ test_document_sizes(void **state)
 }
 
 
+/* each kind has its own bound, and what is at it comes back whole */
+
+static void
+test_document_bounds(void **state)
+{
+    size_t         i, max;
+    ngx_uint_t     kind;
+    static u_char  text[NGX_LLMOPS_DOC_LARGE + 1];
+
+    assert_int_equal(ngx_llmops_doc_max(NGX_LLMOPS_DOCS_KEYS), 65536);
+    assert_int_equal(ngx_llmops_doc_max(NGX_LLMOPS_DOCS_TEXTS), 1024 * 1024);
+
+    for (i = 0; i < sizeof(text); i++) {
+        text[i] = 'a' + i % 23;
+    }
+
+    for (kind = 0; kind < NGX_LLMOPS_DOCS_MAX; kind++) {
+        max = ngx_llmops_doc_max(kind);
+
+        memset(&op, 0, sizeof(op));
+        op.docs = kind;
+        op.id = *unit_str("a");
+        op.expected = ANY;
+        op.value.data = text;
+        op.value.len = max + 1;
+        ngx_llmops_shm_put_doc(&run.store, &op);
+        assert_int_equal(op.rc, NGX_BUSY);
+
+        op.value.len = max;
+        ngx_llmops_shm_put_doc(&run.store, &op);
+        assert_int_equal(op.rc, NGX_OK);
+
+        ngx_llmops_shm_get(&run.store, &op);
+        assert_int_equal(op.rc, NGX_OK);
+        assert_int_equal(op.doc.value.len, max);
+        assert_memory_equal(op.doc.value.data, text, max);
+        assert_true(shm_sane(&run));
+    }
+}
+
+
 static void
 test_document_expires(void **state)
 {
@@ -1023,6 +1064,7 @@ main(void)
         t(test_lease),
         t(test_documents),
         t(test_document_sizes),
+        t(test_document_bounds),
         t(test_document_expires),
         t(test_document_list),
         t(test_documents_full),
