@@ -202,8 +202,9 @@ ngx_llmops_admin_render_member(ngx_llmops_admin_t *a,
         key->len = ngx_min(key->len, NGX_LLMOPS_PROMPT_NAME);
 
         return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
-                                      "unknown member \"%V\", there are prompt, "
-                                      "file, variables, api and request", key);
+                                      "unknown member \"%V\", there are "
+                                      "prompt, file, variables, api and "
+                                      "request", key);
     }
 
     if (ngx_llmops_json_type(value) != NGX_LLMOPS_JSON_OBJECT) {

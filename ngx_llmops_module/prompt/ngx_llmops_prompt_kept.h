@@ -61,11 +61,13 @@ struct ngx_llmops_kept_entry_s {
 
 
 /*
- * The head of a prompt, or the text of a version.  NGX_OK: *entry is as it is in the store, or, while
- * that cannot be asked, as it was last seen; its head is NULL, or its prompt
- * is, if there is none.  It is good until the event handler returns.
- * NGX_AGAIN: wait->wake() will be called.  NGX_BUSY: the store cannot be asked
- * and nothing is known.  NGX_ERROR: out of memory.
+ * The head of a prompt, or the text of a version.
+ *
+ * NGX_OK: *entry is as it is in the store, or, while that cannot be asked, as
+ * it was last seen; its head is NULL, or its prompt is, if there is none.  It
+ * is good until the event handler returns.  NGX_AGAIN: wait->wake() will be
+ * called.  NGX_BUSY: the store cannot be asked and nothing is known.
+ * NGX_ERROR: out of memory.
  */
 ngx_int_t ngx_llmops_kept_head(ngx_llmops_main_conf_t *mcf, ngx_str_t *name,
     ngx_llmops_kept_wait_t *wait, ngx_llmops_kept_entry_t **entry);
