@@ -11,6 +11,8 @@
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_ask.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -92,6 +94,15 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter_init = ngx_llmops_filter_init;
     u->input_filter = ngx_llmops_filter;
     u->input_filter_ctx = r;
+
+    if (ngx_llmops_shadow_draw(ctx) != NGX_OK
+        || (ctx->plan.route->ruled && ctx->plan.route->ruled->ask_after
+            && ngx_llmops_check_op(ctx->env.op)
+            && ngx_llmops_keep(ctx, NGX_LLMOPS_KEPT_MAX) != NGX_OK))
+    {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
 
     if (drain) {
         ngx_llmops_drain_start(r, ctx);

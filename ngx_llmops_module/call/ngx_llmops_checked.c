@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_answer.h"
 #include "ngx_llmops_inflate.h"
@@ -38,7 +39,8 @@ ngx_llmops_checked_wanted(ngx_llmops_ctx_t *ctx)
     ruled = ctx->plan.route->ruled;
 
     return ruled && ngx_llmops_check_op(ctx->env.op)
-           && (ruled->output.nrules || ngx_llmops_rules_reverse(ctx));
+           && (ruled->output.nrules || ruled->ask_output
+               || ngx_llmops_rules_reverse(ctx));
 }
 
 
@@ -97,6 +99,19 @@ ngx_llmops_checked_free(ngx_llmops_ctx_t *ctx)
 }
 
 
+/* the rule that ended it, found here or by somebody who was asked */
+
+static ngx_llmops_rule_t *
+ngx_llmops_checked_rule(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_rule_t  *rule;
+
+    rule = ngx_llmops_ask_broken(ctx);
+
+    return rule ? rule : ngx_llmops_check_broken(ctx->call.check);
+}
+
+
 /* what the rules have done since the last time; the one that is broken is
    noted when it is known what follows from it */
 
@@ -138,7 +153,7 @@ ngx_llmops_checked_message(ngx_llmops_ctx_t *ctx)
 
     static const char  text[] = "the answer was refused by rule \"%V\"";
 
-    rule = ngx_llmops_check_broken(ctx->call.check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     if (rule == NULL) {
         ngx_str_set(&ctx->stream_error, "the answer cannot be read by the "
@@ -193,14 +208,14 @@ ngx_llmops_checked_replace(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 /* a rule is broken, in a stream that has been committed or not */
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_checked_broken(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_call_t  *call;
     ngx_llmops_rule_t  *rule;
 
     call = &ctx->call;
-    rule = ngx_llmops_check_broken(call->check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     if (call->committed && rule && rule->action == NGX_LLMOPS_ACT_REPLACE) {
         return ngx_llmops_checked_replace(r, ctx, rule);
@@ -360,7 +375,7 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
 
     ngx_llmops_checked_note(ctx);
 
-    return NGX_OK;
+    return ctx->meter.error ? NGX_OK : ngx_llmops_asked(r, ctx, 1);
 }
 
 
@@ -500,7 +515,7 @@ ngx_llmops_checked_verdict(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_llmops_rule_t         *rule;
     ngx_llmops_rule_action_e   action;
 
-    rule = ngx_llmops_check_broken(ctx->call.check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     ngx_llmops_checked_note(ctx);
 

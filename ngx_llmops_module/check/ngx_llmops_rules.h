@@ -69,6 +69,7 @@ typedef struct {
     int64_t                    max_input;  /* tokens, 0: any */
     int64_t                    max_tokens; /* of the answer, 0: any */
     ngx_array_t                forbidden;  /* of ngx_str_t: members */
+    ngx_array_t               *asks;       /* of ngx_llmops_ask_t, or NULL */
     ngx_llmops_place_t         place;
 } ngx_llmops_ruleset_t;
 
@@ -84,6 +85,10 @@ struct ngx_llmops_ruled_s {
     int64_t                    max_input;
     int64_t                    max_tokens;
     ngx_array_t                forbidden;  /* of ngx_str_t */
+    ngx_array_t               *asks;       /* of ngx_llmops_ask_t, or NULL */
+    unsigned                   ask_input:1;    /* some of them are asked then */
+    unsigned                   ask_output:1;
+    unsigned                   ask_after:1;
 };
 
 

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -43,7 +44,14 @@ ngx_llmops_rules_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
 char *
 ngx_llmops_rules_output(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_llmops_rules_line(cf, conf, 0);
+    ngx_llmops_ruleset_t *set = conf;
+
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    return ngx_llmops_ask_is(&value[1]) ? ngx_llmops_ask_line(cf, set, 0)
+                                        : ngx_llmops_rules_line(cf, set, 0);
 }
 
 
@@ -142,6 +150,10 @@ ngx_llmops_rules_input(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_strcmp(value[1].data, "forbid") == 0) {
         return ngx_llmops_rules_forbid(cf, set);
+    }
+
+    if (ngx_llmops_ask_is(&value[1])) {
+        return ngx_llmops_ask_line(cf, set, 1);
     }
 
     return ngx_llmops_rules_line(cf, set, 1);

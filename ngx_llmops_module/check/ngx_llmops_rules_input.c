@@ -73,7 +73,9 @@ ngx_llmops_rules_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (!ctx->env.json) {
 
-        if (route->ruled->input.nrules || route->ruled->output.nrules) {
+        if (route->ruled->input.nrules || route->ruled->output.nrules
+            || route->ruled->asks)
+        {
             return ngx_llmops_deny_text(r, ctx,
                                         NGX_LLMOPS_ERR_INVALID_REQUEST, "",
                                         "the rules of this model do not "
@@ -136,7 +138,8 @@ ngx_llmops_input_bounds(ngx_llmops_input_t *in)
     ctx = in->ctx;
     ruled = in->ruled;
 
-    if (ruled->output.nrules && !ngx_llmops_check_op(ctx->env.op)
+    if ((ruled->output.nrules || ruled->ask_output || ruled->ask_after)
+        && !ngx_llmops_check_op(ctx->env.op)
         && ctx->env.op != NGX_LLMOPS_OP_EMBEDDINGS
         && ctx->env.op != NGX_LLMOPS_OP_MODERATIONS
         && ctx->env.op != NGX_LLMOPS_OP_RERANK

@@ -93,11 +93,12 @@ ngx_llmops_rules_word(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "unknown rule \"%V\", %s", word,
                            line->input
-                           ? "\"input\" takes deny, redact, mark, limit, cap "
-                             "and forbid"
+                           ? "\"input\" takes deny, redact, mark, limit, cap, "
+                             "forbid, judge=, moderation= and webhook="
                            : "\"output\" takes json, deny, redact, mark, "
                              "require, refusal, length, tokens, tools, "
-                             "language and ground");
+                             "language, ground, judge=, moderation= and "
+                             "webhook=");
         return NGX_CONF_ERROR;
     }
 

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -175,7 +176,7 @@ ngx_llmops_resolve_take(ngx_llmops_resolving_t *rs, ngx_llmops_ruleset_t *set)
         *slot = &lines[i];
     }
 
-    return NGX_OK;
+    return ngx_llmops_ask_take(rs->cf, rs->mcf, ruled, set);
 }
 
 
@@ -437,6 +438,8 @@ ngx_llmops_rules_attach(ngx_llmops_main_conf_t *mcf,
     if (route->ruled == NULL) {
         return;
     }
+
+    ngx_llmops_ask_attach(mcf, route);
 
     rules[0] = &route->ruled->output;
     rules[1] = &route->ruled->input;

@@ -171,6 +171,7 @@ struct ngx_llmops_route_s {
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
+    ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -395,6 +396,11 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  warnings;
     ngx_array_t               *checked;    /* check/: what rules have done */
     struct ngx_llmops_ruling_s  *ruling;   /* check/: of this request, or NULL */
+    struct ngx_llmops_asking_s  *asking;   /* check/: who is being asked, or
+                                              NULL */
+    ngx_llmops_out_t          *kept;       /* call/: what has gone to the
+                                              caller, or NULL: nobody asks */
+    void                      *shadow;     /* rollout/: or NULL */
     struct ngx_llmops_detached_engine_s  *detached;    /* call/: NULL: it has a
                                               caller */
 
