@@ -337,6 +337,7 @@ ngx_llmops_resolve_add(ngx_llmops_rule_line_t *line, ngx_uint_t rule,
 
     p->rule = rule;
     p->replacement = line->with;
+    p->reversible = line->rule.reversible;
 
     if (line->rule.kind == NGX_LLMOPS_RULE_REQUIRE
         || line->rule.action == NGX_LLMOPS_ACT_MARK)
@@ -401,7 +402,9 @@ ngx_llmops_resolve_line(ngx_llmops_resolving_t *rs,
 
             n++;
 
+            p->name = named[k].name;
             p->regex = named[k].pattern.regex;
+            p->width = named[k].pattern.width;
             p->scan = named[k].pattern.scan;
             p->proof = named[k].pattern.proof;
             p->nocase = named[k].pattern.nocase;
