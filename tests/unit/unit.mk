@@ -43,7 +43,6 @@ UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
-                     ngx_llmops_module/check/ngx_llmops_ask*.c), \
                             ngx_llmops_module/check/ngx_llmops_ask*.c), \
                  $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
