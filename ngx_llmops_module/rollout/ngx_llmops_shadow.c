@@ -181,8 +181,8 @@ ngx_llmops_shadow_bound(ngx_llmops_shadow_t *s)
     ngx_atomic_uint_t        window, was;
     ngx_llmops_shadow_sh_t  *sh;
 
-    if (s->n >= s->max) {
-        return NGX_LLMOPS_SHADOW_MAX;
+    if (s->n >= s->max || ngx_exiting) {
+        return NGX_LLMOPS_SHADOW_MAX;           /* nobody would wait for it */
     }
 
     sh = s->sh;

@@ -57,6 +57,16 @@ static const plain_case_t  answers[] = {
       "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"i\"}}\n\n",
       "hi" },
 
+    /* not what was asked for */
+
+    { NGX_LLMOPS_OP_CHAT, 1,
+      "\n{\"choices\":[{\"index\":0,\"message\":{\"content\":\"x\"}}]}",
+      "x" },
+
+    { NGX_LLMOPS_OP_CHAT, 0,
+      "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}}]}\n\n",
+      "x" },
+
     { NGX_LLMOPS_OP_COMPLETIONS, 0,
       "{\"choices\":[{\"index\":0,\"text\":\"t\"}]}", "t" },
 
