@@ -162,7 +162,7 @@ def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
     assert budget - MOST <= level(gw)["used"] <= budget
 
 
-# -- windows ---------------------------------------------------------------------
+# -- windows -------------------------------------------------------------------
 
 WINDOW, MOST_CALLS = 2, 300
 
@@ -228,7 +228,7 @@ def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
         assert len(times[name]) >= windows * n * 0.98, name
 
 
-# -- what happens to Redis, meanwhile --------------------------------------------
+# -- what happens to Redis, meanwhile ------------------------------------------
 
 TIMEOUT = 0.25
 POLICIES = {"open": {"200"}, "closed": {"200", "503"}, "local": {"200"}}
@@ -337,7 +337,7 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
         assert truth - lost <= sums <= truth
 
 
-# -- a fleet's Redis moves -------------------------------------------------------
+# -- a fleet's Redis moves -----------------------------------------------------
 
 def busy(gateways, crowd, change, *, rate: float, seconds: float):
     """Calls of all gateways, and in the middle of them a change."""
