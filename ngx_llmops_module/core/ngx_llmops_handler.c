@@ -13,6 +13,7 @@
 #include "ngx_llmops_models.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -47,6 +48,9 @@ static ngx_int_t ngx_llmops_stage_rules(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_stage_limits(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+static ngx_int_t ngx_llmops_stage_asked(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
 static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
@@ -63,6 +67,7 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_rules,
     ngx_llmops_handler_targets,
     ngx_llmops_stage_limits,
+    ngx_llmops_stage_asked,
     NULL
 };
 
@@ -302,6 +307,15 @@ static ngx_int_t
 ngx_llmops_stage_limits(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     return ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_resume);
+}
+
+
+/* the last one, since it may cost money */
+
+static ngx_int_t
+ngx_llmops_stage_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_ask_request(r, ctx, ngx_llmops_handler_resume);
 }
 
 

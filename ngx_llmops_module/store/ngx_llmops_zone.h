@@ -35,6 +35,8 @@ typedef enum {
     NGX_LLMOPS_NODE_SPILL,                 /* ngx_llmops_spill_sh_t */
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
+    NGX_LLMOPS_NODE_ASK,                   /* ngx_llmops_ask_sh_t */
+    NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
