@@ -38,8 +38,11 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
 
 UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 
+UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
+                 sequential.c)
+
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 route ops)
+                 route ops rollout)
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
