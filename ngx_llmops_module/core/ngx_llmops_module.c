@@ -19,6 +19,7 @@
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -165,6 +166,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_ROLLOUT_COMMANDS,
 
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
@@ -377,7 +380,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    return ngx_llmops_rollouts_start(cycle, mcf);
 }
 
 
@@ -405,6 +408,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);
     ngx_llmops_store_stop(cycle, mcf->store);

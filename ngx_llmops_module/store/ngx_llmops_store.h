@@ -179,6 +179,8 @@ struct ngx_llmops_reservation_s {
 typedef enum {
     NGX_LLMOPS_DOCS_KEYS = 0,
     NGX_LLMOPS_DOCS_AUDIT,
+    NGX_LLMOPS_DOCS_ROLLOUTS,
+    NGX_LLMOPS_DOCS_OBSERVED,              /* by gateways, for each other */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
 

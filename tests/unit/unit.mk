@@ -39,7 +39,7 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
 UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 
 UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
-                 sequential.c)
+                 sequential.c rollout_guard.c rollout_doc.c)
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  route ops rollout)
