@@ -38,12 +38,13 @@ typedef enum {
     NGX_LLMOPS_NODE_GUARD,                 /* ngx_llmops_rollout_guard_sh_t */
     NGX_LLMOPS_NODE_FLEET,                 /* this nginx's name in it */
     NGX_LLMOPS_NODE_FEEDBACK,              /* ngx_llmops_feedback_sh_t */
+    NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      7
+#define NGX_LLMOPS_ZONE_LAYOUT      8
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 
