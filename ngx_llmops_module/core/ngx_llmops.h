@@ -211,6 +211,7 @@ struct ngx_llmops_main_conf_s {
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     void                      *prompts;    /* prompt/: NULL: none is used */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
+    void                      *feedback;   /* rollout/: llm_feedback, or NULL */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker

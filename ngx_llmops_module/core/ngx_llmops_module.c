@@ -20,6 +20,7 @@
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
 
 
@@ -67,6 +68,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_FEEDBACK_COMMANDS,
 
     NGX_LLMOPS_DETACHED_COMMANDS,
 
@@ -394,6 +397,8 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
             return NGX_ERROR;
         }
     }
+
+    ngx_llmops_feedback_attach(mcf);
 
     return ngx_llmops_rollouts_start(cycle, mcf);
 }

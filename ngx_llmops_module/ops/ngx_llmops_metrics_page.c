@@ -210,6 +210,14 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Messages to the webhook of a canary, by what became of them.",
       0, ngx_llmops_print_rollout_told, 0, NULL },
 
+    { ngx_string("llm_feedback_total"), "counter", NULL,
+      "Requests that people have judged, by arm of the route's canary.",
+      NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_total, 0, NULL },
+
+    { ngx_string("llm_feedback_score_total"), "counter", NULL,
+      "Sum of their scores, 0 to 1 each.",
+      NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_score, 0, NULL },
+
     { ngx_null_string, NULL, NULL, NULL, 0, NULL, 0, NULL }
 };
 

@@ -113,6 +113,11 @@ void ngx_llmops_print_rollout_decisions(ngx_llmops_print_t *pr,
 void ngx_llmops_print_rollout_told(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 
+void ngx_llmops_print_feedback_total(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_feedback_score(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
 
 /* A label's value, with its escapes. */
 void ngx_llmops_print_escaped(ngx_llmops_print_t *pr, u_char *p, size_t len);

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_metrics_print.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_feedback.h"
 
 #include <math.h>
 
@@ -39,6 +40,8 @@ static void ngx_llmops_print_one_decisions(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
 static void ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
+static void ngx_llmops_print_feedback(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, ngx_uint_t arm);
 
 
 static void
@@ -253,6 +256,55 @@ ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
             ngx_llmops_print_rollout_name(pr, f, ro);
             ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
                                    results[i], ro->sh->told[i]);
+        }
+    }
+}
+
+
+/* -- feedback ------------------------------------------------------------- */
+
+static void
+ngx_llmops_print_feedback(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, ngx_uint_t arm)
+{
+    static const char  *arms[] = { "", ",arm=\"stable\"",
+                                   ",arm=\"candidate\"" };
+
+    ngx_llmops_page_printf(&pr->page, "%V{route=\"", &f->name);
+    ngx_llmops_print_escaped(pr, name->data, name->len);
+    ngx_llmops_page_printf(&pr->page, "\"%s} ", arms[arm]);
+}
+
+
+void
+ngx_llmops_print_feedback_total(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_uint_t                       i;
+    ngx_llmops_feedback_count_sh_t  *sh = node;
+
+    for (i = 0; i < 3; i++) {
+        if (sh->n[i]) {
+            ngx_llmops_print_feedback(pr, f, name, i);
+            ngx_llmops_page_printf(&pr->page, "%uA\n", sh->n[i]);
+        }
+    }
+}
+
+
+void
+ngx_llmops_print_feedback_score(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_uint_t                       i;
+    ngx_llmops_feedback_count_sh_t  *sh = node;
+
+    for (i = 0; i < 3; i++) {
+        if (sh->n[i]) {
+            ngx_llmops_print_feedback(pr, f, name, i);
+            ngx_llmops_page_printf(&pr->page, "%uA.%06uA\n",
+                                   sh->sum[i] / NGX_LLMOPS_ROLLOUT_MICRO,
+                                   sh->sum[i] % NGX_LLMOPS_ROLLOUT_MICRO);
         }
     }
 }

@@ -131,7 +131,6 @@ struct ngx_llmops_rollout_s {
 
 typedef struct {
     ngx_array_t                rollouts;   /* of ngx_llmops_rollout_t * */
-    void                      *feedback;   /* the index of requests */
     void                      *runner;     /* worker 0 */
     void                      *fleet;      /* worker 0, with llm_redis */
 } ngx_llmops_rollouts_t;

@@ -809,6 +809,15 @@ ngx_llmops_rollout_check(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         return NGX_ERROR;
     }
 
+    if ((ro->measures & (1 << NGX_LLMOPS_MEASURE_FEEDBACK))
+        && mcf->feedback == NULL)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"guard=feedback\" in %V:%ui needs \"llm_feedback "
+                      "24h;\" in http{}", &ro->place.file, ro->place.line);
+        return NGX_ERROR;
+    }
+
     if ((ro->measures & (1 << NGX_LLMOPS_MEASURE_COST)) && ro->target
         && ro->target->model.len && ro->target->price == NULL)
     {

@@ -37,7 +37,8 @@ typedef enum {
     NGX_LLMOPS_NODE_ROLLOUT,               /* ngx_llmops_rollout_sh_t */
     NGX_LLMOPS_NODE_GUARD,                 /* ngx_llmops_rollout_guard_sh_t */
     NGX_LLMOPS_NODE_FLEET,                 /* this nginx's name in it */
-    NGX_LLMOPS_NODE_FEEDBACK,              /* ngx_llmops_feedback_sh_t */
+    NGX_LLMOPS_NODE_FEEDBACK,              /* of ngx_llmops_feedback_set_t */
+    NGX_LLMOPS_NODE_SCORES,                /* ngx_llmops_feedback_count_sh_t */
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
