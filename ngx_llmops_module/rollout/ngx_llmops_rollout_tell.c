@@ -106,7 +106,7 @@ ngx_llmops_rollout_hook_send(ngx_llmops_rollout_t *ro,
 json_t *
 ngx_llmops_rollout_figures(ngx_llmops_rollout_t *ro, ngx_uint_t guard)
 {
-    double                          evidence;
+    double                          evidence, needed;
     ngx_llmops_guard_t             *g;
     ngx_llmops_rollout_guard_sh_t  *sh;
 
@@ -117,15 +117,21 @@ ngx_llmops_rollout_figures(ngx_llmops_rollout_t *ro, ngx_uint_t guard)
         return NULL;
     }
 
-    evidence = sh->evidence ? ((double) sh->evidence - 1e9) / 1000 : 0;
+    /* what a bet has made of 1, not its logarithm: the guide explains that */
 
-    /* odds of a bet, not their logarithm: that is what the guide explains */
+    evidence = sh->evidence ? ((double) sh->evidence - 1e9) / 1000 : 0;
+    evidence = exp(fmin(evidence, 100));
+    needed = exp(ro->needed);
+
+    if (g->mode == NGX_LLMOPS_GUARD_ROW) {
+        evidence = (double) sh->row;
+        needed = g->bound;
+    }
 
     return json_pack("{s:s%,s:f,s:f,s:o,s:o}",
                      "guard", (char *) g->text.data, g->text.len,
-                     "evidence", exp(fmin(evidence, 100)),
-                     "needed", g->mode == NGX_LLMOPS_GUARD_ROW
-                               ? 1.0 : exp(ro->needed),
+                     "evidence", evidence,
+                     "needed", needed,
                      "candidate", ngx_llmops_rollout_arm_figures(sh, 1),
                      "stable", ngx_llmops_rollout_arm_figures(sh, 0));
 }

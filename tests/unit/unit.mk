@@ -50,7 +50,8 @@ UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
-                 ngx_llmops_module/prompt ngx_llmops_module/net) \
+                 ngx_llmops_module/prompt ngx_llmops_module/net \
+                 ngx_llmops_module/rollout) \
                  tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
