@@ -15,6 +15,8 @@
 #include "ngx_llmops_account.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_feedback.h"
+#include "ngx_llmops_ask.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -29,6 +31,7 @@
 
 static void ngx_llmops_finish_stream(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_finish_error_event(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx,
@@ -105,6 +108,31 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
     ngx_llmops_limits_settle(r, ctx);
 
     ngx_llmops_drain_stop(r, ctx);
+}
+
+
+/* what is left to do when the caller has been served: it does not wait */
+
+static void
+ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_ruled_t      *ruled;
+    ngx_llmops_main_conf_t  *mcf;
+
+    if (!ctx->call.committed || ctx->error != NGX_LLMOPS_ERR_NONE) {
+        return;
+    }
+
+    mcf = ngx_http_get_module_main_conf(ctx->request, ngx_llmops_module);
+    ruled = ctx->plan.route->ruled;
+
+    if (ruled && ruled->ask_after) {
+        ngx_llmops_ask_afterwards(mcf, ctx);
+    }
+
+    if (ctx->shadow) {
+        ngx_llmops_shadow_cast(mcf, ctx);
+    }
 }
 
 
@@ -429,6 +457,8 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_call_timers_off(ctx);
     ngx_llmops_auth_cleanup(ctx);
     ngx_llmops_limits_settle(ctx->request, ctx);
+    ngx_llmops_ask_forget(ctx);
+    ngx_llmops_finish_after(ctx);
 
     if (ctx->call.counted) {
         ctx->call.counted = 0;
@@ -452,6 +482,10 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_out_free(&ctx->call.last_event);
     ngx_llmops_responses_free(ctx->call.responses);
     ngx_llmops_checked_free(ctx);
+
+    if (ctx->kept) {
+        ngx_llmops_out_free(ctx->kept);
+    }
 
     if (ctx->call.xlate) {
         ngx_llmops_xlate_free(ctx->call.xlate);

@@ -128,6 +128,20 @@ ngx_llmops_jcheck_complete(ngx_llmops_jcheck_t *c)
 }
 
 
+ngx_int_t
+ngx_llmops_jcheck_closers(ngx_llmops_jcheck_t *c, ngx_llmops_out_t *out)
+{
+    return ngx_llmops_jtok_closers(&c->tok, out);
+}
+
+
+ngx_uint_t
+ngx_llmops_jcheck_in_text(ngx_llmops_jcheck_t *c)
+{
+    return ngx_llmops_jtok_in_text(&c->tok);
+}
+
+
 ngx_llmops_jtok_error_e
 ngx_llmops_jcheck_error(ngx_llmops_jcheck_t *c)
 {

@@ -24,6 +24,8 @@ static void ngx_llmops_texts_choice_slow(ngx_llmops_texts_t *t,
     ngx_str_t *json);
 static void ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice);
+static void ngx_llmops_texts_function(ngx_llmops_texts_t *t,
+    ngx_str_t *json, ngx_uint_t choice);
 static void ngx_llmops_texts_calls(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice);
 static void ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t,
@@ -103,6 +105,30 @@ ngx_llmops_texts_finish(ngx_llmops_texts_t *t, ngx_uint_t choice)
 }
 
 
+static void
+ngx_llmops_texts_named(ngx_llmops_texts_t *t, ngx_llmops_text_key_e key,
+    ngx_uint_t choice, ngx_uint_t index, ngx_str_t *name)
+{
+    ngx_llmops_text_call_t  *call;
+
+    if (name->data[0] != '"' || name->len == 2) {
+        return;                         /* null, or "" in all but the first */
+    }
+
+    if (t->ncalls == NGX_LLMOPS_TEXTS_MAX) {
+        t->overflow = 1;
+        return;
+    }
+
+    call = &t->calls[t->ncalls++];
+
+    call->key = key;
+    call->choice = choice;
+    call->index = index;
+    call->name = *name;
+}
+
+
 static ngx_uint_t
 ngx_llmops_texts_number(ngx_str_t *value)
 {
@@ -126,6 +152,8 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
 
     t->ntexts = 0;
     t->nfinished = 0;
+    t->ncalls = 0;
+    t->block_start = 0;
     t->block_stop = 0;
     t->overflow = 0;
     t->id.len = 0;
@@ -275,7 +303,7 @@ static void
 ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice)
 {
-    ngx_str_t               key, value, args;
+    ngx_str_t               key, value;
     ngx_llmops_json_iter_t  it;
 
     if (ngx_llmops_json_object(&it, json) != NGX_OK) {
@@ -313,14 +341,30 @@ ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
         } else if (ngx_llmops_texts_is(&key, "tool_calls")) {
             ngx_llmops_texts_calls(t, &value, choice);
 
-        } else if (ngx_llmops_texts_is(&key, "function_call")
-                   && ngx_llmops_json_get(&value, "arguments", &args)
-                      == NGX_OK)
-        {
-            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
-                                 NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL, choice,
-                                 (ngx_uint_t) -1, &args);
+        } else if (ngx_llmops_texts_is(&key, "function_call")) {
+            ngx_llmops_texts_function(t, &value, choice);
         }
+    }
+}
+
+
+/* the older form of a tool's call */
+
+static void
+ngx_llmops_texts_function(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice)
+{
+    ngx_str_t  value;
+
+    if (ngx_llmops_json_get(json, "name", &value) == NGX_OK) {
+        ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL, choice,
+                               (ngx_uint_t) -1, &value);
+    }
+
+    if (ngx_llmops_json_get(json, "arguments", &value) == NGX_OK) {
+        ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
+                             NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL, choice,
+                             (ngx_uint_t) -1, &value);
     }
 }
 
@@ -357,6 +401,10 @@ ngx_llmops_texts_call(ngx_llmops_texts_t *t, ngx_str_t *json,
                 ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
                                      NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
                                      index, &value);
+
+            } else if (ngx_llmops_texts_is(&key, "name")) {
+                ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_ARGUMENTS,
+                                       choice, index, &value);
             }
         }
     }
@@ -410,6 +458,12 @@ ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json)
     {
         t->block = index;
         t->block_stop = 1;
+
+    } else if (type.len == 21
+               && ngx_memcmp(type.data, "\"content_block_start\"", 21) == 0)
+    {
+        t->block = index;
+        t->block_start = 1;
     }
 
     (void) ngx_llmops_json_object(&it, json);
@@ -467,16 +521,25 @@ static void
 ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice, ngx_uint_t index)
 {
-    ngx_str_t               key, value;
+    ngx_str_t               key, value, name, type;
     ngx_llmops_json_iter_t  it;
 
     if (ngx_llmops_json_object(&it, json) != NGX_OK) {
         return;
     }
 
+    ngx_str_null(&name);
+    ngx_str_null(&type);
+
     while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
 
-        if (ngx_llmops_texts_is(&key, "text")) {
+        if (ngx_llmops_texts_is(&key, "name")) {
+            name = value;
+
+        } else if (ngx_llmops_texts_is(&key, "type")) {
+            type = value;
+
+        } else if (ngx_llmops_texts_is(&key, "text")) {
             ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
                                  NGX_LLMOPS_TEXT_KEY_CONTENT, choice, index,
                                  &value);
@@ -499,6 +562,15 @@ ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
                                  NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
                                  index, &value);
         }
+    }
+
+    /* tools of the provider's own have other types */
+
+    if (name.len && type.len == 10
+        && ngx_memcmp(type.data, "\"tool_use\"", 10) == 0)
+    {
+        ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
+                               index, &name);
     }
 }
 

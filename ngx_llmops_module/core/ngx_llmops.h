@@ -172,6 +172,7 @@ struct ngx_llmops_route_s {
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
     void                      *rollout;    /* rollout/: "canary", or NULL */
+    ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -337,6 +338,7 @@ typedef struct {
     size_t                     peeked;     /* bytes of u->buffer looked at */
 
     unsigned                   entered:1;
+    unsigned                   again:1;    /* the same target, asked anew */
     unsigned                   got:1;      /* inner get without its free */
     unsigned                   counted:1;  /* in target's in_flight */
     unsigned                   streaming:1;    /* the answer is a stream */
@@ -353,6 +355,7 @@ typedef struct {
     unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
     unsigned                   stopped:1;  /* by us, at a budget's end */
+    unsigned                   replaced:1; /* by a rule's fixed text */
     unsigned                   paused:1;   /* the stream waits for a verdict */
     unsigned                   replay:1;   /* events come from parked */
     unsigned                   clean:1;    /* nothing came behind the body */
@@ -396,6 +399,12 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  error_body;
     ngx_str_t                  warnings;
     ngx_array_t               *checked;    /* check/: what rules have done */
+    struct ngx_llmops_ruling_s  *ruling;   /* check/: of this request, or NULL */
+    struct ngx_llmops_asking_s  *asking;   /* check/: who is being asked, or
+                                              NULL */
+    ngx_llmops_out_t          *kept;       /* call/: what has gone to the
+                                              caller, or NULL: nobody asks */
+    void                      *shadow;     /* rollout/: or NULL */
     struct ngx_llmops_detached_engine_s  *detached;    /* call/: NULL: it has a
                                               caller */
 

@@ -14,6 +14,7 @@
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -50,6 +51,9 @@ static ngx_int_t ngx_llmops_stage_rules(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_stage_limits(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+static ngx_int_t ngx_llmops_stage_asked(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
 static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
@@ -67,6 +71,7 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_rules,
     ngx_llmops_handler_targets,
     ngx_llmops_stage_limits,
+    ngx_llmops_stage_asked,
     NULL
 };
 
@@ -316,6 +321,15 @@ static ngx_int_t
 ngx_llmops_stage_limits(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     return ngx_llmops_limits_enter(r, ctx, ngx_llmops_handler_resume);
+}
+
+
+/* the last one, since it may cost money */
+
+static ngx_int_t
+ngx_llmops_stage_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_ask_request(r, ctx, ngx_llmops_handler_resume);
 }
 
 

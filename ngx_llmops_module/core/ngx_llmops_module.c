@@ -22,6 +22,7 @@
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -175,6 +176,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
 
     NGX_LLMOPS_ROLLOUT_COMMANDS,
 
+    NGX_LLMOPS_SHADOW_COMMANDS,
+
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
       ngx_conf_include,
@@ -315,6 +318,7 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
         ngx_llmops_admin_filters();
     }
 
+    ngx_llmops_keep_filters(cf);
     ngx_llmops_detached_filters(cf);
 
     return ngx_llmops_error_filters(cf);
@@ -376,6 +380,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->routes.nelts; i++) {
         ngx_llmops_rules_attach(mcf, routes[i]);
+        ngx_llmops_shadows_attach(mcf, routes[i]);
 
         targets = routes[i]->targets.elts;
 

@@ -8,6 +8,7 @@
 #include "ngx_llmops_metrics_print.h"
 #include "ngx_llmops_limit_sh.h"
 #include "ngx_llmops_detached.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -34,6 +35,8 @@ static u_char *ngx_llmops_accept_end(u_char *p, u_char *last, u_char c);
 
 #define NGX_LLMOPS_SERIES(field)  offsetof(ngx_llmops_series_sh_t, field)
 #define NGX_LLMOPS_TARGET(field)  offsetof(ngx_llmops_target_sh_t, field)
+
+#define NGX_LLMOPS_SIDE(field)    offsetof(ngx_llmops_shadow_side_t, field)
 
 #define NGX_LLMOPS_LIMIT_FIELD(field)                                         \
     offsetof(ngx_llmops_limit_sh_t, field)
@@ -113,6 +116,44 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_checks_total"), "counter", NULL,
       "What rules have done with requests and answers.",
       NGX_LLMOPS_NODE_RULE, ngx_llmops_print_checks, 0, NULL },
+
+    { ngx_string("llm_asks_total"), "counter", NULL,
+      "What those said whom rules have asked.",
+      NGX_LLMOPS_NODE_ASK, ngx_llmops_print_asks, 0, NULL },
+
+    { ngx_string("llm_shadow_requests_total"), "counter", NULL,
+      "Copies of requests for a shadow, by what became of them.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_outcomes, 0, NULL },
+
+    { ngx_string("llm_shadow_similarity"), "histogram", NULL,
+      "How much a shadow's answers have in common with those that callers "
+      "got, by words.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar, 0, NULL },
+
+    { ngx_string("llm_shadow_seconds_total"), "counter", NULL,
+      "Time that the answers took that were compared, of both sides.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_ms,
+      NGX_LLMOPS_SIDE(time), NULL },
+
+    { ngx_string("llm_shadow_first_token_seconds_total"), "counter", NULL,
+      "Time until the first tokens of the streams that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_ms,
+      NGX_LLMOPS_SIDE(first_token), NULL },
+
+    { ngx_string("llm_shadow_output_tokens_total"), "counter", NULL,
+      "Tokens of the answers that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_count,
+      NGX_LLMOPS_SIDE(tokens), NULL },
+
+    { ngx_string("llm_shadow_text_bytes_total"), "counter", NULL,
+      "Bytes of text of the answers that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_count,
+      NGX_LLMOPS_SIDE(bytes), NULL },
+
+    { ngx_string("llm_shadow_cost_usd_total"), "counter", NULL,
+      "Cost in USD of the answers that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_cost,
+      NGX_LLMOPS_SIDE(cost), NULL },
 
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",

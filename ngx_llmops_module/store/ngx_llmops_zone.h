@@ -40,12 +40,14 @@ typedef enum {
     NGX_LLMOPS_NODE_FEEDBACK,              /* of ngx_llmops_feedback_set_t */
     NGX_LLMOPS_NODE_SCORES,                /* ngx_llmops_feedback_count_sh_t */
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
+    NGX_LLMOPS_NODE_ASK,                   /* ngx_llmops_ask_sh_t */
+    NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      8
+#define NGX_LLMOPS_ZONE_LAYOUT      9
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 
 import pytest
 
 from harness import Reply, Tool, answers, openai_wire, route, sse
 from harness.nginx import VARIABLES
+from harness.util import wait_for
 
 COUNTED = Reply(input=1000, output=500, cached=400)
 PRICE = "llm_price big input=2.00 output=8.00 cached=0.50;"
@@ -207,6 +210,25 @@ def test_a_price_map(gateway, provider, tmp_path):
     assert cost("d") is None
 
 
+def test_a_price_map_that_is_broken_changes_nothing(serve, tmp_path):
+    """The reload fails, and says where; the old prices go on."""
+    file = tmp_path / "prices.json"
+    file.write_text('{"m": {"input_cost_per_token": 1e-6, '
+                    '"output_cost_per_token": 2e-6}}')
+    gw, _ = serve(Reply(input=100, output=50), model="m",
+                  http=f"llm_prices {file};")
+    assert float(gw.chat().header("x-llm-cost")) == pytest.approx(200e-6)
+    file.write_text('{"m": {"input_cost_per_token": 1e-6, ')
+    gw.allow(r"\[emerg\].*prices\.json")
+    os.kill(gw.master, signal.SIGHUP)
+    wait_for(lambda: "prices.json" in gw.error_log(), 5, "the reload to fail")
+    assert float(gw.chat().header("x-llm-cost")) == pytest.approx(200e-6)
+    file.write_text('{"m": {"input_cost_per_token": 2e-6, '
+                    '"output_cost_per_token": 4e-6}}')
+    gw.reload()
+    assert float(gw.chat().header("x-llm-cost")) == pytest.approx(400e-6)
+
+
 def test_operations(serve):
     gw, up = serve()
     asks = [("/v1/chat/completions", {"messages": []}, "chat"),
@@ -293,3 +315,20 @@ def test_details_that_are_none(serve, stream, details):
     assert gw.chat(stream=stream).status == 200
     line = gw.ledger()[0]
     assert (line["llm_input_tokens"], line["llm_output_tokens"]) == ("3", "4")
+
+
+def test_estimates_know_the_older_tokenizer(gateway, provider):
+    """By the target's model, or by the caller's where it has none."""
+    up = provider()
+    gw = gateway(http=up.upstream("up")
+                 + route("target up/gpt-4o;", name="new", match="new")
+                 + route("target up/gpt-4-turbo;", name="old", match="old")
+                 + route("target up;", name="any"))
+    said = {}
+    for model in ("new", "old", "gpt-4o", "gpt-4"):
+        gw.chat("\u57ce\u5e02\u91cc\u6709\u5f88\u591a\u8001\u623f" * 50,
+                model=model)
+    for line in gw.ledger(4):
+        said[line["llm_model"]] = int(line["llm_estimated_tokens"])
+    assert said["new"] == said["gpt-4o"] and said["old"] == said["gpt-4"]
+    assert 1.3 < said["old"] / said["new"] < 1.6

@@ -45,49 +45,7 @@ def used(server, unit: str = "t") -> int:
                if name.startswith(unit))
 
 
-def tokens(gateways, counts) -> int:
-    """What the access logs say was used."""
-    return sum(int(line["llm_input_tokens"] or 0)
-               + int(line["llm_output_tokens"] or 0)
-               for gw, n in zip(gateways, counts)
-               for line in gw.ledger(n, 20))
-
-
 # -- one budget ----------------------------------------------------------------
-
-def test_four_gateways_share_a_budget(redis, fleet):
-    """A thousand calls at once; what is held and used passes it never."""
-    server = redis()
-    gateways, up = fleet(4, server.directive("timeout=1s"), "tokens=20000/day",
-                         Reply(input=5, output=90), workers=2)
-    calls = 250
-    statuses: list[list[int]] = [[] for _ in gateways]
-
-    def caller(i: int) -> None:
-        statuses[i].append(gateways[i].chat(headers=HEADERS,
-                                            max_tokens=90).status)
-
-    highest = 0
-    with ThreadPoolExecutor(100) as pool:
-        jobs = [pool.submit(caller, n % 4) for n in range(4 * calls)]
-        while not all(job.done() for job in jobs):
-            highest = max(highest, used(server) + sum(
-                int(part.split(":")[1].split(",")[0])
-                for share in server.do("HVALS", SHARES)
-                for part in share.split()[4:] if part.startswith("t:")))
-            time.sleep(0.005)
-        [job.result() for job in jobs]
-
-    assert {s for one in statuses for s in one} <= {200, 429}
-    passed = sum(one.count(200) for one in statuses)
-    assert passed == len(up.requests)
-    assert highest <= 20000
-    truth = tokens(gateways, [calls] * 4)
-    assert truth == 95 * passed
-    assert truth > 19000
-    wait_for(lambda: used(server) == truth, 5, "the books to be right")
-    assert held(server) == []
-
 
 def test_others_see_at_once(redis, fleet):
     server = redis()
@@ -386,3 +344,42 @@ def test_a_fail_over(sentinel, fleet):
     assert statuses[-1] == 200
     for gw in gateways:
         gw.allow(r"redis")
+
+
+# -- a server that answers, and nothing of use ----------------------------------
+
+@pytest.mark.parametrize("error", [
+    "READONLY You can't write against a read only replica.",
+    "NOSCRIPT No matching script. Please use EVAL.",
+    "MOVED 3999 127.0.0.1:1", "OOM command not allowed",
+    "NOPERM this user has no permissions"])
+def test_errors_are_what_policies_are_for(faulty, gateway, provider, error):
+    server = faulty(b"-%s\r\n" % error.encode())
+    up = provider(Reply(input=10, output=90))
+    policies = {"open": 200, "closed": 503, "local": 200}
+    gw = gateway(http=server.directive("timeout=1s") + up.upstream("up")
+                 + "".join(f"llm_quota {name} key=all tokens=1m/day "
+                           f"fail={name};" + route(
+                               "target up;", f"limit {name};", name=name,
+                               match=name) for name in policies))
+    gw.allow("redis")
+    for _ in range(3):
+        for name, status in policies.items():
+            start = time.monotonic()
+            r = gw.chat(model=name)
+            assert r.status == status, name
+            assert time.monotonic() - start < 0.5 * SLOW, name
+    assert server.failures == []
+
+
+def test_a_master_that_becomes_a_replica(redis, fleet):
+    """READONLY, in the middle; and back again."""
+    server, other = redis(), redis()
+    (gw,), up = fleet(1, server.directive(), "tokens=1m/day fail=closed")
+    gw.allow("redis")
+    assert gw.chat(headers=HEADERS).status == 200
+    wait_for(lambda: used(server) == 100)
+    server.do("REPLICAOF", "127.0.0.1", other.port)
+    wait_for(lambda: gw.chat(headers=HEADERS).status == 503, 2)
+    server.do("REPLICAOF", "NO", "ONE")
+    wait_for(lambda: gw.chat(headers=HEADERS).status == 200, 3)
