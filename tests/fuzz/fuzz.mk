@@ -37,7 +37,8 @@ FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c, \
 FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt)
 
 FUZZ_SRCS := $(filter-out %/ngx_llmops_rules.c \
-                 $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c), \
+                 $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
+                            ngx_llmops_module/check/ngx_llmops_ask*.c), \
                  $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) $(FUZZ_INCS)) \

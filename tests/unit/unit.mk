@@ -45,11 +45,8 @@ UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  route ops rollout)
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
-                 $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c), \
-                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
-                 %/ngx_llmops_rules_input.c \
-                 %/ngx_llmops_ask.c %/ngx_llmops_ask_conf.c \
-                 %/ngx_llmops_ask_body.c, \
+                 $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
+                            ngx_llmops_module/check/ngx_llmops_ask*.c), \
                  $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
