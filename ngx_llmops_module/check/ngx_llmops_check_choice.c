@@ -84,7 +84,8 @@ ngx_llmops_choice_count(ngx_llmops_check_t *check,
 
     if (rc == NGX_OK && check->tokens && piece->len) {
         before = choice->tokens / NGX_LLMOPS_TOKEN;
-        choice->tokens += ngx_llmops_tokens(piece->data,
+        choice->tokens += ngx_llmops_tokens(NGX_LLMOPS_TOKENS_O200K,
+                                            piece->data,
                                             piece->data + piece->len);
 
         rc = ngx_llmops_channel_size(check, NGX_LLMOPS_RULE_TOKENS, before,
