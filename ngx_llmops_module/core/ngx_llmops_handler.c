@@ -13,6 +13,7 @@
 #include "ngx_llmops_models.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_rollout.h"
 #include "ngx_llmops_ask.h"
 
 
@@ -34,6 +35,8 @@ static void ngx_llmops_handler_call(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_stage_named(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_route(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_arm(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_chosen(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -60,6 +63,7 @@ static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
 static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_named,
     ngx_llmops_stage_route,
+    ngx_llmops_stage_arm,
     ngx_llmops_stage_chosen,
     ngx_llmops_stage_auth,
     ngx_llmops_stage_prompt,
@@ -233,6 +237,14 @@ ngx_llmops_stage_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+static ngx_int_t
+ngx_llmops_stage_arm(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_rollout_arm(r, ctx) == NGX_OK
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
 /* the route's own; the model is known from here on */
 
 static ngx_int_t
@@ -250,6 +262,8 @@ ngx_llmops_stage_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_llmops_rollout_prompt(ctx);
 
     if (ctx->prompt && ctx->env.model.len == 0) {
         ctx->env.model = ctx->prompt->model;

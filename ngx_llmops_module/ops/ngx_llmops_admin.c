@@ -148,9 +148,12 @@ ngx_llmops_admin_conditions(ngx_llmops_admin_t *a)
 
     rc = ngx_llmops_admin_query(a);
 
-    if (rc != NGX_OK || !a->call->change) {
-        return (rc == NGX_OK && a->call->body)
-               ? ngx_llmops_admin_content_type(a) : rc;
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!a->call->change) {
+        return a->call->body ? ngx_llmops_admin_content_type(a) : NGX_OK;
     }
 
     llcf = ngx_http_get_module_loc_conf(a->request, ngx_llmops_module);

@@ -29,7 +29,8 @@
  *   ngx_llmops_admin_conf.c     llm_admin
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
- *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c
+ *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
+ *   _rollouts.c, _feedback.c
  */
 
 
@@ -78,6 +79,8 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_limits[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_usage[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_audit[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
 
 
 typedef struct {

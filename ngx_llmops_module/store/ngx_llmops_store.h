@@ -182,6 +182,8 @@ typedef enum {
     NGX_LLMOPS_DOCS_PROMPTS,               /* their versions and labels */
     NGX_LLMOPS_DOCS_TEXTS,                 /* of prompts' versions: large, got
                                               by their ids and never listed */
+    NGX_LLMOPS_DOCS_ROLLOUTS,
+    NGX_LLMOPS_DOCS_OBSERVED,              /* by gateways, for each other */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
 

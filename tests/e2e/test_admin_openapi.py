@@ -299,6 +299,64 @@ EXERCISES |= {
                                 {"prompt": "support"}),
 }
 
+# -- rollouts and feedback
+
+REASON = {"reason": "because"}
+
+
+def rollout(action, *before, **more):
+    """An action on the canary of route "r", after others."""
+    def call(admin):
+        for one in before:
+            assert admin.post(f"rollouts/r/{one}", REASON).status == 200
+        return admin.post(f"rollouts/r/{action}", {**REASON, **more})
+    return call
+
+
+def feedback(times=1):
+    def call(admin):
+        answer = admin.gateway.chat()
+        value = {"request_id": answer.header("x-llm-request-id"), "score": 1}
+        return [admin.post("feedback", value) for _ in range(times)][-1]
+    return call
+
+
+EXERCISES |= {
+    ("listRollouts", 200): lambda admin: admin.get("rollouts"),
+    ("listRollouts", 400): lambda admin: admin.get("rollouts?x"),
+    ("getRollout", 200): lambda admin: admin.get("rollouts/r"),
+    ("getRollout", 400): lambda admin: admin.get("rollouts/r?x"),
+    ("getRollout", 404): lambda admin: admin.get("rollouts/x"),
+    ("getRollout", 503): away("GET", "rollouts/r"),
+    ("giveFeedback", 200): feedback(),
+    ("giveFeedback", 400): lambda admin: admin.post("feedback", {}),
+    ("giveFeedback", 404): lambda admin: admin.post(
+        "feedback", {"request_id": "x", "score": 1}),
+    ("giveFeedback", 409): feedback(2),
+    ("giveFeedback", 413): large("POST", "feedback"),
+    ("giveFeedback", 415): typed("POST", "feedback"),
+}
+
+#: action, its name, what must be before, and what must not
+ROLLOUT_CHANGES = [("promote", "promoteRollout", [], ["rollback"]),
+                   ("rollback", "rollBackRollout", [], ["rollback"]),
+                   ("pause", "pauseRollout", [], ["pause"]),
+                   ("resume", "resumeRollout", ["pause"], []),
+                   ("restart", "restartRollout", ["rollback"], [])]
+
+for action, name, good, bad in ROLLOUT_CHANGES:
+    EXERCISES |= {
+        (name, 200): rollout(action, *good),
+        (name, 400): rollout(action, more=1),
+        (name, 403): read_only("POST", f"rollouts/r/{action}"),
+        (name, 404): lambda admin, a=action: admin.post(f"rollouts/x/{a}",
+                                                        REASON),
+        (name, 409): rollout(action, *bad),
+        (name, 413): large("POST", f"rollouts/r/{action}"),
+        (name, 415): typed("POST", f"rollouts/r/{action}"),
+        (name, 503): away("POST", f"rollouts/r/{action}", REASON),
+    }
+
 PROMISED = sorted((op.id, status) for op in operations().values()
                   for status in op.statuses)
 
@@ -319,8 +377,10 @@ def test_each_status(administer, tmp_path, name, status):
     (tmp_path / "fixed.json").write_text(json.dumps(FILE))
     admin = administer(
         http="llm_zone llm:1m;\nllm_limit some key=$http_x requests=5/m;\n"
-             f"llm_prompt_store on;\nllm_prompt fixed 1 {tmp_path}/fixed.json;\n",
-        lines=["limit some;"])
+             f"llm_prompt_store on;\nllm_prompt fixed 1 {tmp_path}/fixed.json;\n"
+             "llm_feedback 1h;\n",
+        lines=["limit some;",
+               "canary up/c share=50% hold=1h guard=errors<10%;"])
     answer = EXERCISES[name, status](admin)
     assert answer.status == status
     assert Admin.seen[-1] == (name, status)
