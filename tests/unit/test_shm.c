@@ -914,6 +914,9 @@ test_document_bounds(void **state)
         assert_int_equal(op.doc.value.len, max);
         assert_memory_equal(op.doc.value.data, text, max);
         assert_true(shm_sane(&run));
+
+        ngx_llmops_shm_remove(&run.store, &op);      /* room for the next */
+        assert_int_equal(op.rc, NGX_OK);
     }
 }
 
