@@ -191,7 +191,7 @@ ngx_llmops_checked_replace(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_checked_note(ctx);
     ngx_llmops_rules_note(ctx, rule, NGX_LLMOPS_ACT_REPLACE, 0);
 
-    ngx_llmops_check_replace(call->check, &call->held);
+    ngx_llmops_check_replace(call->check, &rule->with, &call->held);
 
     /* what has come by now is what is charged */
 

@@ -130,9 +130,9 @@ ngx_str_t ngx_llmops_check_said(ngx_llmops_check_t *check);
 void ngx_llmops_check_reason(ngx_llmops_check_t *check,
     ngx_llmops_out_t *out);
 
-/* A stream's end after NGX_DECLINED with ACT_REPLACE: the fixed text in all
+/* A stream's end where a rule with ACT_REPLACE is broken: its text in all
    choices that have not ended, and the end of the stream. */
-void ngx_llmops_check_replace(ngx_llmops_check_t *check,
+void ngx_llmops_check_replace(ngx_llmops_check_t *check, ngx_str_t *with,
     ngx_llmops_out_t *out);
 
 /* Bits of the rules that were broken or found something, in order. */

@@ -144,7 +144,7 @@ ngx_llmops_check_choices(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 
 static void
 ngx_llmops_check_replace_choice(ngx_llmops_check_t *check, ngx_uint_t n,
-    ngx_llmops_out_t *out)
+    ngx_str_t *with, ngx_llmops_out_t *out)
 {
     ngx_str_t          head;
     ngx_llmops_text_t  text;
@@ -158,8 +158,7 @@ ngx_llmops_check_replace_choice(ngx_llmops_check_t *check, ngx_uint_t n,
     head.data = check->head.data;
     head.len = check->head.len;
 
-    ngx_llmops_texts_delta(out, check->op, &head, &text,
-                           &check->broken->with);
+    ngx_llmops_texts_delta(out, check->op, &head, &text, with);
 
     (void) ngx_llmops_out_lit(out, "data: {");
     (void) ngx_llmops_out_str(out, &head);
@@ -182,7 +181,7 @@ ngx_llmops_check_replace_choice(ngx_llmops_check_t *check, ngx_uint_t n,
 /* the same of a message: a block of its own, behind the one that is open */
 
 static void
-ngx_llmops_check_replace_message(ngx_llmops_check_t *check,
+ngx_llmops_check_replace_message(ngx_llmops_check_t *check, ngx_str_t *with,
     ngx_llmops_out_t *out)
 {
     ngx_str_t          head;
@@ -209,8 +208,7 @@ ngx_llmops_check_replace_message(ngx_llmops_check_t *check,
     text.index = index;
     ngx_str_null(&head);
 
-    ngx_llmops_texts_delta(out, check->op, &head, &text,
-                           &check->broken->with);
+    ngx_llmops_texts_delta(out, check->op, &head, &text, with);
 
     (void) ngx_llmops_out_lit(out, "event: content_block_stop\ndata: {\"type\":"
                               "\"content_block_stop\",\"index\":");
@@ -226,19 +224,20 @@ ngx_llmops_check_replace_message(ngx_llmops_check_t *check,
 
 
 void
-ngx_llmops_check_replace(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
+ngx_llmops_check_replace(ngx_llmops_check_t *check, ngx_str_t *with,
+    ngx_llmops_out_t *out)
 {
     ngx_uint_t  i;
 
     if (check->op == NGX_LLMOPS_OP_MESSAGES) {
-        ngx_llmops_check_replace_message(check, out);
+        ngx_llmops_check_replace_message(check, with, out);
         return;
     }
 
     for (i = 0; i < check->nchoices; i++) {
         if (!check->choices[i].told) {
             ngx_llmops_check_replace_choice(check, check->choices[i].number,
-                                            out);
+                                            with, out);
         }
     }
 
