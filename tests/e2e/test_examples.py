@@ -1,4 +1,4 @@
-"""Examples of docs/ that run as they stand; nginx -t of all is docs/check.py's."""
+"""Examples of docs/ that run as they stand; docs/check.py has nginx -t of all."""
 
 from __future__ import annotations
 

@@ -346,7 +346,7 @@ def test_a_fail_over(sentinel, fleet):
         gw.allow(r"redis")
 
 
-# -- a server that answers, and nothing of use ----------------------------------
+# -- a server that answers, and nothing of use ---------------------------------
 
 @pytest.mark.parametrize("error", [
     "READONLY You can't write against a read only replica.",

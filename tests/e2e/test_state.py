@@ -178,7 +178,7 @@ def test_many_writers(kept):
                                     for k in range(10))
 
 
-# -- reloads --------------------------------------------------------------------
+# -- reloads -------------------------------------------------------------------
 
 def test_reload(kept):
     admin = kept(workers=2)
@@ -242,7 +242,7 @@ def test_state_begins_with_a_reload(kept, tmp_path):
     assert clients(admin) == ["a", "b"]
 
 
-# -- a worker dies -----------------------------------------------------------------
+# -- a worker dies -------------------------------------------------------------
 
 def test_killed_worker(kept):
     """What it had reserved comes back at once, not with the lease."""
@@ -268,7 +268,7 @@ def test_killed_worker(kept):
         thread.join()
 
 
-# -- disks -----------------------------------------------------------------------
+# -- disks ---------------------------------------------------------------------
 
 @pytest.fixture
 def small_disk(tmp_path):
