@@ -16,11 +16,11 @@
 
 /*
  * Requests of the gateway's own.  Such a request is a main request of nginx on
- * a connection without a socket (ngx_llmops_detached_request.c), so that all of
- * the call works on it as on any other, and nothing of it depends on the
- * request that caused it: neither a subrequest, which would have to end before
- * its parent, nor nginx's mirror, which gives the answer up at its header and
- * leaves its tokens paid for and uncounted.
+ * a connection without a socket (ngx_llmops_detached_connection.c), so that
+ * all of the call works on it as on any other, and nothing of it depends on
+ * the request that caused it: neither a subrequest, which would have to end
+ * before its parent, nor nginx's mirror, which gives the answer up at its
+ * header and leaves its tokens paid for and uncounted.
  *
  * The engine below is what outlives the request: it keeps the answer and the
  * results, in memory of its own, until the handler has seen them.  Its ends:

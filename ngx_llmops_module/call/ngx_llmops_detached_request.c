@@ -14,11 +14,8 @@
 
 
 /*
- * A main request on a connection without a socket.  nginx believes that it is
- * always writable, that its reading side has come to its end, and that its
- * descriptor is shared with somebody who closes it; nothing of nginx's own
- * touches the descriptor then.  What would have been sent is taken by two
- * filters below, before nginx has made bytes of it.
+ * The request: from what is asked to a plan, and its end.  Its connection is
+ * that of ngx_llmops_detached_connection.c.
  *
  * It runs in a copy of the first server's configuration: its logs, its pools
  * and timeouts hold, but not what concerns callers.  An error_page, an access
@@ -26,22 +23,8 @@
  */
 
 
-static ngx_int_t ngx_llmops_detached_header_filter(ngx_http_request_t *r);
-static ngx_int_t ngx_llmops_detached_body_filter(ngx_http_request_t *r,
-    ngx_chain_t *in);
-static ngx_chain_t *ngx_llmops_detached_send(ngx_connection_t *c,
-    ngx_chain_t *in, off_t limit);
-
 static void *ngx_llmops_detached_core_conf(ngx_cycle_t *cycle, void *conf);
 static void *ngx_llmops_detached_own_conf(ngx_cycle_t *cycle, void *conf);
-static ngx_connection_t *ngx_llmops_detached_connection(
-    ngx_llmops_detached_engine_t *e, ngx_llmops_detached_t *d);
-static ngx_int_t ngx_llmops_detached_connect(ngx_connection_t *c,
-    ngx_llmops_detached_engine_t *e, ngx_llmops_detached_t *d);
-static ngx_int_t ngx_llmops_detached_address(ngx_connection_t *c,
-    ngx_connection_t *from);
-static void ngx_llmops_detached_close(ngx_connection_t *c);
-static void ngx_llmops_detached_closed(ngx_event_t *ev);
 static ngx_int_t ngx_llmops_detached_context(ngx_http_request_t *r,
     ngx_llmops_detached_engine_t *e, ngx_llmops_detached_t *d);
 static ngx_int_t ngx_llmops_detached_fill(ngx_http_request_t *r,
@@ -54,111 +37,12 @@ static ngx_table_elt_t *ngx_llmops_detached_header(ngx_http_request_t *r,
     ngx_str_t *name, ngx_str_t *value);
 static ngx_int_t ngx_llmops_detached_plan(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_detached_t *d);
-static u_char *ngx_llmops_detached_log(ngx_log_t *log, u_char *buf,
-    size_t len);
 
-
-static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
-static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
-
-
-/* of those that no caller has caused */
-
-static struct sockaddr_in  ngx_llmops_detached_loopback;
-static ngx_str_t  ngx_llmops_detached_name = ngx_string("127.0.0.1");
 
 static ngx_str_t  ngx_llmops_detached_version
     = ngx_string("anthropic-version");
 static ngx_str_t  ngx_llmops_detached_version_value
     = ngx_string("2023-06-01");
-
-
-#define ngx_llmops_is_detached(r)                                             \
-    ((r)->connection->send_chain == ngx_llmops_detached_send)
-
-
-void
-ngx_llmops_detached_filters(ngx_conf_t *cf)
-{
-    ngx_http_next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = ngx_llmops_detached_header_filter;
-
-    ngx_http_next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = ngx_llmops_detached_body_filter;
-}
-
-
-static ngx_int_t
-ngx_llmops_detached_header_filter(ngx_http_request_t *r)
-{
-    if (!ngx_llmops_is_detached(r)) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    r->header_sent = 1;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_llmops_detached_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
-{
-    size_t                         n;
-    ngx_buf_t                     *b;
-    ngx_llmops_ctx_t              *ctx;
-    ngx_llmops_detached_engine_t  *e;
-
-    if (!ngx_llmops_is_detached(r)) {
-        return ngx_http_next_body_filter(r, in);
-    }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
-    e = ctx ? ctx->detached : NULL;
-
-    for ( /* void */ ; in; in = in->next) {
-        b = in->buf;
-
-        if (!ngx_buf_in_memory(b) || b->pos == b->last) {
-            continue;
-        }
-
-        if (e) {
-            n = ngx_min((size_t) (b->last - b->pos),
-                        e->answer.max - e->answer.len);
-
-            if (n < (size_t) (b->last - b->pos)) {
-                e->truncated = 1;
-            }
-
-            if (ngx_llmops_out_write(&e->answer, b->pos, n) != NGX_OK) {
-                return NGX_ERROR;
-            }
-        }
-
-        b->pos = b->last;
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_chain_t *
-ngx_llmops_detached_send(ngx_connection_t *c, ngx_chain_t *in, off_t limit)
-{
-    off_t         size;
-    ngx_chain_t  *cl;
-
-    size = 0;
-
-    for (cl = in; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    c->sent += size;
-
-    return ngx_chain_update_sent(in, size);
-}
 
 
 ngx_int_t
@@ -208,9 +92,6 @@ ngx_llmops_detached_conf(ngx_cycle_t *cycle,
 
     b->conf_ctx = ctx;
     b->addr_conf->default_server = servers[0];
-
-    ngx_llmops_detached_loopback.sin_family = AF_INET;
-    ngx_llmops_detached_loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
     return NGX_OK;
 }
@@ -294,159 +175,6 @@ ngx_llmops_detached_request(ngx_llmops_detached_engine_t *e,
     ngx_add_timer(&e->timer, d->timeout);
 
     return NGX_OK;
-}
-
-
-static ngx_connection_t *
-ngx_llmops_detached_connection(ngx_llmops_detached_engine_t *e,
-    ngx_llmops_detached_t *d)
-{
-    ngx_connection_t  *c;
-
-    c = ngx_get_connection(0, ngx_cycle->log);
-    if (c == NULL) {
-        return NULL;
-    }
-
-    c->shared = 1;                      /* descriptor 0 is not ours to close */
-    c->log = ngx_cycle->log;
-
-    c->pool = ngx_create_pool(1024, ngx_cycle->log);
-
-    if (c->pool == NULL || ngx_llmops_detached_connect(c, e, d) != NGX_OK) {
-        ngx_llmops_detached_close(c);
-        return NULL;
-    }
-
-    return c;
-}
-
-
-static ngx_int_t
-ngx_llmops_detached_connect(ngx_connection_t *c,
-    ngx_llmops_detached_engine_t *e, ngx_llmops_detached_t *d)
-{
-    ngx_log_t                        *log;
-    ngx_http_log_ctx_t               *ctx;
-    ngx_http_connection_t            *hc;
-    ngx_llmops_bounds_of_detached_t  *b;
-
-    b = e->mcf->detached;
-
-    log = ngx_palloc(c->pool, sizeof(ngx_log_t));
-    ctx = ngx_pcalloc(c->pool, sizeof(ngx_http_log_ctx_t));
-    hc = ngx_pcalloc(c->pool, sizeof(ngx_http_connection_t));
-    c->buffer = ngx_create_temp_buf(c->pool, 1);
-
-    if (log == NULL || ctx == NULL || hc == NULL || c->buffer == NULL
-        || ngx_llmops_detached_address(c, d->from
-                                          ? d->from->request->connection
-                                          : NULL)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
-    c->start_time = ngx_current_msec;
-
-    *log = *ngx_cycle->log;
-    log->connection = c->number;
-    log->handler = ngx_llmops_detached_log;
-    log->data = ctx;
-    log->action = NULL;
-
-    ctx->connection = c;
-
-    c->log = log;
-    c->pool->log = log;
-    c->read->log = log;
-    c->write->log = log;
-    c->log_error = NGX_ERROR_INFO;
-
-    hc->conf_ctx = b->conf_ctx;
-    hc->addr_conf = b->addr_conf;
-
-    c->data = hc;
-    c->type = SOCK_STREAM;
-    c->sndlowat = 1;
-    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
-    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
-    c->send_chain = ngx_llmops_detached_send;
-
-    c->read->handler = ngx_llmops_detached_closed;
-    c->write->handler = ngx_llmops_detached_closed;
-
-    c->read->eof = 1;
-    c->write->ready = 1;
-
-    /* what is active is not added to epoll; what is level-triggered would be
-       deleted from where it never was */
-
-    c->write->active = (ngx_event_flags & NGX_USE_CLEAR_EVENT) ? 1 : 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_llmops_detached_address(ngx_connection_t *c, ngx_connection_t *from)
-{
-    c->local_sockaddr = (struct sockaddr *) &ngx_llmops_detached_loopback;
-    c->local_socklen = sizeof(ngx_llmops_detached_loopback);
-
-    if (from == NULL) {
-        c->sockaddr = c->local_sockaddr;
-        c->socklen = c->local_socklen;
-        c->addr_text = ngx_llmops_detached_name;
-
-        return NGX_OK;
-    }
-
-    c->socklen = from->socklen;
-    c->sockaddr = ngx_palloc(c->pool, from->socklen);
-    c->addr_text.len = from->addr_text.len;
-    c->addr_text.data = ngx_pstrdup(c->pool, &from->addr_text);
-
-    if (c->sockaddr == NULL || c->addr_text.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(c->sockaddr, from->sockaddr, from->socklen);
-
-    return NGX_OK;
-}
-
-
-/* as long as it has no request */
-
-static void
-ngx_llmops_detached_close(ngx_connection_t *c)
-{
-    ngx_pool_t  *pool;
-
-    pool = c->pool;
-
-    ngx_close_connection(c);
-
-    if (pool) {
-        ngx_destroy_pool(pool);
-    }
-}
-
-
-/* nginx has no other reason to call it than worker_shutdown_timeout */
-
-static void
-ngx_llmops_detached_closed(ngx_event_t *ev)
-{
-    ngx_connection_t  *c;
-
-    c = ev->data;
-
-    if (c->close) {
-        ngx_llmops_detached_abort(c->data);
-    }
 }
 
 
@@ -699,37 +427,3 @@ ngx_llmops_detached_plan(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
-static u_char *
-ngx_llmops_detached_log(ngx_log_t *log, u_char *buf, size_t len)
-{
-    u_char              *p;
-    ngx_llmops_ctx_t    *ctx;
-    ngx_http_request_t  *r;
-    ngx_http_log_ctx_t  *log_ctx;
-
-    p = buf;
-
-    if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
-    }
-
-    log_ctx = log->data;
-    r = log_ctx->request;
-
-    if (r == NULL) {
-        return p;
-    }
-
-    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
-
-    if (ctx && ctx->detached) {
-        p = ngx_snprintf(buf, len, ", detached: \"%V\"",
-                         &ctx->detached->purpose->label);
-        len -= p - buf;
-        buf = p;
-    }
-
-    return r->log_handler(r, log_ctx->current_request, p, len);
-}

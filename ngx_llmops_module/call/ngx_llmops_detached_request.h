@@ -13,7 +13,8 @@
 
 
 /* Between ngx_llmops_detached.c, which knows what becomes of a detached
-   request, and ngx_llmops_detached_request.c, which makes one. */
+   request, and ngx_llmops_detached_request.c, which makes one, on a connection
+   of ngx_llmops_detached_connection.c. */
 
 
 /* mcf->detached: bounds of this worker, and what is under way in it */
@@ -28,6 +29,12 @@ typedef struct {
     ngx_http_addr_conf_t      *addr_conf;
 } ngx_llmops_bounds_of_detached_t;
 
+
+/* The connection of one that is being made, without a request; NULL: there is
+   none, or no memory.  close() gives it back, as long as it has no request. */
+ngx_connection_t *ngx_llmops_detached_connection(
+    ngx_llmops_detached_engine_t *e, ngx_llmops_detached_t *d);
+void ngx_llmops_detached_close(ngx_connection_t *c);
 
 /* Makes the configuration that detached requests run in: the first server's,
    without what belongs to callers (error_page and the like). */

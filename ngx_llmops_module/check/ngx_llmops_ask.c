@@ -315,8 +315,8 @@ ngx_llmops_ask_create(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
 
 
 /*
- * What the rules have taken out of the request, and put back into the answer, is
- * not for those who are asked: they get the placeholders in both.
+ * What the rules have taken out of the request, and put back into the answer,
+ * is not for those who are asked: they get the placeholders in both.
  */
 
 static ngx_int_t

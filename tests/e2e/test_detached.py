@@ -263,3 +263,12 @@ def test_the_end_of_all(detached_driver, provider):
     wait_for(lambda: len(up.requests) == 5, 5, "the requests")
     gw.process.send_signal(signal.SIGTERM)
     gw.process.wait(10)
+
+
+@pytest.mark.parametrize("line", [
+    "llm_detached requests=0;", "llm_detached memory=x;", "llm_detached all;",
+    "llm_detached requests=1 requests=2;"])
+def test_bad_configuration(gateway, line):
+    checked = gateway(http=line, location="return 204;", start=False).check()
+    assert not checked.ok
+    assert "write \"llm_detached requests=256 memory=64m;\"" in checked.stderr

@@ -89,7 +89,7 @@ def timed(gw, count):
 def test_a_candidate_that_hangs(shadowed):
     gw, up, new = shadowed("max=8 timeout=60s", candidate=answers.stall,
                            main="worker_shutdown_timeout 100ms;")
-    count = 300
+    count = 200
     hanging = timed(gw, count)
     metrics = gw.metrics()
     assert metrics.sum("llm_detached_in_flight") == 8
