@@ -40,6 +40,7 @@
    step begins. */
 
 typedef struct {
+    ngx_atomic_t               epoch;      /* that it counts */
     ngx_atomic_t               n[2];       /* observations by arm */
     ngx_atomic_t               k[2];       /* sum of x, times 10^6 */
     ngx_atomic_t               in_row;     /* failures, now, of the candidate */
@@ -214,6 +215,11 @@ void ngx_llmops_rollout_attach(ngx_llmops_main_conf_t *mcf,
 void ngx_llmops_rollout_publish(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_doc_t *doc,
     uint64_t revision, ngx_uint_t force);
+
+/* Whether the counters are those of that epoch, of guards that a reload has
+   brought back, too. */
+ngx_uint_t ngx_llmops_rollout_counts(ngx_llmops_rollout_t *ro,
+    uint32_t epoch);
 
 /* Adds an observation of a guard's measure for an arm; value as for
    ngx_llmops_guard_x(). */

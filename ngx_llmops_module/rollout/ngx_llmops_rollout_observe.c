@@ -30,7 +30,8 @@ static void ngx_llmops_rollout_times(ngx_llmops_ctx_t *ctx,
     ngx_llmops_rollout_t *ro, ngx_uint_t candidate);
 static void ngx_llmops_rollout_failures(ngx_llmops_rollout_guard_sh_t *sh,
     ngx_uint_t failed);
-static void ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro);
+static void ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro,
+    uint32_t epoch);
 
 
 void
@@ -405,8 +406,8 @@ ngx_llmops_rollout_publish(ngx_llmops_main_conf_t *mcf,
                                       ngx_llmops_rollout_doc_share(ro, doc));
         ngx_memory_barrier();
 
-        if ((uint32_t) sh->counted != doc->epoch) {
-            ngx_llmops_rollout_zero(ro);
+        if (!ngx_llmops_rollout_counts(ro, doc->epoch)) {
+            ngx_llmops_rollout_zero(ro, doc->epoch);
 
             ngx_memory_barrier();
 
@@ -418,15 +419,43 @@ ngx_llmops_rollout_publish(ngx_llmops_main_conf_t *mcf,
 }
 
 
+/* with another epoch all of it, else what is left of an older one */
+
 static void
-ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro)
+ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro, uint32_t epoch)
+{
+    ngx_uint_t                      i, all;
+    ngx_llmops_rollout_guard_sh_t  *sh;
+
+    all = ((uint32_t) ro->sh->counted != epoch);
+
+    if (all) {
+        ngx_memzero((void *) ro->sh->requests, sizeof(ro->sh->requests));
+        ngx_memzero((void *) ro->sh->seen, sizeof(ro->sh->seen));
+    }
+
+    for (i = 0; i < ro->nguards; i++) {
+
+        sh = ro->guard_sh[i];
+
+        if (all || (uint32_t) sh->epoch != epoch) {
+            ngx_memzero(sh, sizeof(ngx_llmops_rollout_guard_sh_t));
+            sh->epoch = epoch;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_llmops_rollout_counts(ngx_llmops_rollout_t *ro, uint32_t epoch)
 {
     ngx_uint_t  i;
 
-    ngx_memzero((void *) ro->sh->requests, sizeof(ro->sh->requests));
-    ngx_memzero((void *) ro->sh->seen, sizeof(ro->sh->seen));
-
     for (i = 0; i < ro->nguards; i++) {
-        ngx_memzero(ro->guard_sh[i], sizeof(ngx_llmops_rollout_guard_sh_t));
+        if ((uint32_t) ro->guard_sh[i]->epoch != epoch) {
+            return 0;
+        }
     }
+
+    return (uint32_t) ro->sh->counted == epoch;
 }

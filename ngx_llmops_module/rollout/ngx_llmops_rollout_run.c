@@ -30,6 +30,7 @@
 #define NGX_LLMOPS_ROLLOUT_TICK    50      /* ms */
 #define NGX_LLMOPS_ROLLOUT_RETRY   500     /* ms: the store has failed */
 #define NGX_LLMOPS_ROLLOUT_TEXT    256
+#define NGX_LLMOPS_ROLLOUT_QUIET   60      /* s between two complaints */
 #define NGX_LLMOPS_ROLLOUT_UNSEEN  ((uint64_t) -1)
 
 
@@ -47,6 +48,7 @@ struct ngx_llmops_rollout_run_s {
     json_t                    *entry;      /* of its history, borrowed */
     ngx_llmops_rollout_action_e  action;
     ngx_msec_t                 wait;       /* ngx_current_msec: not before */
+    time_t                     complain;   /* not before */
     unsigned                   waiting:1;
     unsigned                   shown:1;    /* a document, by this process */
     unsigned                   quiet:1;    /* what is put is no decision */
@@ -454,16 +456,22 @@ ngx_llmops_rollout_unreadable(ngx_llmops_rollout_run_t *run)
 {
     ngx_llmops_rollout_doc_t  doc;
 
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "the document of llm canary \"%V\" of route \"%V\" cannot "
-                  "be read, the candidate gets no requests",
-                  &run->ro->candidate, &run->ro->route->name);
-
     ngx_memzero(&doc, sizeof(ngx_llmops_rollout_doc_t));
 
     doc.state = NGX_LLMOPS_ROLLOUT_ROLLED_BACK;
 
     ngx_llmops_rollout_publish(run->mcf, run->ro, &doc, run->revision, 1);
+
+    if (ngx_time() < run->complain) {
+        return;
+    }
+
+    run->complain = ngx_time() + NGX_LLMOPS_ROLLOUT_QUIET;
+
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "the document of llm canary \"%V\" of route \"%V\" cannot "
+                  "be read, the candidate gets no requests",
+                  &run->ro->candidate, &run->ro->route->name);
 }
 
 
@@ -529,13 +537,13 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 
     ngx_llmops_rollout_doc_get(run->json, &doc);
 
-    if ((uint32_t) ro->sh->counted != doc.epoch) {
+    if (!ngx_llmops_rollout_counts(ro, doc.epoch)) {
         ngx_llmops_rollout_show(run, &doc);
     }
 
     if (doc.state == NGX_LLMOPS_ROLLOUT_PROMOTED
         || doc.state == NGX_LLMOPS_ROLLOUT_ROLLED_BACK
-        || (uint32_t) ro->sh->counted != doc.epoch)
+        || !ngx_llmops_rollout_counts(ro, doc.epoch))
     {
         return;
     }

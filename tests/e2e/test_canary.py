@@ -188,7 +188,7 @@ PRICES = ("llm_price a input=2 output=8;", "llm_price b input=2 output=8;")
 ])
 def test_a_guard_rolls_back(canary, guard, candidate, more):
     """Each kind by itself, and the log says why with figures."""
-    c = canary(f"share=50% {BY} hold=1h guard={guard} alpha=0.2",
+    c = canary(f"share=50% {BY} hold=1h guard={guard}",
                Reply(text="{}"), candidate, http=RULES,
                lines=("rules strict;",), upstream=PRICES)
     n = c.until("rolled_back", **more)

@@ -99,6 +99,39 @@ def test_counters_outlive_a_crash_and_a_reload(canary):
     assert c.listed()["requests"] == before
 
 
+def test_a_guard_that_comes_back_counts_anew(canary):
+    """What it has seen at an earlier step says nothing of this one."""
+    c = canary(f"steps=50%,100% {BY} hold=1h guard=errors<90% "
+               "guard=failures<900", candidate=failing)
+    c.ask(30)
+    both = c.gateway.config.http
+    c.gateway.reload(http=both.replace(" guard=errors<90%", ""))
+    c.decide("promote")
+    c.gateway.reload(http=both)
+    wait_for(lambda: c.listed()["step"] == 2)
+    time.sleep(0.2)
+    assert c.shown()["guards"][0]["candidate"]["observed"] == 0
+
+
+def test_a_document_that_cannot_be_read(canary, redis):
+    """Nobody knows where it stands: the candidate gets nothing."""
+    server = redis()
+    c = canary(f"share=100% {BY} hold=1h guard=errors<90%",
+               server.directive("timeout=1s"))
+    c.gateway.allow("cannot be read")
+    assert c.arms(3) == ["candidate"] * 3
+    (name,) = server.do("HKEYS", "llm:{llm}:d:2")
+    value = server.do("HGET", "llm:{llm}:d:2", name)
+    server.do("HSET", "llm:{llm}:d:2", name,
+              value.replace('"running"', '"runninx"'))
+    server.do("HINCRBY", "llm:{llm}:v", "2", "1")
+    c.wait("rolled_back")
+    assert c.arms(3) == ["stable"] * 3
+    assert c.gateway.error_log().count("cannot be read") == 1
+    assert c.decide("pause")["state"] == "paused"
+    assert c.arms(3) == ["candidate"] * 3
+
+
 def test_crashes_while_it_is_decided(canary, engine):
     """Worker 0 dies again and again; each step is still taken once."""
     if engine == "":
