@@ -13,6 +13,8 @@
 #include "ngx_llmops_inflate.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_account.h"
+#include "ngx_llmops_rollout.h"
+#include "ngx_llmops_feedback.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_shadow.h"
 
@@ -509,6 +511,8 @@ ngx_llmops_log_handler(ngx_http_request_t *r)
 
         ngx_llmops_account(mcf, ctx);
         ngx_llmops_metrics_account(mcf, ctx);
+        ngx_llmops_rollout_observe(mcf, ctx);
+        ngx_llmops_feedback_remember(mcf, ctx);
     }
 
     return NGX_OK;

@@ -314,13 +314,17 @@ ngx_llmops_ask_create(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
 }
 
 
-/* answers of operations without text are not asked about */
+/*
+ * What the rules have taken out of the request, and put back into the answer, is
+ * not for those who are asked: they get the placeholders in both.
+ */
 
 static ngx_int_t
 ngx_llmops_ask_texts(ngx_llmops_ctx_t *ctx, ngx_str_t *answer,
     ngx_uint_t stream, ngx_llmops_out_t *input, ngx_llmops_out_t *output)
 {
-    ngx_str_t  body;
+    ngx_str_t              body;
+    ngx_llmops_reverse_t  *reverse;
 
     if (ngx_llmops_body_memory(ctx->request, ctx, &body) != NGX_OK
         || ngx_llmops_plain_request(&body, input) != NGX_OK)
@@ -328,9 +332,19 @@ ngx_llmops_ask_texts(ngx_llmops_ctx_t *ctx, ngx_str_t *answer,
         return NGX_ERROR;
     }
 
-    return answer ? ngx_llmops_plain_answer(ctx->env.op, answer, stream,
-                                            output)
-                  : NGX_OK;
+    if (answer == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_plain_answer(ctx->env.op, answer, stream, output)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    reverse = ngx_llmops_rules_reverse(ctx);
+
+    return reverse ? ngx_llmops_reverse_hide(reverse, output) : NGX_OK;
 }
 
 

@@ -74,6 +74,59 @@ ngx_llmops_fence_space(u_char c)
 }
 
 
+/* a byte before the document, or of the fence before it; 0: it is the first of
+   a text that has none */
+
+static ngx_uint_t
+ngx_llmops_json_before(ngx_llmops_choice_t *choice, u_char c)
+{
+    if (choice->fence == NGX_LLMOPS_FENCE_START) {
+
+        if (ngx_llmops_fence_space(c)) {
+            return 1;                   /* it is no part of the document */
+        }
+
+        if (c != '`') {
+            choice->fence = NGX_LLMOPS_FENCE_NONE;
+            return 0;
+        }
+
+        choice->fence = NGX_LLMOPS_FENCE_OPEN;
+    }
+
+    if (c == LF) {
+        choice->fence = NGX_LLMOPS_FENCE_INSIDE;
+    }
+
+    return 1;
+}
+
+
+/* a byte behind the fence's first line */
+
+static ngx_int_t
+ngx_llmops_json_fenced(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
+    u_char *p)
+{
+    if (choice->fence == NGX_LLMOPS_FENCE_BEHIND) {
+        return (*p == '`' || ngx_llmops_fence_space(*p)) ? NGX_OK
+                                                         : NGX_DECLINED;
+    }
+
+    if (ngx_llmops_jcheck_feed(choice->json, p, 1) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    (void) ngx_llmops_out_write(&check->plain, p, 1);
+
+    if (ngx_llmops_jcheck_complete(choice->json)) {
+        choice->fence = NGX_LLMOPS_FENCE_BEHIND;
+    }
+
+    return NGX_OK;
+}
+
+
 /*
  * Takes "```json" before a document and "```" behind it away: models add them
  * in spite of all instructions.  piece becomes what is left of it.
@@ -83,10 +136,14 @@ static ngx_int_t
 ngx_llmops_json_fence(ngx_llmops_check_t *check,
     ngx_llmops_choice_t *choice, ngx_uint_t rule, ngx_str_t *piece)
 {
-    u_char  *p, *last, c;
+    u_char  *p, *last;
 
     if (choice->excused || choice->fence == NGX_LLMOPS_FENCE_NONE) {
         return NGX_OK;
+    }
+
+    if (ngx_llmops_choice_json(check, choice, rule) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_llmops_out_reset(&check->plain);
@@ -94,88 +151,37 @@ ngx_llmops_json_fence(ngx_llmops_check_t *check,
     p = piece->data;
     last = p + piece->len;
 
-    while (p < last) {
-        c = *p;
+    for ( /* void */ ; p < last; p++) {
 
-        switch (choice->fence) {
+        if (choice->fence < NGX_LLMOPS_FENCE_INSIDE) {
 
-        case NGX_LLMOPS_FENCE_START:
-
-            if (ngx_llmops_fence_space(c)) {
-                p++;
-                break;
+            if (ngx_llmops_json_before(choice, *p)) {
+                continue;
             }
 
-            if (c != '`') {
-
-                /* the white space is no part of the document */
-
-                choice->fence = NGX_LLMOPS_FENCE_NONE;
-                (void) ngx_llmops_out_write(&check->plain, p, last - p);
-                p = last;
-                break;
-            }
-
-            choice->fence = NGX_LLMOPS_FENCE_OPEN;
-
-            if (ngx_llmops_choice_json(check, choice, rule) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            /* fall through */
-
-        case NGX_LLMOPS_FENCE_OPEN:
-
-            if (c == LF) {
-                choice->fence = NGX_LLMOPS_FENCE_INSIDE;
-            }
-
-            p++;
+            (void) ngx_llmops_out_write(&check->plain, p, last - p);
             break;
-
-        case NGX_LLMOPS_FENCE_INSIDE:
-
-            if (ngx_llmops_jcheck_feed(choice->json, p, 1) != NGX_OK) {
-                goto broken;
-            }
-
-            (void) ngx_llmops_out_write(&check->plain, p, 1);
-            p++;
-
-            if (ngx_llmops_jcheck_complete(choice->json)) {
-                choice->fence = NGX_LLMOPS_FENCE_BEHIND;
-            }
-
-            break;
-
-        default: /* NGX_LLMOPS_FENCE_BEHIND */
-
-            if (c != '`' && !ngx_llmops_fence_space(c)) {
-                goto broken;
-            }
-
-            p++;
         }
-    }
 
-done:
+        if (ngx_llmops_json_fenced(check, choice, p) == NGX_OK) {
+            continue;
+        }
+
+        choice->excused = 1;
+        check->fault = choice->json;
+
+        if (ngx_llmops_rule_broken(check, rule) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+
+        (void) ngx_llmops_out_write(&check->plain, p, last - p);
+        break;
+    }
 
     piece->data = check->plain.data;
     piece->len = check->plain.len;
 
     return check->plain.failed ? NGX_ERROR : NGX_OK;
-
-broken:
-
-    choice->excused = 1;
-    check->fault = choice->json;
-
-    if (ngx_llmops_rule_broken(check, rule) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    (void) ngx_llmops_out_write(&check->plain, p, last - p);
-    goto done;
 }
 
 

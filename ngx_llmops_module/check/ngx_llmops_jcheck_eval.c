@@ -18,8 +18,6 @@ static ngx_llmops_jnode_t *ngx_llmops_jeval_dynamic(ngx_llmops_jcheck_t *c,
     size_t i);
 static ngx_int_t ngx_llmops_jeval_merge(ngx_llmops_jcheck_t *c, size_t to,
     size_t from);
-static ngx_uint_t ngx_llmops_jeval_harms(ngx_llmops_jcheck_t *c,
-    ngx_llmops_jeval_t *e, ngx_llmops_jeval_t *p, const char **keyword);
 static ngx_int_t ngx_llmops_jbits_room(ngx_llmops_jcheck_t *c,
     ngx_llmops_jbits_t *bits, size_t n);
 
@@ -287,6 +285,51 @@ ngx_llmops_jeval_alive(ngx_llmops_jcheck_t *c, size_t i, size_t base)
 }
 
 
+/*
+ * A part e of p does not hold: whether p may still do so.  Where it may not
+ * *keyword becomes that of p, if it is another one.
+ */
+
+static ngx_uint_t
+ngx_llmops_jeval_forgives(ngx_llmops_jcheck_t *c, ngx_llmops_jeval_t *e,
+    ngx_llmops_jeval_t *p, const char **keyword)
+{
+    switch (e->role) {
+
+    case NGX_LLMOPS_JROLE_CHILD:
+    case NGX_LLMOPS_JROLE_SAME:
+        return 0;
+
+    case NGX_LLMOPS_JROLE_ANY:
+        *keyword = "anyOf";
+        return ++p->any_failed < p->node->any.nelts;
+
+    case NGX_LLMOPS_JROLE_ONE:
+        *keyword = "oneOf";
+        return ++p->one_failed < p->node->one.nelts;
+
+    case NGX_LLMOPS_JROLE_IF:
+        p->if_failed = 1;
+        return !p->else_failed;
+
+    case NGX_LLMOPS_JROLE_THEN:
+        p->then_failed = 1;
+        return !p->if_passed;
+
+    case NGX_LLMOPS_JROLE_ELSE:
+        p->else_failed = 1;
+        return !p->if_failed;
+
+    case NGX_LLMOPS_JROLE_DEPENDENT:
+        p->deps_failed |= (uint64_t) 1 << e->slot;
+        return !ngx_llmops_jeval_seen(c, p, p->node->deps[e->slot].trigger);
+
+    default: /* CONTAINS, UNEVALUATED, NOT: this is no harm */
+        return 1;
+    }
+}
+
+
 ngx_int_t
 ngx_llmops_jeval_fail(ngx_llmops_jcheck_t *c, size_t i, const char *keyword)
 {
@@ -308,51 +351,9 @@ ngx_llmops_jeval_fail(ngx_llmops_jcheck_t *c, size_t i, const char *keyword)
 
         i = e->parent;
 
-        if (!ngx_llmops_jeval_harms(c, e, &c->evals[i], &keyword)) {
+        if (ngx_llmops_jeval_forgives(c, e, &c->evals[i], &keyword)) {
             return NGX_OK;
         }
-    }
-}
-
-
-/* whether the one above has failed with it, and then by which keyword */
-
-static ngx_uint_t
-ngx_llmops_jeval_harms(ngx_llmops_jcheck_t *c, ngx_llmops_jeval_t *e,
-    ngx_llmops_jeval_t *p, const char **keyword)
-{
-    switch (e->role) {
-
-    case NGX_LLMOPS_JROLE_CHILD:
-    case NGX_LLMOPS_JROLE_SAME:
-        return 1;
-
-    case NGX_LLMOPS_JROLE_ANY:
-        *keyword = "anyOf";
-        return ++p->any_failed >= p->node->any.nelts;
-
-    case NGX_LLMOPS_JROLE_ONE:
-        *keyword = "oneOf";
-        return ++p->one_failed >= p->node->one.nelts;
-
-    case NGX_LLMOPS_JROLE_IF:
-        p->if_failed = 1;
-        return p->else_failed;
-
-    case NGX_LLMOPS_JROLE_THEN:
-        p->then_failed = 1;
-        return p->if_passed;
-
-    case NGX_LLMOPS_JROLE_ELSE:
-        p->else_failed = 1;
-        return p->if_failed;
-
-    case NGX_LLMOPS_JROLE_DEPENDENT:
-        p->deps_failed |= (uint64_t) 1 << e->slot;
-        return ngx_llmops_jeval_seen(c, p, p->node->deps[e->slot].trigger);
-
-    default: /* CONTAINS, UNEVALUATED, NOT: this is no harm */
-        return 0;
     }
 }
 

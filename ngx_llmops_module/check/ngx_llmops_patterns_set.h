@@ -108,6 +108,17 @@ void ngx_llmops_window_deny(ngx_llmops_window_t *w, ngx_uint_t rule,
     uint64_t from, uint64_t to);
 
 
+/* window_region.c */
+
+/* Joins a match with all that it overlaps.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_window_region(ngx_llmops_window_t *w,
+    ngx_uint_t pattern, uint64_t from, uint64_t to);
+
+/* The text up to there goes, but for what is replaced. */
+void ngx_llmops_window_release(ngx_llmops_window_t *w, uint64_t to,
+    ngx_llmops_out_t *out);
+
+
 /* window_pcre.c */
 
 /* Compiles a pattern that Hyperscan does not have.  NGX_OK, or NGX_ERROR with

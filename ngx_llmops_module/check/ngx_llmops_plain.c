@@ -57,8 +57,21 @@ ngx_int_t
 ngx_llmops_plain_answer(ngx_llmops_op_e op, ngx_str_t *answer,
     ngx_uint_t stream, ngx_llmops_out_t *out)
 {
+    size_t               i;
     ngx_int_t            rc;
     ngx_llmops_plain_t  *pl;
+
+    /*
+     * Who asks for a stream may get a document, and the other way round (an
+     * answer that is replayed): a stream never begins with a brace.
+     */
+
+    for (i = 0; i < answer->len; i++) {
+        if (answer->data[i] > ' ') {
+            stream = (answer->data[i] != '{');
+            break;
+        }
+    }
 
     pl = malloc(sizeof(ngx_llmops_plain_t));
     if (pl == NULL) {

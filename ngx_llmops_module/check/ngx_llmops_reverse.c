@@ -18,6 +18,9 @@
  */
 
 
+#define NGX_LLMOPS_REVERSE_HIDE    (64 * 1024 * 1024)  /* bytes compared */
+
+
 typedef struct {
     ngx_str_t                  value;
     size_t                     len;
@@ -293,4 +296,90 @@ ngx_llmops_restore(ngx_llmops_reverse_t *rv, ngx_llmops_restore_t *st,
         (void) ngx_llmops_out_write(out, st->held, st->len);
         st->len = 0;
     }
+}
+
+
+static int ngx_libc_cdecl
+ngx_llmops_reverse_cmp(const void *one, const void *two)
+{
+    const ngx_llmops_reverse_entry_t  *a, *b;
+
+    a = *(ngx_llmops_reverse_entry_t * const *) one;
+    b = *(ngx_llmops_reverse_entry_t * const *) two;
+
+    return (a->value.len < b->value.len) - (a->value.len > b->value.len);
+}
+
+
+static ngx_int_t
+ngx_llmops_reverse_hide_one(ngx_llmops_reverse_entry_t *e,
+    ngx_llmops_out_t *text)
+{
+    u_char            *p, *last, *found;
+    ngx_llmops_out_t   hidden;
+
+    p = text->data;
+    last = p + text->len;
+
+    found = memmem(p, last - p, e->value.data, e->value.len);
+
+    if (found == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_llmops_out_init(&hidden, text->max);
+
+    while (found) {
+        (void) ngx_llmops_out_write(&hidden, p, found - p);
+        (void) ngx_llmops_out_write(&hidden, e->name, e->len);
+
+        p = found + e->value.len;
+        found = memmem(p, last - p, e->value.data, e->value.len);
+    }
+
+    (void) ngx_llmops_out_write(&hidden, p, last - p);
+
+    ngx_llmops_out_free(text);
+    *text = hidden;
+
+    return hidden.failed ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_reverse_hide(ngx_llmops_reverse_t *rv, ngx_llmops_out_t *text)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    i;
+    ngx_llmops_reverse_entry_t  **order;
+
+    if (rv->n == 0 || text->len == 0) {
+        return NGX_OK;
+    }
+
+    if (text->len > NGX_LLMOPS_REVERSE_HIDE / rv->n) {
+        return NGX_ERROR;
+    }
+
+    order = malloc(rv->n * sizeof(ngx_llmops_reverse_entry_t *));
+    if (order == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < rv->n; i++) {
+        order[i] = &rv->entries[i];
+    }
+
+    qsort(order, rv->n, sizeof(ngx_llmops_reverse_entry_t *),
+          ngx_llmops_reverse_cmp);
+
+    rc = NGX_OK;
+
+    for (i = 0; rc == NGX_OK && i < rv->n; i++) {
+        rc = ngx_llmops_reverse_hide_one(order[i], text);
+    }
+
+    free(order);
+
+    return rc;
 }

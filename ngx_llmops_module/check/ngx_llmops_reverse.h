@@ -49,6 +49,15 @@ ngx_uint_t ngx_llmops_reverse_used(ngx_llmops_reverse_t *rv);
 ngx_uint_t ngx_llmops_reverse_failed(ngx_llmops_reverse_t *rv);
 
 /*
+ * The other way, for a text in which values have been put back: their
+ * placeholders take their places again, those of the longest values first.
+ * NGX_OK, or NGX_ERROR: out of memory, or it would take too long; text is then
+ * not to be shown.
+ */
+ngx_int_t ngx_llmops_reverse_hide(ngx_llmops_reverse_t *rv,
+    ngx_llmops_out_t *text);
+
+/*
  * The next piece, or with last the end, of a text: what may go is appended to
  * out with the values put back; with json, as they are written inside a JSON
  * string.  The start of a placeholder waits.

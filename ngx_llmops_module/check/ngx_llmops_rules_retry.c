@@ -178,3 +178,28 @@ ngx_llmops_rules_retry(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     return ngx_llmops_retry_body(r, ctx, ruling);
 }
+
+
+/* what the rest of the way knows of the body must be of this one */
+
+ngx_int_t
+ngx_llmops_rules_body(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *body)
+{
+    ngx_llmops_error_t           err;
+    ngx_llmops_envelope_scan_t  *scan;
+
+    scan = ngx_palloc(r->pool, sizeof(ngx_llmops_envelope_scan_t));
+    if (scan == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->memory = *body;
+
+    ngx_llmops_envelope_begin(&ctx->env, scan);
+
+    return ngx_llmops_envelope_feed(&ctx->env, scan, body->data, body->len,
+                                    &err) == NGX_OK
+           && ngx_llmops_envelope_end(&ctx->env, scan, &err) == NGX_OK
+           ? NGX_OK : NGX_ERROR;
+}

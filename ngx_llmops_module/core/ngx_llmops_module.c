@@ -19,6 +19,8 @@
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
+#include "ngx_llmops_rollout.h"
+#include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
 
@@ -67,6 +69,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_FEEDBACK_COMMANDS,
 
     NGX_LLMOPS_DETACHED_COMMANDS,
 
@@ -169,6 +173,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_ROLLOUT_COMMANDS,
 
     NGX_LLMOPS_SHADOW_COMMANDS,
 
@@ -397,7 +403,9 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    ngx_llmops_feedback_attach(mcf);
+
+    return ngx_llmops_rollouts_start(cycle, mcf);
 }
 
 
@@ -425,6 +433,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);
     ngx_llmops_store_stop(cycle, mcf->store);

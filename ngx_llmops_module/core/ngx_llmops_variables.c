@@ -11,6 +11,7 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -38,7 +39,8 @@ typedef enum {
     NGX_LLMOPS_VAR_LIMIT,
     NGX_LLMOPS_VAR_LIMIT_DRY_RUN,
     NGX_LLMOPS_VAR_QUOTA_WARNING,
-    NGX_LLMOPS_VAR_PROMPT
+    NGX_LLMOPS_VAR_PROMPT,
+    NGX_LLMOPS_VAR_ARM
 } ngx_llmops_var_e;
 
 
@@ -119,6 +121,8 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_QUOTA_WARNING),
     ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_PROMPT),
+    ngx_llmops_var("llm_arm", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_ARM),
 
     ngx_llmops_var("llm_input_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_INPUT),
@@ -208,6 +212,10 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
         if (ctx->prompt) {
             *value = ctx->prompt->full;
         }
+        break;
+
+    case NGX_LLMOPS_VAR_ARM:
+        ngx_llmops_rollout_arm_name(ctx, value);
         break;
 
     case NGX_LLMOPS_VAR_ROUTE:

@@ -10,6 +10,7 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -34,6 +35,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_QUOTA,
     NGX_LLMOPS_HEADER_PROMPT,
     NGX_LLMOPS_HEADER_CHECKS,
+    NGX_LLMOPS_HEADER_ARM,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -75,7 +77,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-cost"),
     ngx_string("x-llm-quota-warning"),
     ngx_string("x-llm-prompt"),
-    ngx_string("x-llm-checks")
+    ngx_string("x-llm-checks"),
+    ngx_string("x-llm-arm")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -216,6 +219,7 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     values[NGX_LLMOPS_HEADER_WARNINGS] = ctx->warnings;
 
     ngx_llmops_limits_warnings(ctx, &values[NGX_LLMOPS_HEADER_QUOTA]);
+    ngx_llmops_rollout_arm_name(ctx, &values[NGX_LLMOPS_HEADER_ARM]);
 
     if (ctx->plan.route) {
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
@@ -457,7 +461,8 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
                                "target, attempts, warnings, cost, "
-                               "quota-warning, prompt, checks and ratelimit",
+                               "quota-warning, prompt, checks, arm and "
+                               "ratelimit",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

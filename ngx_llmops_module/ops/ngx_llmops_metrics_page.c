@@ -223,6 +223,42 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "How much of a quota the key that has used most of it has used.",
       NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_ratio, 0, NULL },
 
+    { ngx_string("llm_rollout_requests_total"), "counter", NULL,
+      "Requests of a canary, by arm and by how its first target did.",
+      0, ngx_llmops_print_rollout_requests, 0, NULL },
+
+    { ngx_string("llm_rollout_share_ratio"), "gauge", NULL,
+      "Share of the requests that a canary's candidate gets.",
+      0, ngx_llmops_print_rollout_share, 0, NULL },
+
+    { ngx_string("llm_rollout_state"), "gauge", NULL,
+      "State of a canary: 1 for the one that it is in.",
+      0, ngx_llmops_print_rollout_state, 0, NULL },
+
+    { ngx_string("llm_rollout_stale"), "gauge", NULL,
+      "Whether a canary stays as it is because the store cannot be asked.",
+      0, ngx_llmops_print_rollout_stale, 0, NULL },
+
+    { ngx_string("llm_rollout_guard_evidence_ratio"), "gauge", NULL,
+      "Evidence that a guard is broken, by that which ends the canary: 1.",
+      0, ngx_llmops_print_rollout_evidence, 0, NULL },
+
+    { ngx_string("llm_rollout_decisions_total"), "counter", NULL,
+      "Decisions about a canary that this nginx has made, by action.",
+      0, ngx_llmops_print_rollout_decisions, 0, NULL },
+
+    { ngx_string("llm_rollout_webhooks_total"), "counter", NULL,
+      "Messages to the webhook of a canary, by what became of them.",
+      0, ngx_llmops_print_rollout_told, 0, NULL },
+
+    { ngx_string("llm_feedback_total"), "counter", NULL,
+      "Requests that people have judged, by arm of the route's canary.",
+      NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_total, 0, NULL },
+
+    { ngx_string("llm_feedback_score_total"), "counter", NULL,
+      "Sum of their scores, 0 to 1 each.",
+      NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_score, 0, NULL },
+
     { ngx_null_string, NULL, NULL, NULL, 0, NULL, 0, NULL }
 };
 

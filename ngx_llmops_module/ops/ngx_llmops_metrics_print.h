@@ -110,6 +110,26 @@ void ngx_llmops_print_limit_told(ngx_llmops_print_t *pr,
 void ngx_llmops_print_limit_ratio(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 
+void ngx_llmops_print_rollout_requests(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_rollout_share(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_rollout_state(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_rollout_stale(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_rollout_evidence(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_rollout_decisions(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_rollout_told(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
+void ngx_llmops_print_feedback_total(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_feedback_score(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
 
 /* A label's value, with its escapes. */
 void ngx_llmops_print_escaped(ngx_llmops_print_t *pr, u_char *p, size_t len);

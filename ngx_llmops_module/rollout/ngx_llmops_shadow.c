@@ -8,7 +8,7 @@
 #include "ngx_llmops_shadow.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_plain.h"
-#include "ngx_llmops_check.h"
+#include "ngx_llmops_rules.h"
 #include "ngx_llmops_call.h"
 
 
@@ -181,8 +181,8 @@ ngx_llmops_shadow_bound(ngx_llmops_shadow_t *s)
     ngx_atomic_uint_t        window, was;
     ngx_llmops_shadow_sh_t  *sh;
 
-    if (s->n >= s->max) {
-        return NGX_LLMOPS_SHADOW_MAX;
+    if (s->n >= s->max || ngx_exiting) {
+        return NGX_LLMOPS_SHADOW_MAX;           /* nobody would wait for it */
     }
 
     sh = s->sh;
@@ -225,8 +225,9 @@ ngx_llmops_shadow_bound(ngx_llmops_shadow_t *s)
 static ngx_llmops_pair_t *
 ngx_llmops_shadow_pair(ngx_llmops_ctx_t *ctx, ngx_llmops_shadow_t *s)
 {
-    ngx_str_t           answer;
-    ngx_llmops_pair_t  *pair;
+    ngx_str_t              answer;
+    ngx_llmops_pair_t     *pair;
+    ngx_llmops_reverse_t  *reverse;
 
     pair = ngx_calloc(sizeof(ngx_llmops_pair_t), ngx_cycle->log);
     if (pair == NULL) {
@@ -251,6 +252,16 @@ ngx_llmops_shadow_pair(ngx_llmops_ctx_t *ctx, ngx_llmops_shadow_t *s)
         pair->has_text = (ngx_llmops_plain_answer(pair->op, &answer,
                                                   pair->stream, &pair->text)
                           == NGX_OK);
+
+        /* the candidate knows placeholders alone */
+
+        reverse = ngx_llmops_rules_reverse(ctx);
+
+        if (reverse
+            && ngx_llmops_reverse_hide(reverse, &pair->text) != NGX_OK)
+        {
+            pair->has_text = 0;
+        }
     }
 
     return pair;

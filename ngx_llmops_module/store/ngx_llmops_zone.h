@@ -34,6 +34,11 @@ typedef enum {
     NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_SPILL,                 /* ngx_llmops_spill_sh_t */
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
+    NGX_LLMOPS_NODE_ROLLOUT,               /* ngx_llmops_rollout_sh_t */
+    NGX_LLMOPS_NODE_GUARD,                 /* ngx_llmops_rollout_guard_sh_t */
+    NGX_LLMOPS_NODE_FLEET,                 /* this nginx's name in it */
+    NGX_LLMOPS_NODE_FEEDBACK,              /* of ngx_llmops_feedback_set_t */
+    NGX_LLMOPS_NODE_SCORES,                /* ngx_llmops_feedback_count_sh_t */
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_ASK,                   /* ngx_llmops_ask_sh_t */
     NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
@@ -42,7 +47,7 @@ typedef enum {
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      7
+#define NGX_LLMOPS_ZONE_LAYOUT      10
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from harness import Reply, answers, anthropic_wire, openai_wire, wait_for
-from harness.nginx import route
+from harness.nginx import ROOT, route
 
 CHAT = {"model": "m", "max_tokens": 50,
         "messages": [{"role": "user", "content": "tell me"}]}
@@ -37,14 +37,14 @@ def first(who):
 @pytest.fixture
 def asked(gateway, provider):
     """A gateway before providers, with rules that ask `who`."""
-    def make(rules, *scripts, who=None, dialect="openai", **parts):
+    def make(rules, *scripts, who=None, dialect="openai", http="", **parts):
         asks = provider(first(who), dialect=dialect)
         if isinstance(who, list):
             asks.scripts = list(who)
         ups = [provider(script) for script in scripts or (None,)]
         rules = rules.replace("HOOK", f"http://127.0.0.1:{asks.port}/guard")
         conf = asks.upstream("asks", "llm_price mod input=1 output=1;")
-        conf += f"llm_rules s {{ {rules} }}\n"
+        conf += http + f"llm_rules s {{ {rules} }}\n"
         conf += "".join(up.upstream(f"up{i}") for i, up in enumerate(ups))
         conf += route("target up0;", *[f"fallback up{i};"
                                        for i in range(1, len(ups))],
@@ -229,6 +229,21 @@ def test_moderation(asked, more, who, status):
     assert len(up.requests) == (status == 200)
     if more == "on_fail=mark":
         assert gw.ledger()[0]["llm_checks"] == "s.input.moderation=mark"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_was_taken_out_is_not_shown(asked, when):
+    mail = "ann.lee@example.org"
+    gw, asks, [up] = asked(
+        f"input redact match=email reversible; output {JUDGE} when={when};",
+        Reply(text="I wrote to [EMAIL_1]."), who=says('{"pass":true}'),
+        http=f"include {ROOT}/lua-free-rules/personal/pack.conf;\n")
+    answer = gw.post("/v1/chat/completions", {**CHAT, "messages": [
+        {"role": "user", "content": f"write to {mail}"}]})
+    assert answer.status == 200 and mail in text(answer)
+    wait_for(lambda: asks.requests, 5, "the judge")
+    said = asks.requests[0].body.decode()
+    assert mail not in said and said.count("[EMAIL_1]") == 2
 
 
 def test_all_are_asked_at_once_and_the_first_no_decides(asked):

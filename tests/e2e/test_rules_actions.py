@@ -342,20 +342,36 @@ def test_reversible_without_output_rules(ruled):
 # -- a budget's end while a rule holds text back ------------------------------
 
 def test_quota_ends_a_stream_that_is_held_back(ruled):
-    """The limit's end is the stream's, and what a rule holds goes before."""
+    """The limit's end is the stream's, and what a rule holds goes before: a
+    caller gets no less than with a rule that holds nothing."""
     text = "4111 1111 1111 " * 200
-    gw, (up,) = ruled(
-        "output redact match=card;", Reply(text=text, piece=8),
+    seen = []
+    for rule in ("mark match=email", "redact match=card"):
+        gw, _ = ruled(
+            f"output {rule};", Reply(text=text, piece=8),
+            http="llm_quota tight key=$remote_addr tokens=60/day;\n",
+            lines=["limit tight;"])
+        answer = ask(gw, stream=True, max_tokens=1000)
+        seen.append(stream_text(answer))
+        assert answer.complete and error_of(answer) is None
+        assert answer.events[-1].data == "[DONE]"
+        finish = [e.json["choices"][0]["finish_reason"] for e in answer.events
+                  if e.data != "[DONE]" and e.json.get("choices")]
+        assert finish[-1] == "length"
+    assert text.startswith(seen[0]) and 0 < len(seen[0]) < len(text)
+    assert seen[1] == seen[0]
+
+
+def test_quota_ends_a_stream_that_a_rule_refuses(ruled):
+    """What the rule would not have let pass does not pass at that end."""
+    gw, _ = ruled(
+        'output require "regex=THE END$" on_fail=stop;',
+        Reply(text="words " * 300, piece=6),
         http="llm_quota tight key=$remote_addr tokens=60/day;\n",
         lines=["limit tight;"])
     answer = ask(gw, stream=True, max_tokens=1000)
-    got = stream_text(answer)
-    assert answer.complete and error_of(answer) is None
-    assert text.startswith(got) and 0 < len(got) < len(text)
-    assert answer.events[-1].data == "[DONE]"
-    finish = [e.json["choices"][0]["finish_reason"] for e in answer.events
-              if e.data != "[DONE]" and e.json.get("choices")]
-    assert finish[-1] == "length"
+    assert answer.complete
+    assert "strict.require" in error_of(answer)["message"]
 
 
 # -- patterns that Hyperscan does not have ------------------------------------

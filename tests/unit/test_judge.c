@@ -579,6 +579,55 @@ test_restore(void **state)
 }
 
 
+static void
+test_hide(void **state)
+{
+    size_t                 i;
+    ngx_str_t              body = ngx_string("{}");
+    ngx_str_t              name = ngx_string("personal.email");
+    ngx_llmops_out_t       out;
+    ngx_llmops_reverse_t  *rv;
+
+    (void) state;
+
+    rv = ngx_llmops_reverse_create(&body);
+    ngx_llmops_out_init(&out, 1 << 20);
+
+    /* nothing to hide */
+
+    (void) ngx_llmops_out_lit(&out, "a@b.c");
+    assert_int_equal(ngx_llmops_reverse_hide(rv, &out), NGX_OK);
+    assert_memory_equal(out.data, "a@b.c", 5);
+
+    ngx_llmops_out_reset(&out);
+    ngx_llmops_reverse_put(rv, &name, (u_char *) "a@b.c", 5, &out);
+    ngx_llmops_reverse_put(rv, &name, (u_char *) "aa@b.c", 6, &out);
+    ngx_llmops_out_reset(&out);
+
+    (void) ngx_llmops_out_lit(&out, "a@b.c, aa@b.c: a@b.ca@b.c a@b.");
+    assert_int_equal(ngx_llmops_reverse_hide(rv, &out), NGX_OK);
+    assert_int_equal(out.len, 45);
+    assert_memory_equal(out.data,
+                        "[EMAIL_1], [EMAIL_2]: [EMAIL_1][EMAIL_1] a@b.", 45);
+
+    ngx_llmops_out_free(&out);
+
+    /* more than may be compared */
+
+    ngx_llmops_out_init(&out, 64 << 20);
+
+    for (i = 0; i < 33; i++) {
+        assert_int_equal(ngx_llmops_out_write(&out,
+                             (u_char[1 << 20]) { 0 }, 1 << 20), NGX_OK);
+    }
+
+    assert_int_equal(ngx_llmops_reverse_hide(rv, &out), NGX_ERROR);
+
+    ngx_llmops_out_free(&out);
+    ngx_llmops_reverse_free(rv);
+}
+
+
 int
 main(void)
 {
@@ -592,6 +641,7 @@ main(void)
         cmocka_unit_test(test_tools_whole),
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_hide),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
