@@ -329,14 +329,15 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
             < TIMEOUT + max(0.75 * SLOW, 2 * usual), name
     assert gw.workers() == workers
 
-    # what was let in meanwhile is told, once
+    # what was let in meanwhile is told: in the ledger once, in the books at
+    # least once, for what a lost connection has carried may be told again
     truth = up.tokens
-    wait_for(lambda: sum(told(server, name) for name in POLICIES)
-             >= truth - lost, 5, "the books")
+    books = lambda: sum(told(server, name) for name in POLICIES)
+    wait_for(lambda: books() >= truth - lost, 5, "the books")
     wait_for(lambda: ledger(gw) >= truth - lost, 5, "the ledger")
     time.sleep(0.2)
-    for sums in sum(told(server, name) for name in POLICIES), ledger(gw):
-        assert truth - lost <= sums <= truth
+    assert truth - lost <= books() <= truth * 1.15
+    assert truth - lost <= ledger(gw) <= truth
 
 
 # -- a fleet's Redis moves -----------------------------------------------------
