@@ -27,7 +27,7 @@
 #define NGX_LLMOPS_CACHE_KEY        32     /* bytes of a key */
 #define NGX_LLMOPS_CACHE_HEX        64
 
-#define NGX_LLMOPS_CACHE_BODY       (4 * 1024 * 1024)  /* bytes of a body */
+#define NGX_LLMOPS_CACHE_BODY       (1024 * 1024)  /* bytes of a body */
 #define NGX_LLMOPS_CACHE_DEPTH      64     /* of its nesting */
 #define NGX_LLMOPS_CACHE_KEEP       (256 * 1024)   /* of a scratch, kept */
 
@@ -55,6 +55,10 @@ typedef enum {
 
 /* "deterministic", "sampled", ... */
 extern const ngx_str_t  ngx_llmops_cache_why_names[];
+
+
+/* bytes that a canonical form has at the most */
+#define NGX_LLMOPS_CACHE_CANONICAL  (2 * NGX_LLMOPS_CACHE_BODY + 64)
 
 
 /* memory that lives from one request to the next; zeroed before first use */
@@ -85,7 +89,7 @@ typedef struct {
     ngx_str_t                  text;       /* of the last message, decoded, if
                                               it is a user's and has one; in
                                               scratch; len 0: none */
-} ngx_llmops_cache_key_t;
+} ngx_llmops_cache_question_t;
 
 
 /*
@@ -93,7 +97,7 @@ typedef struct {
  * by default); NGX_DECLINED: why not; NGX_ERROR: out of memory, or the bytes
  * are not JSON.  q->text is valid until scratch is used again or trimmed.
  */
-ngx_int_t ngx_llmops_cache_key(ngx_llmops_cache_key_t *q,
+ngx_int_t ngx_llmops_cache_digest(ngx_llmops_cache_question_t *q,
     ngx_llmops_cache_scratch_t *scratch);
 
 /* Gives back what is beyond NGX_LLMOPS_CACHE_KEEP, or all. */
@@ -101,13 +105,53 @@ void ngx_llmops_cache_scratch_trim(ngx_llmops_cache_scratch_t *scratch);
 void ngx_llmops_cache_scratch_free(ngx_llmops_cache_scratch_t *scratch);
 
 
+/* -- private to the key's files, and for tests ------------------------------ */
+
 /*
- * The canonical form of a JSON text, appended to scratch->out, which is reset
- * before: equal texts have the same bytes, others never have.  NGX_OK,
- * NGX_DECLINED with *why, NGX_ERROR.  For tests; _key() uses it.
+ * The canonical form is a row of tokens, each of which says where it ends:
+ *
+ *   n t f          null, true, false
+ *   i DIGITS ;     an integer, as it is spelled
+ *   d NUMBER ;     another number, or one whose spelling cannot matter:
+ *                  [-] digits without zeros at their ends, E, exponent
+ *   r NUMBER ;     one whose exponent is too long to be calculated with
+ *   s LENGTH TEXT  a string, decoded; 4 bytes of length
+ *   a ... e        an array
+ *   o ... e        an object: names (as strings) and values, by name
+ *
+ * So two texts have the same form if and only if they have the same tokens,
+ * and nothing can be mistaken for something else.
+ */
+
+/*
+ * The canonical form of a JSON object, in scratch->out, which is reset before.
+ * NGX_OK, NGX_DECLINED with *why (DUPLICATE, COMPLEX), NGX_ERROR.
  */
 ngx_int_t ngx_llmops_cache_canonical(ngx_llmops_op_e op, ngx_str_t *body,
     ngx_llmops_cache_scratch_t *scratch, ngx_llmops_cache_why_e *why);
+
+/* Appends a number, as it is spelled in JSON; value: only its value counts. */
+void ngx_llmops_cache_number(ngx_llmops_out_t *out, ngx_str_t *number,
+    ngx_uint_t value);
+
+/* Whether a member of a request's outermost object changes no answer. */
+ngx_uint_t ngx_llmops_cache_volatile(ngx_llmops_op_e op, const u_char *name,
+    size_t len);
+
+
+/* one past the value at p, in a canonical form */
+const u_char *ngx_llmops_cache_skip(const u_char *p);
+
+/* The member of the object at p, or NULL: there is none, or p is NULL or at
+   something else. */
+const u_char *ngx_llmops_cache_member(const u_char *p, const char *name);
+
+/* The string at p; data NULL if p is NULL or at something else. */
+ngx_str_t ngx_llmops_cache_string(const u_char *p);
+
+/* What a request is, by its canonical form: up to STATEFUL, or OPERATION. */
+ngx_llmops_cache_why_e ngx_llmops_cache_kind(ngx_llmops_op_e op,
+    const u_char *form);
 
 
 #endif /* _NGX_LLMOPS_CACHE_KEY_H_INCLUDED_ */
