@@ -9,6 +9,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_cache_key.h"
 
 
 /*
@@ -26,9 +27,6 @@
  *   ngx_llmops_cache_key.c      the key of a request
  *   ngx_llmops_cache_redis.c    the level in Redis
  */
-
-
-#define NGX_LLMOPS_CACHE_KEY       32      /* SHA-256 */
 
 
 /* how a request was answered: $llm_cache, x-llm-cache */

@@ -31,6 +31,8 @@ UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
+UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
+                 canon.c key.c kind.c number.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
@@ -39,7 +41,7 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
 UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 route ops)
+                 cache route ops)
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
@@ -47,7 +49,8 @@ UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
-                 ngx_llmops_module/prompt ngx_llmops_module/net) \
+                 ngx_llmops_module/prompt ngx_llmops_module/net \
+                 ngx_llmops_module/cache) \
                  tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
