@@ -169,6 +169,9 @@ typedef enum {
 /* The tag of a name; 0 for an empty one. */
 uint64_t ngx_llmops_cache_tag(ngx_str_t *name);
 
+/* "hit", "miss" ...; by status, the first is empty. */
+extern const ngx_str_t  ngx_llmops_cache_names[];
+
 
 /* of a request, ctx->cached; NULL: its route has no cache */
 
@@ -188,12 +191,17 @@ typedef struct ngx_llmops_cached_s {
                                               put() or done() */
     struct ngx_llmops_cache_take_s  *take; /* an entry that is being written */
     struct ngx_llmops_cache_play_s  *play; /* one that is being read */
+
+    /* ngx_llmops_cache.c */
     ngx_uint_t                 state;
+    ngx_uint_t                 level;      /* that is asked, or was last */
     ngx_uint_t                 tries;      /* flights that have failed */
+    void                      *found;      /* in shared memory, also if it is
+                                              stale, or NULL */
+    void                     (*resume)(ngx_http_request_t *r);
+    unsigned                   waiting:1;  /* resume() is due */
     unsigned                   no_cache:1; /* the caller's x-llm-cache */
     unsigned                   no_store:1;
-    unsigned                   stale:1;    /* shared memory has a stale one */
-    unsigned                   stale_error:1;
 } ngx_llmops_cached_t;
 
 
@@ -254,6 +262,10 @@ ngx_uint_t ngx_llmops_cache_may(ngx_llmops_ctx_t *ctx);
 /* Bytes go to the caller.  Only with ctx->cached->take. */
 void ngx_llmops_cache_take(ngx_llmops_ctx_t *ctx, u_char *p, size_t len);
 
+/* Whether the request leads a flight. */
+#define ngx_llmops_cache_leads(ctx)                                           \
+    ((ctx)->cached && (ctx)->cached->take)
+
 #define ngx_llmops_cache_taken(ctx, p, len)                                   \
     do {                                                                      \
         if ((ctx)->cached && (ctx)->cached->take) {                           \
@@ -261,24 +273,32 @@ void ngx_llmops_cache_take(ngx_llmops_ctx_t *ctx, u_char *p, size_t len);
         }                                                                     \
     } while (0)
 
-/* The answer counts: its header goes out; stream: of events. */
+/* A good answer's header goes out; stream: of events.  Before any bytes. */
 void ngx_llmops_cache_begin(ngx_llmops_ctx_t *ctx, ngx_uint_t stream);
 
-/* The call is over: what was taken down is complete, or let go.  Also when
-   nothing was.  At every end of a request; any number of times. */
-void ngx_llmops_cache_finish(ngx_llmops_ctx_t *ctx);
+/* The call is over: what was taken down is complete and good, or let go.  Also
+   when nothing was; any number of times. */
+void ngx_llmops_cache_finish(ngx_llmops_ctx_t *ctx, ngx_uint_t good);
 
-/* The request's cleanup: whatever it still waits for or holds. */
+/* The request's cleanup: whatever it still waits for or holds; and memory of
+   its own, with its pool. */
 void ngx_llmops_cache_cleanup(ngx_llmops_ctx_t *ctx);
+void ngx_llmops_cache_play_free(ngx_llmops_ctx_t *ctx);
 
 /* Whether others wait for the answer, so that it is read to its end though
    its caller has left. */
 ngx_uint_t ngx_llmops_cache_followed(ngx_llmops_ctx_t *ctx);
 
-/* All targets have failed: NGX_OK, a stale answer goes out instead of the
-   error; NGX_DECLINED: there is none. */
+/* Whether a stale answer could stand in for an error. */
+ngx_uint_t ngx_llmops_cache_saves(ngx_llmops_ctx_t *ctx);
+
+/* All targets have failed.  NGX_OK: a stale answer, in *body (r->pool) for the
+   caller, is to go out instead of the error; NGX_DECLINED: there is none. */
 ngx_int_t ngx_llmops_cache_rescue(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
+    ngx_llmops_ctx_t *ctx, ngx_str_t *body);
+
+/* The type of such an answer. */
+extern ngx_str_t  ngx_llmops_cache_types[];    /* [ctx->env.stream] */
 
 
 /* -- configuration and processes ------------------------------------------- */
