@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_own.h"
 
 
 /*
@@ -184,6 +185,7 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
     ngx_str_t *arg)
 {
     char                            *rv;
+    ngx_int_t                        rc;
     ngx_str_t                        s;
     const ngx_llmops_cache_param_t  *p;
 
@@ -214,11 +216,19 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
         return rv;
     }
 
+    rc = ngx_llmops_cache_own_param(cf, route, arg);
+
+    if (rc != NGX_DECLINED) {
+        return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+    }
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"cache\" has \"ttl=\", "
                        "\"scope=\", \"stale=\", \"stale_if_error=\", "
-                       "\"max_size=\", \"replay=\", \"count=\", \"share=\" "
-                       "and \"always\", or \"off\" alone", arg);
+                       "\"max_size=\", \"replay=\", \"count=\", \"share=\", "
+                       "\"lease=\", \"semantic=\" with \"embed=\", "
+                       "\"wait=\" and \"shadow\", and \"always\", or "
+                       "\"off\" alone", arg);
     return NGX_CONF_ERROR;
 }
 
@@ -418,13 +428,25 @@ ngx_llmops_cache_level(ngx_llmops_main_conf_t *mcf, ngx_uint_t n,
 ngx_int_t
 ngx_llmops_cache_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
-    ngx_str_t            name = ngx_string("llm_cache");
-    ngx_core_conf_t     *ccf;
-    ngx_llmops_cache_t  *cache = mcf->cache;
+    ngx_str_t             name = ngx_string("llm_cache");
+    ngx_uint_t            i;
+    ngx_core_conf_t      *ccf;
+    ngx_llmops_cache_t   *cache = mcf->cache;
+    ngx_llmops_route_t  **routes;
 
     if (cache == NULL || cache->routes == 0) {
         mcf->cache = NULL;
         return NGX_OK;
+    }
+
+    routes = mcf->routes.elts;
+
+    for (i = 0; i < mcf->routes.nelts; i++) {
+        if (routes[i]->cache
+            && ngx_llmops_cache_own_init(cf, mcf, routes[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     cache->zone = ngx_shared_memory_add(cf, &name,
@@ -502,6 +524,8 @@ ngx_llmops_cache_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
 
     ngx_add_timer(&cache->tick, 1000);
 
+    ngx_llmops_cache_own_start(mcf);
+
     return ngx_llmops_wake_listen(cycle, cache->shm.slot,
                                   ngx_llmops_cache_woken);
 }
@@ -529,6 +553,7 @@ ngx_llmops_cache_stop(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
     ngx_llmops_cache_t  *cache = mcf->cache;
 
     if (cache) {
+        ngx_llmops_cache_own_stop(mcf);
         ngx_llmops_cshm_leave(&cache->shm);
     }
 }

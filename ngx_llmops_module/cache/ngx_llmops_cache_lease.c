@@ -20,6 +20,9 @@
  * the key meanwhile and given it to another one, that one's is deleted: two
  * gateways then ask a provider the same, which is all a lease is there to
  * avoid.
+ *
+ * The value is the gateway's number: among the callers of one nginx a flight is
+ * shared in shared memory, live, and none of them waits here for another one.
  */
 
 
@@ -29,6 +32,8 @@
 
 
 static void ngx_llmops_lease_reply(redisReply *reply, ngx_uint_t sent,
+    void *data);
+static void ngx_llmops_lease_holder(redisReply *reply, ngx_uint_t sent,
     void *data);
 static void ngx_llmops_lease_renew(ngx_event_t *ev);
 static void ngx_llmops_lease_renewed(redisReply *reply, ngx_uint_t sent,
@@ -41,7 +46,7 @@ ngx_llmops_cache_lease_try(ngx_llmops_store_t *store, const u_char *key,
     ngx_llmops_cache_lease_t *lease, ngx_llmops_cache_lease_pt handler,
     void *data)
 {
-    u_char                    time[NGX_INT_T_LEN];
+    u_char                    time[NGX_INT_T_LEN], id[NGX_INT64_LEN];
     ngx_str_t                 argv[6];
     ngx_llmops_cache_name_t   n;
 
@@ -51,26 +56,37 @@ ngx_llmops_cache_lease_try(ngx_llmops_store_t *store, const u_char *key,
         return NGX_DECLINED;
     }
 
-    ngx_str_set(&argv[0], "SET");
-    argv[1] = n.name;
-    ngx_str_set(&argv[2], "1");
-    ngx_str_set(&argv[3], "NX");
-    ngx_str_set(&argv[4], "PX");
-    argv[5].data = time;
-    argv[5].len = ngx_sprintf(time, "%d", NGX_LLMOPS_LEASE_TIME) - time;
-
     ngx_memzero(&lease->renew, sizeof(ngx_event_t));
 
     lease->store = store;
     lease->sent = ngx_current_msec;
     lease->handler = handler;
     lease->data = data;
+    lease->ours = 0;
     ngx_memcpy(lease->key, key, NGX_LLMOPS_CACHE_KEY);
+
+    ngx_str_set(&argv[0], "SET");
+    argv[1] = n.name;
+    argv[2].data = id;
+    argv[2].len = ngx_sprintf(id, "%uL", ngx_llmops_redis_gateway(store)) - id;
+    ngx_str_set(&argv[3], "NX");
+    ngx_str_set(&argv[4], "PX");
+    argv[5].data = time;
+    argv[5].len = ngx_sprintf(time, "%d", NGX_LLMOPS_LEASE_TIME) - time;
 
     lease->cmd = ngx_llmops_redis_command(n.redis, &n.name, 6, argv,
                                           ngx_llmops_lease_reply, lease);
+    if (lease->cmd == NULL) {
+        return NGX_DECLINED;
+    }
 
-    return lease->cmd ? NGX_AGAIN : NGX_DECLINED;
+    /* and whose it is, in the same write */
+
+    ngx_str_set(&argv[0], "GET");
+
+    lease->holder = ngx_llmops_redis_command(n.redis, &n.name, 2, argv,
+                                             ngx_llmops_lease_holder, lease);
+    return NGX_AGAIN;
 }
 
 
@@ -93,7 +109,37 @@ ngx_llmops_lease_reply(redisReply *reply, ngx_uint_t sent, void *data)
         ngx_add_timer(&lease->renew, NGX_LLMOPS_LEASE_RENEW);
     }
 
-    lease->handler(lease, lease->data);
+    if (lease->holder == NULL) {
+        lease->handler(lease, lease->data);
+    }
+}
+
+
+/* replies come in order, but where one was lost on its way */
+
+static void
+ngx_llmops_lease_holder(redisReply *reply, ngx_uint_t sent, void *data)
+{
+    ngx_llmops_cache_lease_t *lease = data;
+
+    u_char  id[NGX_INT64_LEN];
+    size_t  len;
+
+    lease->holder = NULL;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_STRING) {
+        lease->ours = 1;                     /* or nobody's: do not wait */
+
+    } else {
+        len = ngx_sprintf(id, "%uL", ngx_llmops_redis_gateway(lease->store))
+              - id;
+        lease->ours = ((size_t) reply->len == len
+                       && ngx_memcmp(reply->str, id, len) == 0);
+    }
+
+    if (lease->cmd == NULL) {
+        lease->handler(lease, lease->data);
+    }
 }
 
 
@@ -161,6 +207,11 @@ ngx_llmops_cache_lease_release(ngx_llmops_cache_lease_t *lease)
 
         ngx_llmops_redis_cancel(lease->cmd);
         lease->cmd = NULL;
+    }
+
+    if (lease->holder) {
+        ngx_llmops_redis_cancel(lease->holder);
+        lease->holder = NULL;
     }
 
     mine = ngx_llmops_lease_mine(lease);

@@ -295,6 +295,11 @@ ngx_llmops_remote_leased(ngx_llmops_cache_lease_t *lease, void *data)
         return;
     }
 
+    if (lease->ours) {
+        ngx_llmops_remote_done(remote, NGX_DECLINED);
+        return;
+    }
+
     if (!remote->waited) {
         remote->waited = 1;
         ngx_llmops_cache_redis_count(NGX_LLMOPS_CACHE_REDIS_WAITED);

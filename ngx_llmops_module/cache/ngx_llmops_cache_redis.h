@@ -39,6 +39,8 @@ typedef void (*ngx_llmops_cache_lease_pt)(ngx_llmops_cache_lease_t *lease,
 
 struct ngx_llmops_cache_lease_s {
     unsigned                   held:1;
+    unsigned                   ours:1;     /* another caller of this nginx has
+                                              it, or nobody is known to */
 
     /* private */
     ngx_llmops_store_t        *store;
@@ -46,7 +48,8 @@ struct ngx_llmops_cache_lease_s {
     ngx_event_t                renew;
     ngx_msec_t                 taken;      /* no later than by Redis's clock */
     ngx_msec_t                 sent;       /* the same, if renewed */
-    void                      *cmd;        /* under way */
+    void                      *cmd;        /* under way, and */
+    void                      *holder;
     ngx_llmops_cache_lease_pt  handler;    /* of who tries for it */
     void                      *data;
 };

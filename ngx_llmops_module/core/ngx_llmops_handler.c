@@ -44,8 +44,6 @@ static ngx_int_t ngx_llmops_stage_plan(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_rules(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_stage_targets(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_limits(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
@@ -63,7 +61,7 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_prompt,
     ngx_llmops_stage_plan,
     ngx_llmops_stage_rules,
-    ngx_llmops_stage_targets,
+    ngx_llmops_handler_targets,
     ngx_llmops_stage_limits,
     NULL
 };
@@ -378,10 +376,8 @@ ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* whether the plan has a target at all */
-
-static ngx_int_t
-ngx_llmops_stage_targets(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+ngx_int_t
+ngx_llmops_handler_targets(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_uint_t           seconds;
     ngx_llmops_error_t   err;

@@ -228,5 +228,9 @@ struct ngx_llmops_store_s;
 ngx_llmops_redis_t *ngx_llmops_redis_of(struct ngx_llmops_store_s *store,
     ngx_str_t *prefix);
 
+/* A number of such a store's gateway, the same in all of its workers; no other
+   gateway has it. */
+uint64_t ngx_llmops_redis_gateway(struct ngx_llmops_store_s *store);
+
 
 #endif /* _NGX_LLMOPS_REDIS_H_INCLUDED_ */

@@ -242,6 +242,15 @@ ngx_llmops_redis_of(struct ngx_llmops_store_s *store, ngx_str_t *prefix)
 }
 
 
+uint64_t
+ngx_llmops_redis_gateway(struct ngx_llmops_store_s *store)
+{
+    ngx_llmops_redis_store_t  *rs = store->redis;
+
+    return rs->sh->id;
+}
+
+
 static int64_t
 ngx_llmops_redis_clock(ngx_llmops_store_t *store)
 {

@@ -36,12 +36,13 @@ typedef enum {
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
     NGX_LLMOPS_NODE_CACHED,                /* ngx_llmops_cache_sh_t */
     NGX_LLMOPS_NODE_CACHE_REDIS,           /* of cache/: counts */
+    NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      6
+#define NGX_LLMOPS_ZONE_LAYOUT      7
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 
