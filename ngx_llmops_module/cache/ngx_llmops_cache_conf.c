@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_own.h"
 
 
 /*
@@ -185,6 +186,7 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
 {
     char                            *rv;
     ngx_str_t                        s;
+    ngx_int_t                        rc;
     const ngx_llmops_cache_param_t  *p;
 
     if (ngx_strcmp(arg->data, "always") == 0) {
@@ -212,6 +214,12 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
         }
 
         return rv;
+    }
+
+    rc = ngx_llmops_cache_own_param(cf, route, arg);
+
+    if (rc != NGX_DECLINED) {
+        return rc == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -419,12 +427,24 @@ ngx_int_t
 ngx_llmops_cache_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
     ngx_str_t            name = ngx_string("llm_cache");
+    ngx_uint_t           i;
     ngx_core_conf_t     *ccf;
+    ngx_llmops_route_t **routes;
     ngx_llmops_cache_t  *cache = mcf->cache;
 
     if (cache == NULL || cache->routes == 0) {
         mcf->cache = NULL;
         return NGX_OK;
+    }
+
+    routes = mcf->routes.elts;
+
+    for (i = 0; i < mcf->routes.nelts; i++) {
+        if (routes[i]->cache
+            && ngx_llmops_cache_own_init(cf, mcf, routes[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     cache->zone = ngx_shared_memory_add(cf, &name,
@@ -495,6 +515,8 @@ ngx_llmops_cache_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
                       "reads from it", NGX_LLMOPS_CACHE_SLOTS);
     }
 
+    ngx_llmops_cache_own_start(mcf);
+
     cache->tick.handler = ngx_llmops_cache_tick;
     cache->tick.data = cache;
     cache->tick.log = cycle->log;
@@ -529,6 +551,7 @@ ngx_llmops_cache_stop(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
     ngx_llmops_cache_t  *cache = mcf->cache;
 
     if (cache) {
+        ngx_llmops_cache_own_stop(mcf);
         ngx_llmops_cshm_leave(&cache->shm);
     }
 }

@@ -10,6 +10,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -60,6 +61,7 @@ static void ngx_llmops_outer_save_session(ngx_peer_connection_t *pc, void
 void
 ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    ngx_uint_t               drain;
     ngx_http_upstream_t     *u;
     ngx_llmops_loc_conf_t   *llcf;
     ngx_llmops_main_conf_t  *mcf;
@@ -74,7 +76,11 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     u = r->upstream;
 
-    u->conf = &mcf->outer_conf[llcf->ignore_client_abort];
+    /* an answer that others may follow does not end with its caller */
+
+    drain = llcf->ignore_client_abort || ngx_llmops_cache_leads(ctx);
+
+    u->conf = &mcf->outer_conf[drain];
     u->buffering = 0;
     u->output.tag = (ngx_buf_tag_t) &ngx_llmops_module;
 
@@ -87,7 +93,7 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter = ngx_llmops_filter;
     u->input_filter_ctx = r;
 
-    if (llcf->ignore_client_abort) {
+    if (drain) {
         ngx_llmops_drain_start(r, ctx);
     }
 
