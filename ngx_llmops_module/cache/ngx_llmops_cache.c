@@ -91,8 +91,7 @@ const ngx_str_t  ngx_llmops_cache_names[] = {
 
 
 ngx_int_t
-ngx_llmops_cache_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    void (*resume)(ngx_http_request_t *r))
+ngx_llmops_cache_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_cached_t  *cached;
 
@@ -106,7 +105,6 @@ ngx_llmops_cache_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     ctx->cached = cached;
-    cached->resume = resume;
 
     if (ngx_llmops_cache_key(r, ctx, cached) != NGX_OK) {
         return NGX_OK;

@@ -248,8 +248,7 @@ ngx_int_t ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
  * from cache, waits for another's answer, or lets the request go on to its
  * call.  As stages return; resume() as ngx_llmops_limits_enter() has it.
  */
-ngx_int_t ngx_llmops_cache_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    void (*resume)(ngx_http_request_t *r));
+ngx_int_t ngx_llmops_cache_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 ngx_int_t ngx_llmops_cache_recall(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, void (*resume)(ngx_http_request_t *r));
 
@@ -265,13 +264,6 @@ void ngx_llmops_cache_take(ngx_llmops_ctx_t *ctx, u_char *p, size_t len);
 /* Whether the request leads a flight. */
 #define ngx_llmops_cache_leads(ctx)                                           \
     ((ctx)->cached && (ctx)->cached->take)
-
-#define ngx_llmops_cache_taken(ctx, p, len)                                   \
-    do {                                                                      \
-        if ((ctx)->cached && (ctx)->cached->take) {                           \
-            ngx_llmops_cache_take(ctx, p, len);                               \
-        }                                                                     \
-    } while (0)
 
 /* A good answer's header goes out; stream: of events.  Before any bytes. */
 void ngx_llmops_cache_begin(ngx_llmops_ctx_t *ctx, ngx_uint_t stream);

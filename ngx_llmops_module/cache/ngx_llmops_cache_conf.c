@@ -185,8 +185,8 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
     ngx_str_t *arg)
 {
     char                            *rv;
-    ngx_int_t                        rc;
     ngx_str_t                        s;
+    ngx_int_t                        rc;
     const ngx_llmops_cache_param_t  *p;
 
     if (ngx_strcmp(arg->data, "always") == 0) {
@@ -225,10 +225,8 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"cache\" has \"ttl=\", "
                        "\"scope=\", \"stale=\", \"stale_if_error=\", "
-                       "\"max_size=\", \"replay=\", \"count=\", \"share=\", "
-                       "\"lease=\", \"semantic=\" with \"embed=\", "
-                       "\"wait=\" and \"shadow\", and \"always\", or "
-                       "\"off\" alone", arg);
+                       "\"max_size=\", \"replay=\", \"count=\", \"share=\" "
+                       "and \"always\", or \"off\" alone", arg);
     return NGX_CONF_ERROR;
 }
 
@@ -428,11 +426,11 @@ ngx_llmops_cache_level(ngx_llmops_main_conf_t *mcf, ngx_uint_t n,
 ngx_int_t
 ngx_llmops_cache_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
-    ngx_str_t             name = ngx_string("llm_cache");
-    ngx_uint_t            i;
-    ngx_core_conf_t      *ccf;
-    ngx_llmops_cache_t   *cache = mcf->cache;
-    ngx_llmops_route_t  **routes;
+    ngx_str_t            name = ngx_string("llm_cache");
+    ngx_uint_t           i;
+    ngx_core_conf_t     *ccf;
+    ngx_llmops_route_t **routes;
+    ngx_llmops_cache_t  *cache = mcf->cache;
 
     if (cache == NULL || cache->routes == 0) {
         mcf->cache = NULL;
@@ -517,14 +515,14 @@ ngx_llmops_cache_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
                       "reads from it", NGX_LLMOPS_CACHE_SLOTS);
     }
 
+    ngx_llmops_cache_own_start(mcf);
+
     cache->tick.handler = ngx_llmops_cache_tick;
     cache->tick.data = cache;
     cache->tick.log = cycle->log;
     cache->tick.cancelable = 1;
 
     ngx_add_timer(&cache->tick, 1000);
-
-    ngx_llmops_cache_own_start(mcf);
 
     return ngx_llmops_wake_listen(cycle, cache->shm.slot,
                                   ngx_llmops_cache_woken);

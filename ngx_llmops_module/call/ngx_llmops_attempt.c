@@ -10,6 +10,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -75,9 +76,11 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     u = r->upstream;
 
-    /* a detached request has no caller who might leave */
+    /* an answer that others may follow does not end with its caller, and a
+       detached request has no caller who might leave */
 
-    drain = (llcf->ignore_client_abort && ctx->detached == NULL);
+    drain = (llcf->ignore_client_abort && ctx->detached == NULL)
+            || ngx_llmops_cache_leads(ctx);
 
     u->conf = &mcf->outer_conf[drain || ctx->detached];
     u->buffering = 0;
