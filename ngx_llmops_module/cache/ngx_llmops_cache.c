@@ -493,8 +493,11 @@ ngx_llmops_cached_answered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         cached->status = ask->status;
 
     } else {
-        cached->status = (ngx_llmops_now() < answer->expires)
-                         ? NGX_LLMOPS_CACHE_HIT : NGX_LLMOPS_CACHE_STALE;
+        cached->status = NGX_LLMOPS_CACHE_HIT;
+
+        if ((int64_t) ngx_llmops_now() >= answer->expires) {
+            cached->status = NGX_LLMOPS_CACHE_STALE;
+        }
     }
 
     return ngx_llmops_cache_play(r, ctx, answer, &facts.marks);

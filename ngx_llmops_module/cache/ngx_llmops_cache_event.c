@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_openai_codec.h"
 
 
 /*
@@ -16,12 +17,18 @@
  */
 
 
+#define NGX_LLMOPS_RENDER_MAX      (64 * 1024 * 1024)
+
+
 static void ngx_llmops_play_identify(ngx_llmops_cache_play_t *play,
     ngx_llmops_sse_event_t *ev);
 static void ngx_llmops_play_renew(ngx_llmops_cache_play_t *play, size_t from);
 static void ngx_llmops_play_created(u_char *p, size_t len);
 static ngx_int_t ngx_llmops_play_usage(ngx_llmops_cache_play_t *play);
 static ngx_uint_t ngx_llmops_play_wants(ngx_llmops_cache_play_t *play);
+static ngx_int_t ngx_llmops_play_events(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_answer_t *answer, ngx_uint_t usage,
+    ngx_llmops_out_t *out);
 
 
 #define ngx_llmops_event_done(ev)                                             \
@@ -151,7 +158,7 @@ ngx_llmops_play_identify(ngx_llmops_cache_play_t *play,
 
     if (ngx_llmops_json_get(&ev->data, path, &id) != NGX_OK
         || ngx_llmops_json_type(&id) != NGX_LLMOPS_JSON_STRING
-        || id.len < 10 || id.len - 2 > sizeof(play->id))
+        || id.len < 7 || id.len - 2 > sizeof(play->id))
     {
         return;
     }
@@ -265,7 +272,121 @@ ngx_llmops_play_usage(ngx_llmops_cache_play_t *play)
                         play->meter.model_len ? play->meter.model_len
                                               : ctx->env.model.len);
     ngx_llmops_out_lit(out, ",\"choices\":[],\"usage\":");
-    ngx_llmops_cache_usage(out, u);
+    ngx_llmops_openai_usage_write(out, u);
 
     return ngx_llmops_out_lit(out, "}\n\n");
+}
+
+
+/* all events of an answer at once */
+
+static ngx_int_t
+ngx_llmops_play_events(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_answer_t *answer, ngx_uint_t usage,
+    ngx_llmops_out_t *out)
+{
+    u_char                   *p, *last;
+    ngx_int_t                 rc;
+    ngx_llmops_sse_event_t    ev;
+    ngx_llmops_cache_play_t   play;
+
+    ngx_memzero(&play, sizeof(ngx_llmops_cache_play_t));
+
+    play.ctx = ctx;
+    play.answer = *answer;
+    play.complete = 1;
+    play.usage = usage;
+
+    ngx_llmops_sse_init(&play.sse, NGX_LLMOPS_RENDER_MAX);
+    ngx_llmops_out_init(&play.out, NGX_LLMOPS_RENDER_MAX);
+
+    p = answer->body.data;
+    last = p + answer->body.len;
+
+    do {
+        rc = ngx_llmops_sse_next(&play.sse, &p, last, &ev);
+
+        if (rc == NGX_OK && ngx_llmops_play_event(&play, &ev) != NGX_OK) {
+            rc = NGX_ERROR;
+        }
+    } while (rc == NGX_OK);
+
+    if (rc == NGX_AGAIN) {
+        rc = ngx_llmops_play_rest(&play);
+    }
+
+    ngx_llmops_sse_free(&play.sse);
+
+    if (rc != NGX_OK || play.out.failed) {
+        ngx_llmops_out_free(&play.out);
+        return NGX_ERROR;
+    }
+
+    *out = play.out;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_cache_render(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_answer_t *answer, ngx_llmops_cache_marks_t *marks,
+    ngx_llmops_out_t *out)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  body;
+    ngx_llmops_out_t           events;
+    ngx_llmops_cache_marks_t   found;
+    ngx_llmops_cache_answer_t  spelled;
+
+    if (ctx->env.stream && answer->form == NGX_LLMOPS_CACHE_FORM_STREAM) {
+        return ngx_llmops_play_events(ctx, answer, 0, out);
+    }
+
+    if (ctx->env.stream) {
+
+        rc = ngx_llmops_cache_spell(ctx->env.dialect, ctx->env.op,
+                                    &ctx->env.model, ctx->env.include_usage,
+                                    &answer->body, &events);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        spelled = *answer;
+        spelled.body.data = events.data;
+        spelled.body.len = events.len;
+
+        rc = ngx_llmops_play_events(ctx, &spelled, 1, out);
+
+        ngx_llmops_out_free(&events);
+
+        return rc;
+    }
+
+    if (answer->form == NGX_LLMOPS_CACHE_FORM_WHOLE) {
+        ngx_llmops_out_init(out, NGX_LLMOPS_RENDER_MAX);
+
+        if (ngx_llmops_out_str(out, &answer->body) != NGX_OK) {
+            ngx_llmops_out_free(out);
+            return NGX_ERROR;
+        }
+
+        ngx_llmops_cache_renew(out->data, marks, ngx_time());
+
+        return NGX_OK;
+    }
+
+    rc = ngx_llmops_cache_gather(ctx->env.op, &answer->body, &answer->usage,
+                                 out);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    body.data = out->data;
+    body.len = out->len;
+
+    ngx_llmops_cache_mark(ctx->env.op, &body, &found);
+    ngx_llmops_cache_renew(out->data, &found, ngx_time());
+
+    return NGX_OK;
 }

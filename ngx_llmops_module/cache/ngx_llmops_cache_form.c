@@ -5,7 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
-#include "ngx_llmops_tree.h"
+#include "ngx_llmops_openai_codec.h"
 
 
 /*

@@ -376,7 +376,7 @@ ngx_llmops_cache_mark(ngx_llmops_op_e op, ngx_str_t *body,
     }
 
     if (ngx_llmops_json_get(body, "id", &value) == NGX_OK
-        && value.len > 10
+        && value.len >= 7
         && ngx_llmops_json_type(&value) == NGX_LLMOPS_JSON_STRING)
     {
         marks->id = value.data + 1 - body->data;
