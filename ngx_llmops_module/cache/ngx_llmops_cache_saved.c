@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_cache_note.h"
+#include "ngx_llmops_cache_embed.h"
 #include "ngx_llmops_zone.h"
 
 
@@ -38,6 +39,10 @@ ngx_llmops_cache_own_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr,
     ngx_int_t                ms;
     ngx_str_t                s;
     ngx_llmops_cache_own_t  *own;
+
+    if (ngx_llmops_near_takes(word)) {
+        return ngx_llmops_near_param(cf, cr, word);
+    }
 
     if (word->len < 6 || ngx_strncmp(word->data, "lease=", 6) != 0) {
         return NGX_DECLINED;
@@ -103,6 +108,10 @@ ngx_llmops_cache_own_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
 
     ngx_llmops_cache_level(mcf, NGX_LLMOPS_CACHE_REDIS, &ngx_llmops_cache_far);
 
+    if (ngx_llmops_near_init(cf, mcf, route) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_llmops_cache_version(cf, mcf, route, own->version);
 }
 
@@ -142,6 +151,7 @@ void
 ngx_llmops_cache_own_stop(ngx_llmops_main_conf_t *mcf)
 {
     ngx_llmops_cache_notes_stop(mcf);
+    ngx_llmops_embed_stop();
 }
 
 
