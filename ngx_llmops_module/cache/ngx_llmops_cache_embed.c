@@ -134,15 +134,19 @@ ngx_llmops_embed_known(ngx_llmops_embed_t *e)
     u_char                    both[NGX_LLMOPS_CACHE_KEY + sizeof(void *)];
     ngx_llmops_embed_slot_t  *slot;
 
-    if (ngx_llmops_embed_table == NULL
-        || ngx_llmops_key_sha256(e->text.data, e->text.len, both) != NGX_OK)
-    {
+    e->vector = NULL;
+
+    if (ngx_llmops_key_sha256(e->text.data, e->text.len, both) != NGX_OK) {
         return NULL;
     }
 
     ngx_memcpy(both + NGX_LLMOPS_CACHE_KEY, &e->target, sizeof(void *));
 
     if (ngx_llmops_key_sha256(both, sizeof(both), e->digest) != NGX_OK) {
+        return NULL;
+    }
+
+    if (ngx_llmops_embed_table == NULL) {
         return NULL;
     }
 

@@ -29,7 +29,8 @@
  *   ngx_llmops_admin_conf.c     llm_admin
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
- *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c
+ *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c,
+ *   _cache.c
  */
 
 
@@ -76,6 +77,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_keys[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_limits[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_usage[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_audit[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
 
 
 typedef struct {
