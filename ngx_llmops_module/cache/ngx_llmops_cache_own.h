@@ -119,8 +119,4 @@ ngx_int_t ngx_llmops_cache_far_answer(ngx_llmops_cache_remote_t *remote,
 /* A request is over: what its cache has saved is counted, once. */
 void ngx_llmops_cache_account(ngx_llmops_ctx_t *ctx);
 
-/* "none", "bypass", "miss", ... */
-extern const ngx_str_t  ngx_llmops_cache_status_names[];
-
-
 #endif /* _NGX_LLMOPS_CACHE_OWN_H_INCLUDED_ */

@@ -17,17 +17,6 @@
  */
 
 
-const ngx_str_t  ngx_llmops_cache_status_names[] = {
-    ngx_string("none"),
-    ngx_string("bypass"),
-    ngx_string("miss"),
-    ngx_string("hit"),
-    ngx_string("stale"),
-    ngx_string("shared"),
-    ngx_string("semantic")
-};
-
-
 static ngx_llmops_cache_own_t *ngx_llmops_cache_own(ngx_conf_t *cf,
     ngx_llmops_cache_route_t *cr);
 

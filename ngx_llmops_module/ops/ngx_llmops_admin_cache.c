@@ -98,7 +98,7 @@ ngx_llmops_admin_cache_route(ngx_llmops_route_t *route)
 
     for (i = NGX_LLMOPS_CACHE_BYPASS; i < NGX_LLMOPS_CACHE_MAX; i++) {
         (void) json_object_set_new(requests,
-                            (char *) ngx_llmops_cache_status_names[i].data,
+                            (char *) ngx_llmops_cache_names[i].data,
                             json_integer(sh ? (json_int_t) sh->requests[i]
                                             : 0));
     }

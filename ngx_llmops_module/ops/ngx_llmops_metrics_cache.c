@@ -26,7 +26,7 @@ ngx_llmops_print_cache_requests(ngx_llmops_print_t *pr,
         if (sh->requests[i]) {
             ngx_llmops_print_route(pr, f, name);
             ngx_llmops_page_printf(&pr->page, "\",status=\"%V\"} %uA\n",
-                                   &ngx_llmops_cache_status_names[i],
+                                   &ngx_llmops_cache_names[i],
                                    sh->requests[i]);
         }
     }
