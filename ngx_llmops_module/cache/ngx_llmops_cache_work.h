@@ -172,6 +172,11 @@ void ngx_llmops_cache_mark(ngx_llmops_op_e op, ngx_str_t *body,
 /* An id of the same kind and length as old. */
 void ngx_llmops_cache_new_id(u_char *id, u_char *old, size_t len);
 
+/* A time in seconds, as so many digits at p. */
+#define NGX_LLMOPS_CACHE_DIGITS    10
+
+void ngx_llmops_cache_time_put(u_char *p, time_t now);
+
 /* Puts another id, and now, where marks say. */
 void ngx_llmops_cache_renew(u_char *body, ngx_llmops_cache_marks_t *marks,
     time_t now);

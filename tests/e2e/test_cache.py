@@ -582,3 +582,44 @@ def test_conf_errors(serve, line, said):
 def test_conf_zone(serve):
     gw, up = serve(lines=[CACHE], start=False, http="llm_cache size=1k;\n")
     assert 'write at least "size=1m"' in gw.check().stderr
+
+
+MANY = int(__import__("os").environ.get("LLMOPS_FLIGHT", "1000"))
+
+
+@pytest.mark.parametrize("leaves", [None, 0, 3, 9])
+def test_a_thousand(serve, leaves):
+    """One call for all, in both workers; the first may leave at any time."""
+    text = "abcdefghijklmnopqrstuvwxyz" * 2
+    step = threading.Semaphore(0)
+
+    def script(x):
+        parts = openai_wire.chat_stream(Reply(text=text), x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        for part in parts:
+            step.acquire(timeout=20)
+            x.chunk(part)
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE], workers=2)
+    body = json.dumps(ask(stream=True)).encode()
+    leader = gw.connect(timeout=60)
+    leader.request("POST", CHAT, body)
+    wait_for(lambda: len(up.requests) == 1, 10, "the call")
+    clients = [gw.connect(timeout=60).request("POST", CHAT, body)
+               for _ in range(MANY - 1)]
+    for n in range(30):
+        if n == leaves:
+            leader.close()
+            time.sleep(0.05)
+        step.release()
+    for _ in range(2 * len(text)):
+        step.release()
+    got = [client.read() for client in clients]
+    if leaves is None:
+        got.append(leader.read())
+    assert {text_of(r) for r in got} == {text}
+    assert all(r.complete for r in got)
+    assert len(up.requests) <= (1 if leaves is None else 2)
+    used = {line["pid"] for line in gw.ledger(MANY - 1, 20)}
+    assert len(used) == 2
