@@ -31,6 +31,7 @@
  *   ngx_llmops_inflate.c   answers that were compressed unasked
  *   ngx_llmops_drain.c     answers whose caller has left
  *   ngx_llmops_finish.c    every end of a call, in one place
+ *   ngx_llmops_detached*.c requests of the gateway's own
  */
 
 
@@ -41,6 +42,11 @@
 
 /* The handler of the PREACCESS phase: reads the body into ctx->env. */
 ngx_int_t ngx_llmops_read_handler(ngx_http_request_t *r);
+
+/* The same for a detached request, whose body is there.  NGX_OK or
+   NGX_ERROR (ctx->refusal may say why). */
+ngx_int_t ngx_llmops_read_detached(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 /* body.c */

@@ -96,6 +96,17 @@ ngx_llmops_read_handler(ngx_http_request_t *r)
 }
 
 
+ngx_int_t
+ngx_llmops_read_detached(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    if (ngx_llmops_read_target(r, ctx) != NGX_OK || !ctx->env.json) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_read_body(r, ctx) == NGX_DECLINED ? NGX_OK : NGX_ERROR;
+}
+
+
 /* what can be known before the body: NGX_OK, or a status to answer with */
 
 static ngx_int_t
@@ -286,7 +297,7 @@ ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
 
-    ctx->env.prompts = (mcf->prompts != NULL);
+    ctx->env.prompts = (mcf->prompts != NULL && ctx->detached == NULL);
 
     ngx_llmops_envelope_begin(&ctx->env, &scan);
 

@@ -56,6 +56,8 @@ static ngx_int_t ngx_llmops_check_flush(ngx_llmops_check_t *check,
     ngx_llmops_channel_t *ch, ngx_llmops_out_t *out);
 static ngx_int_t ngx_llmops_check_finish(ngx_llmops_check_t *check,
     ngx_uint_t choice, ngx_llmops_out_t *out);
+static ngx_int_t ngx_llmops_check_choices(ngx_llmops_check_t *check,
+    ngx_llmops_out_t *out);
 static void ngx_llmops_check_write(ngx_llmops_check_t *check,
     ngx_str_t *json, ngx_llmops_check_edit_t *edits, ngx_uint_t nedits,
     ngx_uint_t lines, ngx_llmops_out_t *out);
@@ -196,6 +198,47 @@ ngx_llmops_check_done(ngx_str_t *data)
 }
 
 
+/*
+ * An LF before an event is the end of the CRLF that ended the one before it,
+ * cut off by the pieces.  It goes, whatever becomes of this event: uncut it
+ * would have gone with the other one.
+ */
+
+static void
+ngx_llmops_check_cut_eol(ngx_llmops_sse_event_t *ev, ngx_llmops_out_t *out)
+{
+    if (ev->raw.len && ev->raw.data[0] == LF
+        && (ev->raw.len > 1 || ev->partial))
+    {
+        (void) ngx_llmops_out_lit(out, "\n");
+
+        ev->raw.data++;
+        ev->raw.len--;
+    }
+}
+
+
+/* the blank line of an event, as it came: the LF of its CRLF may follow */
+
+static void
+ngx_llmops_check_blank(ngx_str_t *raw, ngx_llmops_out_t *out)
+{
+    u_char  *last;
+
+    last = raw->data + raw->len;
+
+    if (raw->len && last[-1] == CR) {
+        (void) ngx_llmops_out_lit(out, "\r");
+
+    } else if (raw->len > 1 && last[-1] == LF && last[-2] == CR) {
+        (void) ngx_llmops_out_lit(out, "\r\n");
+
+    } else {
+        (void) ngx_llmops_out_lit(out, "\n");
+    }
+}
+
+
 static ngx_int_t
 ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_out_t *out)
@@ -204,6 +247,8 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_int_t                 rc;
     ngx_uint_t                n;
     ngx_llmops_check_edit_t   edits[NGX_LLMOPS_CHECK_EDITS];
+
+    ngx_llmops_check_cut_eol(ev, out);
 
     if (ev->partial) {
         return ngx_llmops_check_unreadable(check);
@@ -215,7 +260,7 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     }
 
     if (ngx_llmops_check_done(&ev->data)) {
-        rc = ngx_llmops_check_end(check, out);
+        rc = ngx_llmops_check_choices(check, out);
 
         if (rc == NGX_OK) {
             (void) ngx_llmops_out_str(out, &ev->raw);
@@ -266,7 +311,8 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
 
     (void) ngx_llmops_out_lit(out, "data: ");
     ngx_llmops_check_write(check, &ev->data, edits, n, 1, out);
-    (void) ngx_llmops_out_lit(out, "\n\n");
+    (void) ngx_llmops_out_lit(out, "\n");
+    ngx_llmops_check_blank(&ev->raw, out);
 
     return NGX_OK;
 }
@@ -616,11 +662,29 @@ ngx_llmops_check_finish(ngx_llmops_check_t *check, ngx_uint_t n,
 }
 
 
+/* all choices are complete */
+
+static ngx_int_t
+ngx_llmops_check_choices(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  i;
+
+    for (i = 0; i < check->nchoices; i++) {
+        rc = ngx_llmops_check_finish(check, check->choices[i].number, out);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return out->failed ? NGX_ERROR : NGX_OK;
+}
+
+
 ngx_int_t
 ngx_llmops_check_end(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 {
     ngx_int_t               rc;
-    ngx_uint_t              i;
     ngx_llmops_sse_event_t  ev;
 
     if (check->failed) {
@@ -640,14 +704,7 @@ ngx_llmops_check_end(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
         }
     }
 
-    for (i = 0; i < check->nchoices; i++) {
-        rc = ngx_llmops_check_finish(check, check->choices[i].number, out);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return out->failed ? NGX_ERROR : NGX_OK;
+    return ngx_llmops_check_choices(check, out);
 }
 
 

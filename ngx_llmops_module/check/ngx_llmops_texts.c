@@ -20,6 +20,8 @@
 
 
 static void ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json);
+static void ngx_llmops_texts_choice_slow(ngx_llmops_texts_t *t,
+    ngx_str_t *json);
 static void ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice);
 static void ngx_llmops_texts_calls(ngx_llmops_texts_t *t, ngx_str_t *json,
@@ -166,8 +168,86 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
 }
 
 
+/* a member of a choice, the number of which is known */
+
+static void
+ngx_llmops_texts_member(ngx_llmops_texts_t *t, ngx_str_t *key,
+    ngx_str_t *value, ngx_uint_t choice)
+{
+    if (ngx_llmops_texts_is(key, "delta")
+        || ngx_llmops_texts_is(key, "message"))
+    {
+        ngx_llmops_texts_message(t, value, choice);
+
+    } else if (ngx_llmops_texts_is(key, "text")) {
+        ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
+                             NGX_LLMOPS_TEXT_KEY_TEXT, choice, 0, value);
+
+    } else if (ngx_llmops_texts_is(key, "finish_reason")
+               && value->data[0] == '"' && value->len > 2)
+    {
+        ngx_llmops_texts_finish(t, choice);
+    }
+}
+
+
+/*
+ * The number may stand behind the texts.  It seldom does: a choice that begins
+ * with it, and does not have it twice, is read once.
+ */
+
 static void
 ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
+{
+    ngx_str_t               key, value;
+    ngx_uint_t              choice, again, ntexts, nfinished;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
+        return;
+    }
+
+    ntexts = t->ntexts;
+    nfinished = t->nfinished;
+    choice = 0;
+    again = 0;
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "index")) {
+            again = (choice != ngx_llmops_texts_number(&value));
+            choice = ngx_llmops_texts_number(&value);
+            break;
+        }
+
+        ngx_llmops_texts_member(t, &key, &value, choice);
+    }
+
+    again = again && (t->ntexts != ntexts || t->nfinished != nfinished);
+
+    while (!again && ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "index")) {
+            again = (choice != ngx_llmops_texts_number(&value));
+            continue;
+        }
+
+        ngx_llmops_texts_member(t, &key, &value, choice);
+    }
+
+    if (again) {
+        t->ntexts = ntexts;
+        t->nfinished = nfinished;
+
+        ngx_llmops_texts_choice_slow(t, json);
+    }
+}
+
+
+/* the last of several numbers counts, for all of the choice */
+
+static void
+ngx_llmops_texts_choice_slow(ngx_llmops_texts_t *t, ngx_str_t *json)
 {
     ngx_str_t               key, value;
     ngx_uint_t              choice;
@@ -175,9 +255,7 @@ ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
 
     choice = 0;
 
-    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
-        return;
-    }
+    (void) ngx_llmops_json_object(&it, json);
 
     while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
         if (ngx_llmops_texts_is(&key, "index")) {
@@ -188,21 +266,7 @@ ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
     (void) ngx_llmops_json_object(&it, json);
 
     while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "delta")
-            || ngx_llmops_texts_is(&key, "message"))
-        {
-            ngx_llmops_texts_message(t, &value, choice);
-
-        } else if (ngx_llmops_texts_is(&key, "text")) {
-            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
-                                 NGX_LLMOPS_TEXT_KEY_TEXT, choice, 0, &value);
-
-        } else if (ngx_llmops_texts_is(&key, "finish_reason")
-                   && value.data[0] == '"' && value.len > 2)
-        {
-            ngx_llmops_texts_finish(t, choice);
-        }
+        ngx_llmops_texts_member(t, &key, &value, choice);
     }
 }
 

@@ -211,6 +211,10 @@ struct ngx_llmops_main_conf_s {
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     void                      *prompts;    /* prompt/: NULL: none is used */
     void                      *cache;      /* cache/: NULL: no route has one */
+    ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
+                                              of target_named(), or NULL */
+    void                      *detached;   /* call/: bounds, and what a worker
+                                              has under way */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass,
                                               llm_metrics or llm_admin */
@@ -391,6 +395,8 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  error_body;
     ngx_str_t                  warnings;
     ngx_array_t               *checked;    /* check/: what rules have done */
+    struct ngx_llmops_detached_engine_s  *detached;    /* call/: NULL: it has a
+                                              caller */
 
     ngx_msec_t                 start;      /* ngx_current_msec at read */
     ngx_msec_t                 first_token;    /* ms from start; -1: none */

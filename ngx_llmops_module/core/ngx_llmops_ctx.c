@@ -99,6 +99,10 @@ ngx_llmops_ctx_entered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 void
 ngx_llmops_ctx_left(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    if (ctx->detached) {
+        return;                                 /* it has left at its start */
+    }
+
     ngx_llmops_metrics_leave(ngx_http_get_module_main_conf(r,
                                                          ngx_llmops_module));
 }

@@ -45,8 +45,6 @@ static ngx_int_t ngx_llmops_stage_plan(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_rules(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_stage_targets(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_limits(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_recall_ask(ngx_http_request_t *r,
@@ -69,10 +67,10 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_plan,
     ngx_llmops_stage_rules,
     ngx_llmops_stage_recall_ask,
-    ngx_llmops_stage_targets,
+    ngx_llmops_handler_targets,
     ngx_llmops_stage_limits,
     ngx_llmops_stage_recall,
-    ngx_llmops_stage_targets,
+    ngx_llmops_handler_targets,
     NULL
 };
 
@@ -402,11 +400,10 @@ ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* whether the plan has a target at all; asked again when the cache is known
-   to have nothing */
+/* asked again when the cache is known to have nothing */
 
-static ngx_int_t
-ngx_llmops_stage_targets(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+ngx_int_t
+ngx_llmops_handler_targets(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_uint_t           seconds;
     ngx_llmops_error_t   err;

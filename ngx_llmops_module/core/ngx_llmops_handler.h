@@ -17,5 +17,9 @@
  */
 ngx_int_t ngx_llmops_handler(ngx_http_request_t *r);
 
+/* NGX_OK if the plan has a target at all, or a status to answer with. */
+ngx_int_t ngx_llmops_handler_targets(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
 
 #endif /* _NGX_LLMOPS_HANDLER_H_INCLUDED_ */

@@ -20,6 +20,7 @@
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_detached.h"
 
 
 /*
@@ -68,6 +69,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_DETACHED_COMMANDS,
 
     { ngx_string("llm_route"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
@@ -309,6 +312,8 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
         ngx_llmops_admin_filters();
     }
 
+    ngx_llmops_detached_filters(cf);
+
     return ngx_llmops_error_filters(cf);
 }
 
@@ -335,7 +340,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t               i, k;
     ngx_llmops_route_t     **routes;
-    ngx_llmops_target_t     *targets;
+    ngx_llmops_target_t     *targets, **named;
     ngx_llmops_provider_t  **providers;
     ngx_llmops_main_conf_t  *mcf;
 
@@ -361,6 +366,10 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     ngx_llmops_limits_start(mcf);
 
+    if (ngx_llmops_detached_init(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     routes = mcf->routes.elts;
 
     for (i = 0; i < mcf->routes.nelts; i++) {
@@ -371,6 +380,12 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
         for (k = 0; k < routes[i]->targets.nelts; k++) {
             ngx_llmops_metrics_attach(mcf, &targets[k]);
         }
+    }
+
+    named = mcf->named ? mcf->named->elts : NULL;
+
+    for (i = 0; mcf->named && i < mcf->named->nelts; i++) {
+        ngx_llmops_metrics_attach(mcf, named[i]);
     }
 
     providers = mcf->providers.elts;

@@ -8,6 +8,7 @@
 #include "ngx_llmops_account.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_ledger.h"
+#include "ngx_llmops_detached.h"
 
 
 /*
@@ -47,6 +48,10 @@ ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     if (ctx->plan.route) {
         row.route = ctx->plan.route->name;
         ngx_llmops_account_model(ctx, &row.model);
+    }
+
+    if (ctx->detached) {
+        row.route = ctx->detached->purpose->label;
     }
 
     row.sums[NGX_LLMOPS_LEDGER_REQUESTS] = 1;

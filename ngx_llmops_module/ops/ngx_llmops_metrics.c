@@ -8,6 +8,7 @@
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_series.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_detached.h"
 
 
 /*
@@ -27,21 +28,22 @@ typedef struct {
 } ngx_llmops_counting_t;
 
 
-/* series of a version of a prompt: one of each target and operation */
+/* series of a version of a prompt, or of a purpose: one of each target and
+   operation */
 
-typedef struct ngx_llmops_prompt_series_s  ngx_llmops_prompt_series_t;
+typedef struct ngx_llmops_listed_s  ngx_llmops_listed_t;
 
-struct ngx_llmops_prompt_series_s {
+struct ngx_llmops_listed_s {
     ngx_llmops_target_t       *target;     /* or NULL */
     ngx_llmops_op_e            op;
     void                      *series;
-    ngx_llmops_prompt_series_t  *next;
+    ngx_llmops_listed_t       *next;
 };
 
 
 static ngx_llmops_series_sh_t *ngx_llmops_series(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
-static void **ngx_llmops_series_prompt(ngx_llmops_ctx_t *ctx);
+static void **ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list);
 static ngx_llmops_series_sh_t *ngx_llmops_series_node(
     ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_count_tokens(ngx_llmops_series_sh_t *s,
@@ -207,6 +209,17 @@ ngx_llmops_metrics_leave(ngx_llmops_main_conf_t *mcf)
 
 
 void
+ngx_llmops_metrics_detached(ngx_llmops_main_conf_t *mcf, ngx_uint_t n)
+{
+    ngx_llmops_counting_t  *counting = mcf->global;
+
+    if (counting && counting->worker) {
+        counting->worker->detached = n;
+    }
+}
+
+
+void
 ngx_llmops_metrics_attempt(ngx_llmops_ctx_t *ctx, ngx_llmops_target_t *t,
     ngx_uint_t status, ngx_llmops_fail_e fail)
 {
@@ -301,8 +314,11 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     t = ctx->target;
     slot = NULL;
 
-    if (ctx->prompt && t) {
-        slot = ngx_llmops_series_prompt(ctx);
+    if (ctx->detached) {
+        slot = ngx_llmops_series_listed(ctx, &ctx->detached->purpose->series);
+
+    } else if (ctx->prompt && t) {
+        slot = ngx_llmops_series_listed(ctx, &ctx->prompt->series);
 
     } else if (t && t->series) {
         slot = &t->series[ctx->env.op];
@@ -329,28 +345,28 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 /* where the pointer is kept; NULL if out of memory */
 
 static void **
-ngx_llmops_series_prompt(ngx_llmops_ctx_t *ctx)
+ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list)
 {
-    ngx_llmops_prompt_series_t  *ps;
+    ngx_llmops_listed_t  *one;
 
-    for (ps = ctx->prompt->series; ps; ps = ps->next) {
-        if (ps->target == ctx->target && ps->op == ctx->env.op) {
-            return &ps->series;
+    for (one = *list; one; one = one->next) {
+        if (one->target == ctx->target && one->op == ctx->env.op) {
+            return &one->series;
         }
     }
 
-    ps = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_llmops_prompt_series_t));
-    if (ps == NULL) {
+    one = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_llmops_listed_t));
+    if (one == NULL) {
         return NULL;
     }
 
-    ps->target = ctx->target;
-    ps->op = ctx->env.op;
-    ps->next = ctx->prompt->series;
+    one->target = ctx->target;
+    one->op = ctx->env.op;
+    one->next = *list;
 
-    ctx->prompt->series = ps;
+    *list = one;
 
-    return &ps->series;
+    return &one->series;
 }
 
 
@@ -375,6 +391,10 @@ ngx_llmops_series_node(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 
     } else if (ctx->plan.route) {
         label[NGX_LLMOPS_LABEL_ROUTE] = ctx->plan.route->name;
+    }
+
+    if (ctx->detached) {
+        label[NGX_LLMOPS_LABEL_ROUTE] = ctx->detached->purpose->label;
     }
 
     label[NGX_LLMOPS_LABEL_OPERATION] = ngx_llmops_op_names[ctx->env.op];

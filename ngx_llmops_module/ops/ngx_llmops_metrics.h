@@ -40,6 +40,9 @@ void ngx_llmops_metrics_attach(ngx_llmops_main_conf_t *mcf,
 void ngx_llmops_metrics_enter(ngx_llmops_main_conf_t *mcf);
 void ngx_llmops_metrics_leave(ngx_llmops_main_conf_t *mcf);
 
+/* How many detached requests this worker has under way. */
+void ngx_llmops_metrics_detached(ngx_llmops_main_conf_t *mcf, ngx_uint_t n);
+
 /* One attempt on a target has ended with that status (0: no answer). */
 void ngx_llmops_metrics_attempt(ngx_llmops_ctx_t *ctx,
     ngx_llmops_target_t *t, ngx_uint_t status, ngx_llmops_fail_e fail);

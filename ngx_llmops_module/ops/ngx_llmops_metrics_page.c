@@ -7,6 +7,7 @@
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_metrics_print.h"
 #include "ngx_llmops_limit_sh.h"
+#include "ngx_llmops_detached.h"
 
 
 /*
@@ -51,6 +52,16 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_requests_in_flight"), "gauge", NULL,
       "Requests that are being served.",
       0, ngx_llmops_print_in_flight, 0, NULL },
+
+    { ngx_string("llm_detached_in_flight"), "gauge", NULL,
+      "Requests of the gateway's own that are under way.",
+      0, ngx_llmops_print_detached, 0, NULL },
+
+    { ngx_string("llm_detached_dropped_total"), "counter", NULL,
+      "Requests of the gateway's own that were not made, as there were too "
+      "many of them.",
+      NGX_LLMOPS_NODE_PURPOSE, ngx_llmops_print_purpose,
+      offsetof(ngx_llmops_purpose_sh_t, dropped), NULL },
 
     { ngx_string("llm_requests_total"), "counter", NULL,
       "Requests that are over, by kind of error.",
@@ -234,6 +245,7 @@ ngx_llmops_gather_worker(ngx_str_t *name, void *node, void *data)
     }
 
     pr->requests += w->requests;
+    pr->detached += w->detached;
 
     for (i = 0; i < NGX_LLMOPS_MAX_GAUGES; i++) {
         pr->targets[i] += w->targets[i];

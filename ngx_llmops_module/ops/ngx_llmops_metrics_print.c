@@ -80,6 +80,25 @@ ngx_llmops_print_in_flight(ngx_llmops_print_t *pr,
 
 
 void
+ngx_llmops_print_detached(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_llmops_page_printf(&pr->page, "%V %ui\n", &f->name, pr->detached);
+}
+
+
+void
+ngx_llmops_print_purpose(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_llmops_page_printf(&pr->page, "%V{route=\"", &f->name);
+    ngx_llmops_print_escaped(pr, name->data, name->len);
+    ngx_llmops_page_printf(&pr->page, "\"} %uA\n",
+                           ngx_llmops_counter(node, f->offset));
+}
+
+
+void
 ngx_llmops_print_requests(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {

@@ -45,6 +45,7 @@ struct ngx_llmops_print_s {
     const ngx_llmops_family_t *family;
     int64_t                    now;
     ngx_uint_t                 requests;   /* in flight */
+    ngx_uint_t                 detached;
     ngx_uint_t                 targets[NGX_LLMOPS_MAX_GAUGES];
     unsigned                   openmetrics:1;
 };
@@ -57,6 +58,10 @@ void ngx_llmops_print_info(ngx_llmops_print_t *pr,
 void ngx_llmops_print_loaded(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_in_flight(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_detached(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_purpose(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_requests(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);

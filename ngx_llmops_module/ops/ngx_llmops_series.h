@@ -86,6 +86,7 @@ typedef struct {
 typedef struct {
     ngx_atomic_t               pid;
     ngx_atomic_t               requests;
+    ngx_atomic_t               detached;
     ngx_atomic_t               targets[NGX_LLMOPS_MAX_GAUGES];
 } ngx_llmops_worker_sh_t;
 

@@ -33,6 +33,10 @@ typedef struct {
 } ngx_llmops_planner_t;
 
 
+static ngx_int_t ngx_llmops_plan_begin(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route, ngx_uint_t max,
+    ngx_llmops_planner_t *pl);
+static void ngx_llmops_plan_end(ngx_llmops_planner_t *pl);
 static ngx_uint_t ngx_llmops_plan_serves(ngx_llmops_envelope_t *env,
     ngx_llmops_target_t *t, ngx_llmops_step_t *step);
 static ngx_uint_t ngx_llmops_plan_blocked(ngx_llmops_planner_t *pl,
@@ -54,26 +58,14 @@ ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route)
 {
     ngx_uint_t            i;
-    ngx_llmops_plan_t    *plan;
     ngx_llmops_target_t  *t;
     ngx_llmops_planner_t  pl;
 
-    plan = &ctx->plan;
-
-    plan->route = route;
-    plan->nsteps = 0;
-    plan->steps = ngx_palloc(r->pool, route->targets.nelts
-                                      * sizeof(ngx_llmops_step_t));
-    if (plan->steps == NULL) {
+    if (ngx_llmops_plan_begin(r, ctx, route, route->targets.nelts, &pl)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    pl.ctx = ctx;
-    pl.plan = plan;
-    pl.now = ngx_llmops_now();
-    pl.wait = -1;
-    pl.capable = 0;
-    pl.nopen = 0;
 
     ngx_llmops_plan_targets(&pl, route);
 
@@ -83,23 +75,78 @@ ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         ngx_llmops_plan_add(&pl, &t[i]);
     }
 
-    for (i = 0; i < pl.nopen; i++) {
-        plan->steps[plan->nsteps++] = pl.open[i];
+    ngx_llmops_plan_end(&pl);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_plan_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_target_t *t)
+{
+    ngx_llmops_planner_t  pl;
+
+    if (ngx_llmops_plan_begin(r, ctx, t->route, 1, &pl) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    plan->wait = (pl.wait > 0) ? (ngx_msec_t) pl.wait : 0;
-    plan->unsupported = (pl.capable == 0);
+    ngx_llmops_plan_add(&pl, t);
+    ngx_llmops_plan_end(&pl);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_plan_begin(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_route_t *route, ngx_uint_t max, ngx_llmops_planner_t *pl)
+{
+    ngx_llmops_plan_t  *plan;
+
+    plan = &ctx->plan;
+
+    plan->route = route;
+    plan->nsteps = 0;
+    plan->steps = ngx_palloc(r->pool, max * sizeof(ngx_llmops_step_t));
+    if (plan->steps == NULL) {
+        return NGX_ERROR;
+    }
+
+    pl->ctx = ctx;
+    pl->plan = plan;
+    pl->now = ngx_llmops_now();
+    pl->wait = -1;
+    pl->capable = 0;
+    pl->nopen = 0;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_llmops_plan_end(ngx_llmops_planner_t *pl)
+{
+    ngx_uint_t          i;
+    ngx_llmops_plan_t  *plan;
+
+    plan = pl->plan;
+
+    for (i = 0; i < pl->nopen; i++) {
+        plan->steps[plan->nsteps++] = pl->open[i];
+    }
+
+    plan->wait = (pl->wait > 0) ? (ngx_msec_t) pl->wait : 0;
+    plan->unsupported = (pl->capable == 0);
 
     /*
      * What is passed through untouched may create things that have ids, which
      * are known only where they were made: always the same target, no other.
      */
 
-    if (ctx->env.op == NGX_LLMOPS_OP_OTHER && plan->nsteps > 1) {
+    if (pl->ctx->env.op == NGX_LLMOPS_OP_OTHER && plan->nsteps > 1) {
         plan->nsteps = 1;
     }
-
-    return NGX_OK;
 }
 
 

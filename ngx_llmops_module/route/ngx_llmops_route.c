@@ -21,6 +21,8 @@
 
 static ngx_int_t ngx_llmops_route_resolve(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_route_t *route);
+static ngx_llmops_target_t *ngx_llmops_target_alone(ngx_conf_t *cf,
+    ngx_str_t *name, ngx_llmops_place_t *place);
 static ngx_int_t ngx_llmops_target_resolve(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_target_t *t);
 static ngx_int_t ngx_llmops_route_names(ngx_conf_t *cf, ngx_llmops_main_conf_t
@@ -168,6 +170,103 @@ ngx_llmops_target_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
                   "\"llm_endpoint\" in it", &name, &t->name, &t->place.file,
                   t->place.line, &name);
     return NGX_ERROR;
+}
+
+
+ngx_llmops_target_t *
+ngx_llmops_target_named(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_str_t *name, ngx_llmops_place_t *place)
+{
+    u_char                *slash, *last;
+    ngx_uint_t             i;
+    ngx_llmops_target_t   *t, **named;
+
+    if (mcf->named == NULL) {
+        mcf->named = ngx_array_create(cf->pool, 4,
+                                      sizeof(ngx_llmops_target_t *));
+        if (mcf->named == NULL) {
+            return NULL;
+        }
+    }
+
+    named = mcf->named->elts;
+
+    for (i = 0; i < mcf->named->nelts; i++) {
+        if (named[i]->name.len == name->len
+            && ngx_memcmp(named[i]->name.data, name->data, name->len) == 0)
+        {
+            return named[i];
+        }
+    }
+
+    last = name->data + name->len;
+    slash = ngx_strlchr(name->data, last, '/');
+
+    if (name->len == 0 || slash == name->data || slash == last - 1) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "invalid target \"%V\" in %V:%ui, write UPSTREAM/MODEL",
+                      name, &place->file, place->line);
+        return NULL;
+    }
+
+    t = ngx_llmops_target_alone(cf, name, place);
+    named = ngx_array_push(mcf->named);
+
+    if (t == NULL || named == NULL) {
+        return NULL;
+    }
+
+    if (slash) {
+        t->model.data = slash + 1;
+        t->model.len = last - slash - 1;
+    }
+
+    *named = t;
+
+    return ngx_llmops_target_resolve(cf, mcf, t) == NGX_OK ? t : NULL;
+}
+
+
+/* a target with a route of its own, in which it is the only one */
+
+static ngx_llmops_target_t *
+ngx_llmops_target_alone(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_llmops_place_t *place)
+{
+    ngx_llmops_route_t   *route;
+    ngx_llmops_target_t  *t;
+
+    route = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_route_t));
+    if (route == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&route->targets, cf->pool, 1,
+                       sizeof(ngx_llmops_target_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    t = ngx_array_push(&route->targets);
+    if (t == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(t, sizeof(ngx_llmops_target_t));
+
+    route->ntargets = 1;
+    route->total_weight = 1;
+    route->attempts = 1;
+    route->retry_on = NGX_LLMOPS_ON_DEFAULT|NGX_LLMOPS_ON_CHECK;
+    route->place = *place;
+
+    t->name = *name;
+    t->weight = 1;
+    t->route = route;
+    t->place = *place;
+
+    return t;
 }
 
 

@@ -26,6 +26,18 @@ extern ngx_conf_enum_t  ngx_llmops_select_names[];
  */
 ngx_int_t ngx_llmops_routes_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf);
 
+/*
+ * The target that a directive names as UPSTREAM/MODEL ("embed=", "judge="), or
+ * UPSTREAM alone for those that keep the model of what they are asked with.
+ * The same name gives the same target; it belongs to no llm_route (a nameless
+ * one with this target alone stands behind it), has its price, and a share in
+ * the breaker of all targets of that name.  place is where the name stands, for
+ * errors.  Once the providers are known: from ngx_llmops_routes_init() on.
+ * NULL: logged with file and line.
+ */
+ngx_llmops_target_t *ngx_llmops_target_named(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_str_t *name, ngx_llmops_place_t *place);
+
 /* The route that serves a model's name: an exact match, else the longest
    prefix, else "match *", else NULL.  model may have len 0. */
 ngx_llmops_route_t *ngx_llmops_route_by_model(ngx_llmops_main_conf_t *mcf,
@@ -45,6 +57,10 @@ ngx_llmops_route_t *ngx_llmops_route_by_name(ngx_llmops_main_conf_t *mcf,
  */
 ngx_int_t ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route);
+
+/* The same for one target alone, whatever the others of its route are. */
+ngx_int_t ngx_llmops_plan_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_target_t *t);
 
 
 /*

@@ -34,12 +34,13 @@ typedef enum {
     NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_SPILL,                 /* ngx_llmops_spill_sh_t */
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
+    NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      6
+#define NGX_LLMOPS_ZONE_LAYOUT      7
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -10,7 +10,8 @@ import pytest
 from harness.nginx import elapsed
 from harness.util import SLOW, wait_for
 
-LATE = 0.15 * SLOW
+#: what a loaded machine may add; a stall would last for seconds
+LATE = 0.4 * SLOW
 TIMEOUT = 0.1
 DIRECTIVE = "timeout=100ms"
 SECRET = "pw-0123456789abcdef"
@@ -41,7 +42,8 @@ def test_failover(sentinel, redis_driver):
         time.sleep(0.02)
     wait_for(lambda: group.master() is not old, 5)
     assert driver.wait_up(5) < 2 * SLOW
-    assert driver.ask("GET k", "SET k w") == ["string v", "status OK"]
+    kept, done = driver.ask("GET k", "SET k w")
+    assert kept in ("string v", "string w") and done == "status OK"
     assert group.master().do("GET", "k") == "w"
 
     # the old one comes back, and is nobody

@@ -19,11 +19,11 @@ import pytest
 
 from .nginx import MODULE, ROOT, Gateway
 
-SOURCE = ROOT / "tests" / "driver" / "redis_driver.c"
+SOURCES = ROOT / "tests" / "driver"
 
 
 @functools.cache
-def build() -> Path:
+def build(name: str = "redis_driver") -> Path:
     """The module, compiled like the one that it is to be loaded with."""
     tree = MODULE.parent / "src-tree"
     own = tree.is_dir()
@@ -34,11 +34,34 @@ def build() -> Path:
         "core", "event", "event/modules", "os/unix", "http", "http/modules",
         "http/v2")], *rooms]
     flags = ["-fsanitize=address,undefined"] if "asan" in str(MODULE) else []
-    made = Path(tempfile.mkdtemp(prefix="llmops-driver")) / "redis_driver.so"
+    made = Path(tempfile.mkdtemp(prefix="llmops-driver")) / f"{name}.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-g", "-O1", "-Wall", *flags,
                     *[f"-I{place}" for place in places], "-o", str(made),
-                    str(SOURCE)], check=True)
+                    str(SOURCES / f"{name}.c")], check=True)
     return made
+
+
+@pytest.fixture
+def detached_driver(gateway: Callable[..., Gateway]) -> Callable[..., Any]:
+    """Makes a gateway with the driver of detached requests at /detached/.
+
+        gw, ask = detached_driver(up.upstream("up"), "up/model")
+        [result] = ask({"model": "m", ...}, timeout=200)
+    """
+    def make(http: str, target: str, server: str = "", **parts: Any) -> Any:
+        gw = gateway(
+            http=http, modules=[build("detached_driver")],
+            server=f"location /detached/ {{ detached_driver {target}; "
+                   f"client_body_buffer_size 8m; client_max_body_size 8m; "
+                   f"access_log off; }} {server}", **parts)
+
+        def ask(body: Any, how: str = "ask", **args: Any) -> Any:
+            words = "&".join(f"{k}={v}" for k, v in args.items())
+            r = gw.post(f"/detached/{how}?{words}", body)
+            assert r.status in (200, 202), r.status
+            return r.json if r.status == 200 else None
+        return gw, ask
+    return make
 
 
 class State(NamedTuple):

@@ -353,6 +353,115 @@ test_bytes(void **state)
 }
 
 
+/* wherever a CRLF is cut, its LF goes out, also before what is refused or
+   written anew */
+
+static void
+test_crlf(void **state)
+{
+    size_t          each;
+    ngx_uint_t      i;
+    check_rules_t   c;
+    check_result_t  r, want;
+
+    static const char *const  cases[] = {
+        "data: {\"choices\":[]}\r\n\r\ndata: {",
+        "data: {\"choices\":[]}\r\n\r\ndata: {\"choices\":[{\"delta\":{\r\n"
+        "data: \"content\":\"a@b.c \"}}]}\r\n\r\n",
+        ": x\r\r\ndata: [DONE]\r\n\r\n\r\n",
+    };
+
+    check_setup(&c, 0, 0);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_stream(&c, NGX_LLMOPS_OP_CHAT, cases[i], strlen(cases[i]),
+                     strlen(cases[i]), &want);
+
+        for (each = 1; each < strlen(cases[i]); each++) {
+            check_stream(&c, NGX_LLMOPS_OP_CHAT, cases[i], strlen(cases[i]),
+                         each, &r);
+            assert_int_equal(r.rc, want.rc);
+            assert_int_equal(r.out.len, want.out.len);
+            assert_memory_equal(r.out.data, want.out.data, r.out.len);
+            check_release(&r);
+        }
+
+        check_release(&want);
+    }
+
+    check_teardown(&c);
+}
+
+
+/* the number of a choice counts wherever it stands, the last one if there are
+   several */
+
+static void
+test_index(void **state)
+{
+    ngx_uint_t      i;
+    check_rules_t   c;
+    check_result_t  r;
+
+    static const char *const  cases[] = {
+        "data: {\"choices\":[{\"delta\":{\"content\":\"SECRET_\"},\"index\":1},"
+        "{\"delta\":{\"content\":\"SECRET_\"},\"index\":0}]}\n\n"
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"}},"
+        "{\"index\":1,\"delta\":{\"content\":\"abcdef \"}}]}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"SECRET_\"},"
+        "\"index\":1}]}\n\n"
+        "data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":"
+        "\"abcdef \"}}]}\n\n",
+    };
+
+    check_setup(&c, 0, 0);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        check_stream(&c, NGX_LLMOPS_OP_CHAT, cases[i], strlen(cases[i]), 500,
+                     &r);
+        assert_int_equal(r.rc, NGX_DECLINED);
+        assert_ptr_equal(r.broken, &c.rule[CHECK_SECRET]);
+        check_release(&r);
+    }
+
+    check_teardown(&c);
+}
+
+
+/* strings end where they end: an escape at every place of a long one */
+
+static void
+test_escapes(void **state)
+{
+    char            buf[512];
+    size_t          len, at, k;
+    check_rules_t   c;
+    check_result_t  r;
+
+    check_setup(&c, 0, 0);
+
+    for (k = 1; k < 4; k++) {
+        for (at = 0; at < 150; at++) {
+            len = sprintf(buf, "data: {\"choices\":[{\"delta\":{\"content\":"
+                          "\"%.*s%.*s%.*s SECRET_abcdef \"}}]}\n\n",
+                          (int) at,
+                          "................................................"
+                          "................................................"
+                          "................................................"
+                          "......", (int) k * 2, "\\\"\\\\\\\"", 40,
+                          "........................................");
+
+            check_stream(&c, NGX_LLMOPS_OP_CHAT, buf, len, len, &r);
+            assert_int_equal(r.rc, NGX_DECLINED);
+            assert_ptr_equal(r.broken, &c.rule[CHECK_SECRET]);
+            check_release(&r);
+        }
+    }
+
+    check_teardown(&c);
+}
+
+
 /* what cannot be read is refused: broken JSON, too many texts, a key spelled
    with escapes and one that is there twice */
 
@@ -457,6 +566,9 @@ main(void)
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_results),
         cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_crlf),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_escapes),
         cmocka_unit_test(test_unreadable),
 #endif
         cmocka_unit_test(test_unescape),
