@@ -551,7 +551,11 @@ ngx_llmops_cached_board(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_DECLINED;
     }
 
-    if (rc == NGX_DECLINED && stale) {
+    if (stale) {
+        if (rc == NGX_DONE) {
+            ngx_llmops_cache_refresh(r, ctx, &reader);
+        }
+
         return ngx_llmops_cached_found(r, ctx, NGX_LLMOPS_CACHE_STALE);
     }
 

@@ -156,8 +156,7 @@ ngx_llmops_version_file(ngx_conf_t *cf, EVP_MD_CTX *md, ngx_str_t *name)
         return NGX_ERROR;
     }
 
-    pool = ngx_create_pool(NGX_LLMOPS_CACHE_SCHEMA + NGX_DEFAULT_POOL_SIZE,
-                           cf->log);
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, cf->log);
     if (pool == NULL) {
         return NGX_ERROR;
     }

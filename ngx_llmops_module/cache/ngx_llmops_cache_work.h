@@ -61,6 +61,14 @@ ngx_int_t ngx_llmops_cached_copy(ngx_http_request_t *r,
 void ngx_llmops_cached_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 
+/* -- ngx_llmops_cache_fresh.c ---------------------------------------------- */
+
+/* The caller gets a stale answer; asks for a new one in the background, with
+   the flight that this process leads. */
+void ngx_llmops_cache_refresh(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_creader_t *reader);
+
+
 /* -- an entry that is written: ngx_llmops_cache_take.c --------------------- */
 
 typedef struct ngx_llmops_cache_take_s  ngx_llmops_cache_take_t;

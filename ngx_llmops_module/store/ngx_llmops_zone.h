@@ -34,6 +34,8 @@ typedef enum {
     NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_SPILL,                 /* ngx_llmops_spill_sh_t */
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
+    NGX_LLMOPS_NODE_CACHED,                /* ngx_llmops_cache_sh_t */
+    NGX_LLMOPS_NODE_CACHE_REDIS,           /* of cache/: counts */
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;

@@ -623,3 +623,38 @@ def test_a_thousand(serve, leaves):
     assert len(up.requests) <= (1 if leaves is None else 2)
     used = {line["pid"] for line in gw.ledger(MANY - 1, 20)}
     assert len(used) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_stale_while_revalidate(serve, stream):
+    """The old answer at once, a new one behind it, once."""
+    go = threading.Event()
+
+    def script(x):
+        if len(up.requests) > 1:
+            go.wait(20)
+        openai_wire.server(Reply(text=f"n{len(up.requests)}"))(x)
+
+    gw, up = serve(script, lines=["cache ttl=50ms stale=1h;"], workers=2)
+    assert text_of(gw.post(CHAT, ask())) == "n1"
+    time.sleep(0.06)
+    for _ in range(4):
+        got = gw.post(CHAT, ask(stream=stream))
+        assert (status(got), text_of(got)) == ("stale", "n1")
+    wait_for(lambda: len(up.requests) == 2, 10, "the question")
+    assert up.requests[1].json["temperature"] == 0
+    go.set()
+    wait_for(lambda: text_of(gw.post(CHAT, ask())) != "n1", 10, "the answer")
+    assert len(gw.ledger(6)) >= 6
+
+
+def test_stale_while_the_provider_is_down(serve):
+    state = {"down": 0}
+    gw, up = serve(failing(state, openai_wire.server(Reply(text="old"))),
+                   lines=["cache ttl=50ms stale=1h;"])
+    assert status(gw.post(CHAT, ask())) == "miss"
+    time.sleep(0.06)
+    state["down"] = 500
+    for _ in range(3):
+        got = gw.post(CHAT, ask())
+        assert (status(got), text_of(got)) == ("stale", "old")
