@@ -203,6 +203,7 @@ typedef struct ngx_llmops_cached_s {
                                               stale, or NULL */
     void                     (*resume)(ngx_http_request_t *r);
     unsigned                   waiting:1;  /* resume() is due */
+    unsigned                   purged:1;   /* what is there is not served */
     unsigned                   no_cache:1; /* the caller's x-llm-cache */
     unsigned                   no_store:1;
 } ngx_llmops_cached_t;
