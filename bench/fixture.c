@@ -10,7 +10,8 @@
  * Content-Length is read and thrown away (the kernel drops all but the first
  * few KB without a copy) and gets one canned chat completion of about 1 KB; or,
  * if "stream":true is within those first KB, a chunked stream of events, each
- * in a write() of its own.
+ * in a write() of its own.  A GET gets the sums of what has been reported as
+ * used, for whoever compares them with a gateway's books.
  */
 
 
@@ -36,6 +37,9 @@
 
 #define HEAD_SIZE   8192
 #define BURST       16
+
+#define INPUT       19          /* tokens that are reported */
+#define OUTPUT      120
 
 
 typedef struct conn_s  conn_t;
@@ -74,12 +78,17 @@ static int        timer;
 static uint64_t   nevents = 100;
 static uint64_t   interval;
 static int        idle;
+static int        late;         /* whole answers come after the interval */
+static int        varied;       /* each reports another usage */
+static uint64_t   nanswers, ninput, noutput;    /* what has been reported */
+static uint64_t   waiting;      /* whole answers that are to come */
 static conn_t     queue;        /* streams by time of their next event */
 static uint64_t   armed;
 
 static piece_t    first, delta, stop, usage, done;
 static char       answer[4096];
 static size_t     answer_len;
+static char       varying[4096];
 static char       trash[65536];
 
 #define CHUNK                                                                 \
@@ -122,8 +131,10 @@ piece(piece_t *p, const char *before, const char *data, const char *after)
 }
 
 
-static void
-prepare(void)
+/* a whole answer that says so much was used; its length */
+
+static size_t
+completion(char *p, size_t size, unsigned input, unsigned output)
 {
     int   n;
     char  body[2048];
@@ -134,18 +145,26 @@ prepare(void)
         "\"model\":\"gpt-alias\",\"choices\":[{\"index\":0,\"message\":"
         "{\"role\":\"assistant\",\"content\":\"" TEXT TEXT TEXT TEXT TEXT TEXT
         "\",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,"
-        "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":19,"
-        "\"completion_tokens\":120,\"total_tokens\":139,"
+        "\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":%u,"
+        "\"completion_tokens\":%u,\"total_tokens\":%u,"
         "\"prompt_tokens_details\":{\"cached_tokens\":0,\"audio_tokens\":0},"
         "\"completion_tokens_details\":{\"reasoning_tokens\":0,"
         "\"audio_tokens\":0,\"accepted_prediction_tokens\":0,"
         "\"rejected_prediction_tokens\":0}},\"service_tier\":\"default\","
-        "\"system_fingerprint\":\"fp_0123456789\"}");
+        "\"system_fingerprint\":\"fp_0123456789\"}",
+        input, output, input + output);
 
-    answer_len = snprintf(answer, sizeof(answer),
+    return snprintf(p, size,
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
         "Content-Length: %d\r\nx-request-id: req_0123456789\r\n\r\n%s",
         n, body);
+}
+
+
+static void
+prepare(void)
+{
+    answer_len = completion(answer, sizeof(answer), INPUT, OUTPUT);
 
     piece(&first, "HTTP/1.1 200 OK\r\n"
                   "Content-Type: text/event-stream; charset=utf-8\r\n"
@@ -230,6 +249,7 @@ release(conn_t *c)
 {
     if (c->queued) {
         dequeue(c);
+        waiting -= !c->streaming;
     }
 
     close(c->fd);
@@ -265,6 +285,15 @@ push(conn_t *c)
 }
 
 
+static void
+count(unsigned input, unsigned output)
+{
+    nanswers++;
+    ninput += input;
+    noutput += output;
+}
+
+
 /* events: first, nevents - 2 deltas, stop, usage if it was asked for, [DONE] */
 
 static int
@@ -290,6 +319,7 @@ next_event(conn_t *c)
 
     } else if (i == nevents) {
         p = &usage;
+        count(INPUT, OUTPUT);
 
     } else if (i == nevents + 1) {
         p = &done;
@@ -361,9 +391,59 @@ stream(conn_t *c)
 }
 
 
+static int
+send_answer(conn_t *c)
+{
+    unsigned  input, output;
+
+    input = INPUT;
+    output = OUTPUT;
+    c->out = answer;
+    c->len = answer_len;
+
+    if (varied) {
+        input = 10 + nanswers % 41;
+        output = nanswers * 7919 % 90;
+        c->out = varying;
+        c->len = completion(varying, sizeof(varying), input, output);
+    }
+
+    if (push(c) != 1) {
+        return -1;          /* 1 KB does not fit: nobody reads */
+    }
+
+    count(input, output);
+
+    return 0;
+}
+
+
+static int
+send_sums(conn_t *c)
+{
+    int          n;
+    char         sums[128];
+    static char  text[512];
+
+    n = snprintf(sums, sizeof(sums),
+                 "{\"answers\": %llu, \"input\": %llu, \"output\": %llu, "
+                 "\"waiting\": %llu}",
+                 (unsigned long long) nanswers, (unsigned long long) ninput,
+                 (unsigned long long) noutput, (unsigned long long) waiting);
+
+    c->out = text;
+    c->len = snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\n"
+                      "Content-Type: application/json\r\n"
+                      "Content-Length: %d\r\n\r\n%s", n, sums);
+
+    return push(c) == 1 ? 0 : -1;
+}
+
+
 static void
 due(void)
 {
+    int        rc;
     conn_t    *c;
     uint64_t   t;
 
@@ -377,9 +457,16 @@ due(void)
         c = queue.next;
         dequeue(c);
 
-        (void) next_event(c);
+        if (c->streaming) {
+            (void) next_event(c);
+            rc = stream(c);
 
-        if (stream(c) == -1) {
+        } else {
+            waiting--;
+            rc = send_answer(c);
+        }
+
+        if (rc == -1) {
             release(c);
         }
     }
@@ -393,6 +480,12 @@ answer_request(conn_t *c)
 {
     size_t  body;
     char   *p;
+
+    if (strncmp(c->buf, "GET ", 4) == 0) {
+        c->head = 0;
+        c->have = 0;
+        return send_sums(c);
+    }
 
     p = c->buf + c->head;
     body = c->have - c->head;
@@ -410,14 +503,13 @@ answer_request(conn_t *c)
         return stream(c);
     }
 
-    c->out = answer;
-    c->len = answer_len;
-
-    if (push(c) != 1) {
-        return -1;          /* 1 KB does not fit: nobody reads */
+    if (late) {
+        enqueue(c);
+        waiting++;
+        return 0;
     }
 
-    return 0;
+    return send_answer(c);
 }
 
 
@@ -596,7 +688,7 @@ main(int argc, char *argv[])
 
     port = "0";
 
-    while ((opt = getopt(argc, argv, "p:n:i:I")) != -1) {
+    while ((opt = getopt(argc, argv, "p:n:i:Idv")) != -1) {
         switch (opt) {
 
         case 'p':
@@ -615,6 +707,14 @@ main(int argc, char *argv[])
             idle = 1;
             break;
 
+        case 'd':
+            late = 1;
+            break;
+
+        case 'v':
+            varied = 1;
+            break;
+
         default:
             nevents = 0;
         }
@@ -622,10 +722,12 @@ main(int argc, char *argv[])
 
     if (nevents < 2 || optind != argc) {
         fprintf(stderr,
-                "usage: fixture [-p port] [-n events] [-i microseconds] [-I]\n"
+                "usage: fixture [-p port] [-n events] [-i microseconds] [-Idv]\n"
                 "  -n  events of a stream (100)\n"
                 "  -i  time between two of them (0: as fast as they go)\n"
                 "  -I  a stream is its first event and then nothing\n"
+                "  -d  whole answers come after the time of -i, too\n"
+                "  -v  they differ in the usage that they report\n"
                 "prints the port that it listens on\n");
         return 2;
     }

@@ -61,6 +61,7 @@ struct conn_s {
     unsigned     fresh:1;
     unsigned     failed:1;
     unsigned     digits:1;
+    int          status;
     char         last;          /* the last byte of the answer's body */
 
     size_t       sent;
@@ -94,10 +95,13 @@ static double     seconds;
 static double     warm;
 static double     rate;
 static int        hold;             /* open streams, then keep them */
+static int        any;              /* an answer of any status will do */
+static char       fields[512];      /* more of the request's head */
 
 static conn_t    *spare;
 static uint64_t   begun, ended, failed, events, bytes, opened, refused;
 static uint64_t   from, till;       /* what is measured */
+static uint64_t   statuses[600];
 static series_t   times, firsts;
 
 
@@ -301,6 +305,7 @@ finish(conn_t *c, int ok)
     if (t >= from && t <= till) {
         if (ok && !c->failed) {
             ended++;
+            statuses[c->status]++;
             events += c->events;
             add(&times, t - c->start);
 
@@ -386,7 +391,13 @@ parse_head(conn_t *c, size_t *used, const char *p, size_t n)
     *used = end + 4 - c->head - before;
     end[2] = '\0';
 
-    if (strncmp(c->head, "HTTP/1.1 200", 12) != 0) {
+    c->status = strncmp(c->head, "HTTP/1.1 ", 9) == 0 ? atoi(c->head + 9) : 0;
+
+    if (c->status < 200 || c->status > 599) {
+        return -1;
+    }
+
+    if (c->status != 200 && !any) {
         c->failed = 1;
 
         if (++refused == 1) {
@@ -580,10 +591,26 @@ event(conn_t *c, uint32_t ready)
 
 
 static void
+add_field(const char *field)
+{
+    size_t  len;
+
+    len = strlen(fields);
+
+    if (snprintf(fields + len, sizeof(fields) - len, "%s\r\n", field)
+        >= (int) (sizeof(fields) - len))
+    {
+        fprintf(stderr, "load: too many fields\n");
+        exit(1);
+    }
+}
+
+
+static void
 make_request(const char *uri, const char *file)
 {
     int          fd, n;
-    char         head[512];
+    char         head[1024];
     struct stat  st;
 
     fd = open(file, O_RDONLY);
@@ -595,8 +622,13 @@ make_request(const char *uri, const char *file)
         "POST %s HTTP/1.1\r\nHost: gateway.example\r\n"
         "User-Agent: load/1.0\r\nAccept: application/json\r\n"
         "Authorization: Bearer sk-0123456789abcdefghijklmnopqrstuv\r\n"
-        "Content-Type: application/json\r\nContent-Length: %lld\r\n\r\n",
-        uri, (long long) st.st_size);
+        "Content-Type: application/json\r\n%sContent-Length: %lld\r\n\r\n",
+        uri, fields, (long long) st.st_size);
+
+    if (n >= (int) sizeof(head)) {
+        fprintf(stderr, "load: the head of the request is too large\n");
+        exit(1);
+    }
 
     request_len = n + st.st_size;
     request = malloc(request_len);
@@ -638,18 +670,35 @@ wait_until(int timer, uint64_t t)
 static void
 report(double took)
 {
+    int          status;
+    const char  *comma;
+
     qsort(times.v, times.n, sizeof(uint64_t), compare);
     qsort(firsts.v, firsts.n, sizeof(uint64_t), compare);
 
     printf("{\"requests\": %llu, \"failed\": %llu, \"seconds\": %.3f, "
            "\"rps\": %.1f, \"events\": %llu, \"eps\": %.1f, \"bytes\": %llu, "
-           "\"p50_us\": %.1f, \"p99_us\": %.1f, "
-           "\"first_p50_us\": %.1f, \"first_p99_us\": %.1f}\n",
+           "\"p50_us\": %.1f, \"p99_us\": %.1f, \"max_us\": %.1f, "
+           "\"first_p50_us\": %.1f, \"first_p99_us\": %.1f, "
+           "\"statuses\": {",
            (unsigned long long) ended, (unsigned long long) failed, took,
            ended / took, (unsigned long long) events, events / took,
            (unsigned long long) bytes,
            percentile(&times, 0.5), percentile(&times, 0.99),
+           percentile(&times, 1),
            percentile(&firsts, 0.5), percentile(&firsts, 0.99));
+
+    comma = "";
+
+    for (status = 0; status < 600; status++) {
+        if (statuses[status]) {
+            printf("%s\"%d\": %llu", comma, status,
+                   (unsigned long long) statuses[status]);
+            comma = ", ";
+        }
+    }
+
+    printf("}}\n");
 }
 
 
@@ -658,10 +707,13 @@ usage(void)
 {
     fprintf(stderr,
         "usage: load -p port -b bodyfile [-u uri] [-c connections]\n"
-        "            [-n requests | -t seconds [-w seconds]] [-r rate] [-H]\n"
+        "            [-n requests | -t seconds [-w seconds]] [-r rate] [-aH]\n"
+        "            [-h 'name: value'] ...\n"
         "  -n  stop after so many requests\n"
         "  -t  measure for so long, after a warm-up of -w\n"
         "  -r  open loop: so many requests a second\n"
+        "  -a  an answer of any status is no failure\n"
+        "  -h  a field more in the head of each request\n"
         "  -H  open -c streams, print their number when all have had their\n"
         "      first event, and hold them until standard input ends\n");
     return 2;
@@ -685,7 +737,7 @@ main(int argc, char *argv[])
     uri = "/v1/chat/completions";
     file = NULL;
 
-    while ((opt = getopt(argc, argv, "p:b:u:c:n:t:w:r:H")) != -1) {
+    while ((opt = getopt(argc, argv, "p:b:u:c:n:t:w:r:Hah:")) != -1) {
         switch (opt) {
 
         case 'p':
@@ -722,6 +774,14 @@ main(int argc, char *argv[])
 
         case 'H':
             hold = 1;
+            break;
+
+        case 'a':
+            any = 1;
+            break;
+
+        case 'h':
+            add_field(optarg);
             break;
 
         default:

@@ -16,11 +16,13 @@ import pytest
 
 from harness import Config, Gateway, Provider, Reply
 from harness import anthropic_wire, openai_wire
+from harness.crowd import crowd, source, _crowd_things, _crowd_tools
 from harness.dns import DnsServer
 from harness.driver import detached_driver, redis_driver
 from harness.nginx import MODULE
 from harness.provider import Script
-from harness.redis import cluster, faulty, redis, sentinel, _redis_things
+from harness.redis import between, cluster, faulty, redis, sentinel, \
+    _redis_things
 from harness.tls import Authority
 
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

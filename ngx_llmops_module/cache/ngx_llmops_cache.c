@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_note.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
 
@@ -238,6 +239,7 @@ ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
     int64_t                    now;
     ngx_llmops_cfacts_t        facts;
     ngx_llmops_cache_t        *cache;
+    ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_cache_found_t  *found;
 
     cache = ngx_llmops_cache_of(r);
@@ -246,6 +248,15 @@ ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
     if (ngx_llmops_cshm_find(&cache->shm, cached->key, now, &facts)
         != NGX_OK)
     {
+        return NGX_DECLINED;
+    }
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
+    if (!ngx_llmops_cache_stands(mcf, cached->key, cached->tags,
+                                 facts.answer.created))
+    {
+        cached->purged = 1;
         return NGX_DECLINED;
     }
 
@@ -544,14 +555,20 @@ ngx_llmops_cached_board(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     rc = ngx_llmops_cshm_board(&cache->shm, cached->key, cached->tags,
-                               cached->no_cache ? 0 : now, follow,
+                               (cached->no_cache || cached->purged)
+                               ? 0 : now,
+                               follow,
                                !cached->no_store, &reader);
 
     if (rc == NGX_BUSY && ngx_llmops_cached_look(r, cached) == NGX_OK) {
         return NGX_DECLINED;
     }
 
-    if (rc == NGX_DECLINED && stale) {
+    if (stale) {
+        if (rc == NGX_DONE) {
+            ngx_llmops_cache_refresh(r, ctx, &reader);
+        }
+
         return ngx_llmops_cached_found(r, ctx, NGX_LLMOPS_CACHE_STALE);
     }
 

@@ -22,7 +22,10 @@
  *   ngx_llmops_cache_wake.c     how workers wake each other
  *   ngx_llmops_cache_take.c     an answer is taken down while it passes
  *   ngx_llmops_cache_play.c     an entry is given to a caller
- *   ngx_llmops_cache_form.c     a stream made of a whole answer, and back
+ *   ngx_llmops_cache_event.c    one event on its way to a caller
+ *   ngx_llmops_cache_fresh.c    a stale one is asked for again
+ *   ngx_llmops_cache_form.c     a whole answer made of a stream's events
+ *   ngx_llmops_cache_spell.c    the events of a whole answer; ids and times
  *   ngx_llmops_cache_value.c    an answer as the value of another level
  *   ngx_llmops_cache_key.c      the key of a request
  *   ngx_llmops_cache_redis.c    the level in Redis
@@ -200,6 +203,7 @@ typedef struct ngx_llmops_cached_s {
                                               stale, or NULL */
     void                     (*resume)(ngx_http_request_t *r);
     unsigned                   waiting:1;  /* resume() is due */
+    unsigned                   purged:1;   /* what is there is not served */
     unsigned                   no_cache:1; /* the caller's x-llm-cache */
     unsigned                   no_store:1;
 } ngx_llmops_cached_t;

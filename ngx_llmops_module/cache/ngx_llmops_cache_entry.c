@@ -508,7 +508,7 @@ ngx_llmops_cshm_read(ngx_llmops_cshm_t *shm, ngx_llmops_creader_t *reader,
 
     ngx_llmops_cshm_lock(shm);
 
-    e = ngx_llmops_centry_of(reader);
+    e = (shm->slot == -1) ? NULL : ngx_llmops_centry_of(reader);
 
     if (e) {
         *n = ngx_llmops_centry_copy(reader, p, size);

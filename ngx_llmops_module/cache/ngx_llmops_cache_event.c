@@ -217,8 +217,8 @@ ngx_llmops_play_created(u_char *p, size_t len)
 
     for (digits = p; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
 
-    if (p - digits == 10) {
-        (void) ngx_sprintf(digits, "%010T", ngx_time());
+    if (p - digits == NGX_LLMOPS_CACHE_DIGITS) {
+        ngx_llmops_cache_time_put(digits, ngx_time());
     }
 }
 

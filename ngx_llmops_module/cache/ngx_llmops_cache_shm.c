@@ -140,6 +140,7 @@ ngx_llmops_cshm_join(ngx_llmops_cshm_t *shm, ngx_pid_t pid, int64_t ms)
     ngx_llmops_cslot_t  *slots;
 
     shm->slot = -1;
+    shm->pid = (int64_t) pid;
 
     ngx_llmops_cshm_lock(shm);
 
@@ -170,9 +171,11 @@ ngx_llmops_cshm_leave(ngx_llmops_cshm_t *shm)
 
     ngx_llmops_cshm_lock(shm);
 
-    ngx_memzero(mask, sizeof(mask));
-    ngx_llmops_cshm_bury(shm, shm->slot, mask);
-    ngx_llmops_cshm_put(shm->root, shm->root->slots[shm->slot].pid, 0);
+    if (shm->root->slots[shm->slot].pid == shm->pid) {
+        ngx_memzero(mask, sizeof(mask));
+        ngx_llmops_cshm_bury(shm, shm->slot, mask);
+        ngx_llmops_cshm_put(shm->root, shm->root->slots[shm->slot].pid, 0);
+    }
 
     ngx_llmops_cshm_unlock(shm);
 
@@ -191,6 +194,10 @@ ngx_llmops_cshm_tick(ngx_llmops_cshm_t *shm, int64_t ms, uint64_t *mask)
     slots = shm->root->slots;
 
     ngx_llmops_cshm_lock(shm);
+
+    if (shm->slot != -1 && slots[shm->slot].pid != shm->pid) {
+        shm->slot = -1;                    /* it was thought dead */
+    }
 
     if (shm->slot != -1) {
         ngx_llmops_cshm_put(shm->root, slots[shm->slot].beat, ms);

@@ -154,6 +154,8 @@ typedef struct {
     ngx_llmops_croot_t        *root;
     ngx_slab_pool_t           *slab;       /* whose mutex is the lock */
     ngx_int_t                  slot;       /* -1: none was free */
+    int64_t                    pid;        /* that the slot has while it is
+                                              this process's */
 } ngx_llmops_cshm_t;
 
 

@@ -405,7 +405,7 @@ ngx_llmops_mark_digits(ngx_str_t *value)
         }
     }
 
-    return value->len == 10 ? 10 : 0;
+    return value->len == NGX_LLMOPS_CACHE_DIGITS ? value->len : 0;
 }
 
 
@@ -420,8 +420,20 @@ ngx_llmops_cache_renew(u_char *body, ngx_llmops_cache_marks_t *marks,
         ngx_llmops_cache_new_id(body + marks->id, old, marks->id_len);
     }
 
-    if (marks->created_len == 10) {
-        (void) ngx_sprintf(body + marks->created, "%010T", now);
+    if (marks->created_len) {
+        ngx_llmops_cache_time_put(body + marks->created, now);
+    }
+}
+
+
+void
+ngx_llmops_cache_time_put(u_char *p, time_t now)
+{
+    ngx_uint_t  i;
+
+    for (i = NGX_LLMOPS_CACHE_DIGITS; i; i--) {
+        p[i - 1] = (u_char) ('0' + now % 10);
+        now /= 10;
     }
 }
 

@@ -175,7 +175,7 @@ ngx_llmops_take_store(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_t *cache,
     facts.answer.form = take->form;
     facts.answer.usage = ctx->meter.usage;
     facts.answer.cost = ctx->cost;
-    facts.answer.created = now;
+    facts.answer.created = now - (int64_t) (ngx_current_msec - ctx->start);
     facts.answer.expires = now + (int64_t) route->ttl;
     facts.answer.body.len = take->len;
     ngx_memcpy(facts.answer.tags, ctx->cached->tags,

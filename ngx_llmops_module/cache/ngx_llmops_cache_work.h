@@ -61,6 +61,14 @@ ngx_int_t ngx_llmops_cached_copy(ngx_http_request_t *r,
 void ngx_llmops_cached_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 
+/* -- ngx_llmops_cache_fresh.c ---------------------------------------------- */
+
+/* The caller gets a stale answer; asks for a new one in the background, with
+   the flight that this process leads. */
+void ngx_llmops_cache_refresh(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_creader_t *reader);
+
+
 /* -- an entry that is written: ngx_llmops_cache_take.c --------------------- */
 
 typedef struct ngx_llmops_cache_take_s  ngx_llmops_cache_take_t;
@@ -171,6 +179,11 @@ void ngx_llmops_cache_mark(ngx_llmops_op_e op, ngx_str_t *body,
 
 /* An id of the same kind and length as old. */
 void ngx_llmops_cache_new_id(u_char *id, u_char *old, size_t len);
+
+/* A time in seconds, as so many digits at p. */
+#define NGX_LLMOPS_CACHE_DIGITS    10
+
+void ngx_llmops_cache_time_put(u_char *p, time_t now);
 
 /* Puts another id, and now, where marks say. */
 void ngx_llmops_cache_renew(u_char *body, ngx_llmops_cache_marks_t *marks,

@@ -19,8 +19,8 @@
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
-#include "ngx_llmops_detached.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_detached.h"
 
 
 /*

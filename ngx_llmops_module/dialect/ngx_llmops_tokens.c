@@ -19,7 +19,8 @@
  * the relative error, to the counts that OpenAI's o200k and cl100k give for
  * two thousand texts (prose, documentation, code, JSON, Chinese and eight
  * other languages) which are not those that the tests measure by.  Where the
- * two differ, as they do for Chinese, o200k counts: cl100k has a third more.
+ * two differ, as they do for Chinese, of which cl100k makes half as many again,
+ * o200k counts, but for the models that are known to have the older one.
  *
  * Pieces: a word with the space before it, which ends in front of a capital
  * ("maxTokens" is two); three digits; a run of punctuation, whose last
@@ -29,7 +30,9 @@
  * Branches on text are mispredicted, which costs several times what the text
  * is worth.  So the cutting is an automaton that adds a weight and takes the
  * next state from a table, byte by byte, and four parts of a text are run at
- * once, since each step has to wait for the one before it.
+ * once, since each step has to wait for the one before it.  The table is
+ * written down by kinds of bytes, and unfolded to all bytes, so that a step is
+ * one word: of its 80 KB a text touches a few.
  */
 
 
@@ -98,7 +101,12 @@ typedef struct {
 } ngx_llmops_tokens_step_t;
 
 
+static const uint32_t *ngx_llmops_tokens_steps(
+    ngx_llmops_tokens_family_e family);
 static void ngx_llmops_tokens_init(void);
+static void ngx_llmops_tokens_unfold(ngx_llmops_tokens_family_e family);
+static int64_t ngx_llmops_tokens_wide(ngx_llmops_tokens_family_e family,
+    ngx_uint_t c);
 static void ngx_llmops_tokens_init_bytes(void);
 static void ngx_llmops_tokens_init_any(ngx_uint_t s);
 static void ngx_llmops_tokens_init_word(ngx_uint_t blank, ngx_uint_t n);
@@ -113,10 +121,11 @@ static void ngx_llmops_tokens_letters(ngx_uint_t s, int64_t weight,
 static int64_t ngx_llmops_tokens_word(ngx_uint_t blank, ngx_uint_t n);
 static int64_t ngx_llmops_tokens_caps(ngx_uint_t n);
 static const u_char *ngx_llmops_tokens_cut(const u_char *p);
-static int64_t ngx_llmops_tokens_lanes(const u_char *p, const u_char *q,
-    const u_char *r, const u_char *w, const u_char *last);
-static int64_t ngx_llmops_tokens_rest(ngx_uint_t s, const u_char *p,
+static int64_t ngx_llmops_tokens_lanes(const uint32_t *steps,
+    const u_char *p, const u_char *q, const u_char *r, const u_char *w,
     const u_char *last);
+static int64_t ngx_llmops_tokens_rest(const uint32_t *steps, ngx_uint_t s,
+    const u_char *p, const u_char *last);
 
 
 /* what pieces cost, in 1/256 of a token */
@@ -143,6 +152,7 @@ static const int16_t  ngx_llmops_tokens_run[4] = { 282, 257, 259, 425 };
 #define NGX_LLMOPS_TOKENS_CJK      130     /* "," and "." more than kana */
 #define NGX_LLMOPS_TOKENS_UNICODE  180     /* \u4e2d, whatever it is */
 #define NGX_LLMOPS_TOKENS_UNICODE_0  100   /* \u0434 */
+#define NGX_LLMOPS_TOKENS_OLDER    3       /* halves: Chinese in cl100k */
 
 
 /* other scripts: characters of two bytes, by the first from 0xc0 on: Latin
@@ -165,45 +175,84 @@ static ngx_llmops_tokens_step_t
 ngx_llmops_tokens_table[NGX_LLMOPS_TOKENS_STATES][NGX_LLMOPS_TOKENS_KINDS];
 
 static u_char    ngx_llmops_tokens_kind[256];
-static int16_t   ngx_llmops_tokens_byte[256];
 static unsigned  ngx_llmops_tokens_ready;
+
+/* for each state and byte: 256 times the next state, above the weight */
+
+static uint32_t
+ngx_llmops_tokens_word_steps[NGX_LLMOPS_TOKENS_FAMILIES]
+                            [NGX_LLMOPS_TOKENS_STATES * 256];
+static unsigned  ngx_llmops_tokens_unfolded[NGX_LLMOPS_TOKENS_FAMILIES];
 
 
 #define NGX_LLMOPS_TOKENS_LANE   32        /* bytes from which they pay */
 #define NGX_LLMOPS_TOKENS_CUT    16
 #define NGX_LLMOPS_TOKENS_WORD_BYTES  16   /* of an event with one token */
 
-#define ngx_llmops_tokens_next(s, sum, p)                                     \
+/* s is 256 times the state */
+
+#define ngx_llmops_tokens_next(steps, s, sum, p)                              \
     do {                                                                      \
-        const ngx_llmops_tokens_step_t  *step;                                \
+        uint32_t  step;                                                       \
                                                                               \
-        step = &ngx_llmops_tokens_table[s][ngx_llmops_tokens_kind[*(p)]];     \
-        sum += step->weight + ngx_llmops_tokens_byte[*(p)];                   \
-        s = step->state;                                                      \
+        step = (steps)[(s) + *(p)];                                           \
+        sum += (int16_t) step;                                                \
+        s = step >> 16;                                                       \
     } while (0)
 
 
 int64_t
-ngx_llmops_tokens(const u_char *p, const u_char *last)
+ngx_llmops_tokens(ngx_llmops_tokens_family_e family, const u_char *p,
+    const u_char *last)
 {
-    size_t         len;
-    const u_char  *q, *r, *w;
+    size_t           len;
+    const u_char    *q, *r, *w;
+    const uint32_t  *steps;
 
-    if (!ngx_llmops_tokens_ready) {
-        ngx_llmops_tokens_init();
-    }
+    steps = ngx_llmops_tokens_steps(family);
 
     len = (last - p) / 4;
 
     if (len < NGX_LLMOPS_TOKENS_LANE) {
-        return ngx_llmops_tokens_rest(NGX_LLMOPS_TOKENS_START, p, last);
+        return ngx_llmops_tokens_rest(steps, NGX_LLMOPS_TOKENS_START, p, last);
     }
 
     q = ngx_llmops_tokens_cut(p + len);
     r = ngx_llmops_tokens_cut(p + 2 * len);
     w = ngx_llmops_tokens_cut(p + 3 * len);
 
-    return ngx_llmops_tokens_lanes(p, q, r, w, last);
+    return ngx_llmops_tokens_lanes(steps, p, q, r, w, last);
+}
+
+
+/* OpenAI's models up to GPT-4 Turbo, and its embeddings; all others have
+   o200k, or one of their own that is not known here */
+
+ngx_llmops_tokens_family_e
+ngx_llmops_tokens_family(const ngx_str_t *model)
+{
+    ngx_uint_t        i;
+    const ngx_str_t  *known;
+
+    static const ngx_str_t  prefixes[] = {
+        ngx_string("gpt-4-"),
+        ngx_string("gpt-3"),
+        ngx_string("text-embedding-3"),
+        ngx_string("text-embedding-ada")
+    };
+
+    for (i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+        known = &prefixes[i];
+
+        if (model->len >= known->len
+            && ngx_memcmp(model->data, known->data, known->len) == 0)
+        {
+            return NGX_LLMOPS_TOKENS_CL100K;
+        }
+    }
+
+    return (model->len == 5 && ngx_memcmp(model->data, "gpt-4", 5) == 0)
+           ? NGX_LLMOPS_TOKENS_CL100K : NGX_LLMOPS_TOKENS_O200K;
 }
 
 
@@ -227,8 +276,8 @@ ngx_llmops_tokens_cut(const u_char *p)
 /* parts that each go to the next one; as long as all last, they run at once */
 
 static int64_t
-ngx_llmops_tokens_lanes(const u_char *p, const u_char *q, const u_char *r,
-    const u_char *w, const u_char *last)
+ngx_llmops_tokens_lanes(const uint32_t *steps, const u_char *p,
+    const u_char *q, const u_char *r, const u_char *w, const u_char *last)
 {
     size_t      i, len;
     int64_t     a, b, c, d;
@@ -240,31 +289,32 @@ ngx_llmops_tokens_lanes(const u_char *p, const u_char *q, const u_char *r,
     a = b = c = d = 0;
 
     for (i = 0; i < len; i++) {
-        ngx_llmops_tokens_next(s, a, p + i);
-        ngx_llmops_tokens_next(t, b, q + i);
-        ngx_llmops_tokens_next(u, c, r + i);
-        ngx_llmops_tokens_next(v, d, w + i);
+        ngx_llmops_tokens_next(steps, s, a, p + i);
+        ngx_llmops_tokens_next(steps, t, b, q + i);
+        ngx_llmops_tokens_next(steps, u, c, r + i);
+        ngx_llmops_tokens_next(steps, v, d, w + i);
     }
 
-    return a + ngx_llmops_tokens_rest(s, p + len, q)
-           + b + ngx_llmops_tokens_rest(t, q + len, r)
-           + c + ngx_llmops_tokens_rest(u, r + len, w)
-           + d + ngx_llmops_tokens_rest(v, w + len, last);
+    return a + ngx_llmops_tokens_rest(steps, s, p + len, q)
+           + b + ngx_llmops_tokens_rest(steps, t, q + len, r)
+           + c + ngx_llmops_tokens_rest(steps, u, r + len, w)
+           + d + ngx_llmops_tokens_rest(steps, v, w + len, last);
 }
 
 
 static int64_t
-ngx_llmops_tokens_rest(ngx_uint_t s, const u_char *p, const u_char *last)
+ngx_llmops_tokens_rest(const uint32_t *steps, ngx_uint_t s, const u_char *p,
+    const u_char *last)
 {
     int64_t  sum;
 
     sum = 0;
 
     for ( /* void */ ; p < last; p++) {
-        ngx_llmops_tokens_next(s, sum, p);
+        ngx_llmops_tokens_next(steps, s, sum, p);
     }
 
-    if (s == NGX_LLMOPS_TOKENS_BLANK) {
+    if (s == NGX_LLMOPS_TOKENS_BLANK * 256) {
         sum += NGX_LLMOPS_TOKENS_SPACES;
     }
 
@@ -289,10 +339,78 @@ ngx_llmops_tokens_event(const u_char *p, const u_char *last)
         }
     }
 
-    n = (size_t) (ngx_llmops_tokens(p, last) + NGX_LLMOPS_TOKEN / 2)
+    n = (size_t) (ngx_llmops_tokens(NGX_LLMOPS_TOKENS_O200K, p, last)
+                  + NGX_LLMOPS_TOKEN / 2)
         / NGX_LLMOPS_TOKEN;
 
     return n ? n : 1;
+}
+
+
+static const uint32_t *
+ngx_llmops_tokens_steps(ngx_llmops_tokens_family_e family)
+{
+    if (!ngx_llmops_tokens_unfolded[family]) {
+
+        if (!ngx_llmops_tokens_ready) {
+            ngx_llmops_tokens_init();
+        }
+
+        ngx_llmops_tokens_unfold(family);
+    }
+
+    return ngx_llmops_tokens_word_steps[family];
+}
+
+
+static void
+ngx_llmops_tokens_unfold(ngx_llmops_tokens_family_e family)
+{
+    int64_t                    weight;
+    uint32_t                  *steps;
+    ngx_uint_t                 c, s;
+    ngx_llmops_tokens_step_t  *step;
+
+    steps = ngx_llmops_tokens_word_steps[family];
+
+    for (s = 0; s < NGX_LLMOPS_TOKENS_STATES; s++) {
+        for (c = 0; c < 256; c++) {
+
+            step = &ngx_llmops_tokens_table[s][ngx_llmops_tokens_kind[c]];
+            weight = step->weight + ngx_llmops_tokens_wide(family, c);
+
+            /* \u4e2d: the digit that is not 0 */
+
+            if (family == NGX_LLMOPS_TOKENS_CL100K
+                && s == NGX_LLMOPS_TOKENS_HEX && c >= '4' && c <= '9')
+            {
+                weight = weight * NGX_LLMOPS_TOKENS_OLDER / 2;
+            }
+
+            *steps++ = (uint32_t) step->state << 24
+                       | (uint16_t) (int16_t) weight;
+        }
+    }
+
+    ngx_llmops_tokens_unfolded[family] = 1;
+}
+
+
+/* what a character of other scripts costs, by its first byte */
+
+static int64_t
+ngx_llmops_tokens_wide(ngx_llmops_tokens_family_e family, ngx_uint_t c)
+{
+    int64_t  weight;
+
+    if (c < 0xc0) {
+        return 0;
+    }
+
+    weight = ngx_llmops_tokens_lead[c - 0xc0];
+
+    return (family == NGX_LLMOPS_TOKENS_CL100K && c >= 0xe4 && c <= 0xe9)
+           ? weight * NGX_LLMOPS_TOKENS_OLDER / 2 : weight;
 }
 
 
@@ -378,7 +496,6 @@ ngx_llmops_tokens_init_bytes(void)
 
     for (c = 0xc0; c < 0x100; c++) {
         kind[c] = NGX_LLMOPS_TOKENS_LEAD;
-        ngx_llmops_tokens_byte[c] = ngx_llmops_tokens_lead[c - 0xc0];
     }
 
     kind[0xe3] = NGX_LLMOPS_TOKENS_LEAD_E3;

@@ -34,6 +34,7 @@
 typedef struct {
     const u_char              *pos;
     const u_char              *last;
+    ngx_llmops_tokens_family_e  family;
     int64_t                    sum;
     ngx_uint_t                 binary;
     ngx_uint_t                 depth;
@@ -54,6 +55,7 @@ typedef struct {
     ngx_llmops_tokens_read_pt  read;
     void                      *data;
     size_t                     size;
+    ngx_llmops_tokens_family_e  family;
     ngx_llmops_tokens_range_t  ranges[NGX_LLMOPS_TOKENS_RANGES];
     ngx_uint_t                 nranges;
     int64_t                    sum;
@@ -83,7 +85,8 @@ static ngx_int_t ngx_llmops_tokens_probe(ngx_llmops_tokens_sampling_t *s,
 
 
 int64_t
-ngx_llmops_tokens_body(const u_char *p, size_t len, ngx_uint_t *binary)
+ngx_llmops_tokens_body(ngx_llmops_tokens_family_e family, const u_char *p,
+    size_t len, ngx_uint_t *binary)
 {
     ngx_llmops_tokens_walk_t  w;
 
@@ -91,6 +94,7 @@ ngx_llmops_tokens_body(const u_char *p, size_t len, ngx_uint_t *binary)
 
     w.pos = p;
     w.last = p + len;
+    w.family = family;
     w.sum = NGX_LLMOPS_TOKENS_PRIMING * NGX_LLMOPS_TOKEN;
 
     while (w.pos < w.last) {
@@ -175,7 +179,8 @@ ngx_llmops_tokens_key(ngx_llmops_tokens_walk_t *w, ngx_str_t *key)
 {
     if (w->objects >= NGX_LLMOPS_TOKENS_SCHEMA) {
         w->skip = 0;
-        w->sum += ngx_llmops_tokens(key->data, key->data + key->len)
+        w->sum += ngx_llmops_tokens(w->family, key->data,
+                                    key->data + key->len)
                   + NGX_LLMOPS_TOKEN;
         return;
     }
@@ -216,7 +221,7 @@ ngx_llmops_tokens_value(ngx_llmops_tokens_walk_t *w, const u_char *p,
         }
     }
 
-    w->sum += ngx_llmops_tokens(p, last);
+    w->sum += ngx_llmops_tokens(w->family, p, last);
 }
 
 
@@ -331,8 +336,9 @@ ngx_llmops_tokens_is_mixed(const u_char *p, size_t len)
 
 
 int64_t
-ngx_llmops_tokens_sample(ngx_llmops_tokens_read_pt read, void *data,
-    size_t size, ngx_uint_t *binary)
+ngx_llmops_tokens_sample(ngx_llmops_tokens_family_e family,
+    ngx_llmops_tokens_read_pt read, void *data, size_t size,
+    ngx_uint_t *binary)
 {
     size_t                        i, skipped;
     ngx_llmops_tokens_sampling_t  s;
@@ -342,6 +348,7 @@ ngx_llmops_tokens_sample(ngx_llmops_tokens_read_pt read, void *data,
     s.read = read;
     s.data = data;
     s.size = size;
+    s.family = family;
 
     /* evenly, from the first byte to the last */
 
@@ -409,7 +416,7 @@ ngx_llmops_tokens_piece(ngx_llmops_tokens_sampling_t *s, size_t at)
         return ngx_llmops_tokens_range(s, at + NGX_LLMOPS_TOKENS_PIECE / 2);
     }
 
-    s->sum += ngx_llmops_tokens(p, p + NGX_LLMOPS_TOKENS_PIECE);
+    s->sum += ngx_llmops_tokens(s->family, p, p + NGX_LLMOPS_TOKENS_PIECE);
     s->counted += NGX_LLMOPS_TOKENS_PIECE;
 
     return NGX_OK;

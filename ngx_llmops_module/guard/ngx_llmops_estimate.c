@@ -16,6 +16,8 @@
  */
 
 
+static ngx_llmops_tokens_family_e ngx_llmops_estimate_family(
+    ngx_llmops_ctx_t *ctx);
 static int64_t ngx_llmops_estimate_whole(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static int64_t ngx_llmops_estimate_sample(ngx_http_request_t *r,
@@ -59,6 +61,29 @@ ngx_llmops_estimate_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* of several models that may be asked, the one that makes more of a text */
+
+static ngx_llmops_tokens_family_e
+ngx_llmops_estimate_family(ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+    ngx_str_t  *model;
+
+    for (i = 0; i < ctx->plan.nsteps; i++) {
+        model = &ctx->plan.steps[i].target->model;
+
+        if (ngx_llmops_tokens_family(model->len ? model : &ctx->env.model)
+            == NGX_LLMOPS_TOKENS_CL100K)
+        {
+            return NGX_LLMOPS_TOKENS_CL100K;
+        }
+    }
+
+    return ctx->plan.nsteps ? NGX_LLMOPS_TOKENS_O200K
+                            : ngx_llmops_tokens_family(&ctx->env.model);
+}
+
+
 static int64_t
 ngx_llmops_estimate_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
@@ -80,7 +105,8 @@ ngx_llmops_estimate_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         }
     }
 
-    n = ngx_llmops_tokens_body(body.data, body.len, &binary);
+    n = ngx_llmops_tokens_body(ngx_llmops_estimate_family(ctx), body.data,
+                               body.len, &binary);
 
     /* "data:" URLs have been counted when the body was read */
 
@@ -93,13 +119,16 @@ ngx_llmops_estimate_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static int64_t
 ngx_llmops_estimate_sample(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    int64_t     n;
-    ngx_uint_t  binary;
+    int64_t                     n;
+    ngx_uint_t                  binary;
+    ngx_llmops_tokens_family_e  family;
+
+    family = ngx_llmops_estimate_family(ctx);
 
     n = ctx->memory.data
-        ? ngx_llmops_tokens_sample(ngx_llmops_estimate_piece, &ctx->memory,
-                                   ctx->memory.len, &binary)
-        : ngx_llmops_tokens_sample(ngx_llmops_estimate_read, r,
+        ? ngx_llmops_tokens_sample(family, ngx_llmops_estimate_piece,
+                                   &ctx->memory, ctx->memory.len, &binary)
+        : ngx_llmops_tokens_sample(family, ngx_llmops_estimate_read, r,
                                    ctx->env.body_len, &binary);
 
     if (n < 0) {

@@ -185,19 +185,29 @@ ngx_llmops_ratelimit_push(ngx_http_request_t *r, const char *prefix,
     ngx_str_t *value)
 {
     u_char           *p;
-    ngx_str_t         key;
+    size_t            len;
+    ngx_str_t         key, last;
     ngx_table_elt_t  *h;
 
-    p = ngx_pnalloc(r->pool, ngx_strlen(prefix) + name->len
-                             + ngx_strlen(what) + 1 + value->len);
+    last.data = (u_char *) what;
+    last.len = ngx_strlen(what);
+    len = ngx_strlen(prefix);
+
+    p = ngx_pnalloc(r->pool, len + name->len + last.len + 1 + value->len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     key.data = p;
 
-    p = what_last ? ngx_sprintf(p, "%s%V-%s", prefix, name, what)
-                  : ngx_sprintf(p, "%s%s-%V", prefix, what, name);
+    /* six of them a request: no format is read for that */
+
+    p = ngx_cpymem(p, prefix, len);
+    p = what_last ? ngx_cpymem(p, name->data, name->len)
+                  : ngx_cpymem(p, last.data, last.len);
+    *p++ = '-';
+    p = what_last ? ngx_cpymem(p, last.data, last.len)
+                  : ngx_cpymem(p, name->data, name->len);
 
     key.len = p - key.data;
 

@@ -23,6 +23,7 @@
 #define NGX_LLMOPS_REDIS_BATCH     64      /* rows */
 #define NGX_LLMOPS_REDIS_CARRY     500     /* ms */
 #define NGX_LLMOPS_REDIS_HURRY     20      /* ms: there is more; or it ends */
+#define NGX_LLMOPS_REDIS_LAST      10      /* tries of a worker that ends */
 #define NGX_LLMOPS_REDIS_KEPT      (400 * 86400)   /* s that a day is kept */
 #define NGX_LLMOPS_REDIS_FIELD     (4 * (NGX_LLMOPS_LEDGER_PART + 4) + 1)
 
@@ -100,7 +101,8 @@ ngx_llmops_redis_carry(ngx_event_t *ev)
         rs->batch = b;
     }
 
-    if (b && !b->turn.waiting) {
+    if (b && !b->turn.waiting && rs->carry_tries < NGX_LLMOPS_REDIS_LAST) {
+        rs->carry_tries += ngx_exiting ? 1 : 0;
         ngx_llmops_redis_turn_take(rs, &b->turn);
     }
 
@@ -110,10 +112,13 @@ ngx_llmops_redis_carry(ngx_event_t *ev)
     }
 
     /* what its last requests have used shall not stay behind, if there is
-       somebody to take it; our own timer does not count, it has just fired */
+       somebody to take it: who only refuses it does not keep a worker from
+       ending, the next one finds it in shared memory.  Our own timer does not
+       count, it has just fired */
 
     if (ngx_event_no_timers_left() != NGX_OK
-        || (rs->batch && ngx_llmops_redis_up(rs->redis, &rs->revisions)))
+        || (rs->batch && rs->carry_tries < NGX_LLMOPS_REDIS_LAST
+            && ngx_llmops_redis_up(rs->redis, &rs->revisions)))
     {
         ngx_llmops_redis_carry_again(rs, NGX_LLMOPS_REDIS_HURRY);
     }
@@ -346,17 +351,25 @@ ngx_llmops_redis_carried(redisReply *reply, ngx_uint_t sent, void *data)
 {
     ngx_llmops_redis_batch_t *b = data;
 
+    ngx_llmops_redis_store_t  *rs = b->rs;
+
     if (reply && reply->type == REDIS_REPLY_ARRAY) {
         ngx_llmops_redis_carry_done(b);
         return;
     }
 
-    if (reply && reply->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, b->rs->log, 0,
-                      "Redis refuses the usage ledger: %s", reply->str);
+    /* it is tried twice a second, and said once a minute */
+
+    if (reply && reply->type == REDIS_REPLY_ERROR
+        && ngx_time() >= rs->carry_logged + 60)
+    {
+        rs->carry_logged = ngx_time();
+        ngx_log_error(NGX_LOG_ERR, rs->log, 0,
+                      "redis refuses the usage ledger, it is kept and tried "
+                      "again: %s", reply->str);
     }
 
-    ngx_llmops_redis_turn_end(b->rs, &b->turn);
+    ngx_llmops_redis_turn_end(rs, &b->turn);
 }
 
 
@@ -371,6 +384,7 @@ ngx_llmops_redis_carry_done(ngx_llmops_redis_batch_t *b)
     ngx_llmops_ledger_done(rs->store, b->number, 1);
 
     rs->batch = NULL;
+    rs->carry_tries = 0;
 
     ngx_llmops_redis_turn_end(rs, &b->turn);
     ngx_destroy_pool(b->pool);

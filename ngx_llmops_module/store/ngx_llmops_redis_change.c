@@ -160,7 +160,7 @@ ngx_llmops_redis_change_read(redisReply *reply, ngx_uint_t sent, void *data)
     op = task->op;
     task->cmd = NULL;
 
-    if (reply && reply->type == REDIS_REPLY_ERROR
+    if (reply && reply->type == REDIS_REPLY_ERROR && task->rs->conf->cluster
         && ++task->tries < NGX_LLMOPS_REDIS_TRIES)
     {
         ngx_llmops_redis_change_run(&task->turn);       /* it has moved */
@@ -333,10 +333,11 @@ ngx_llmops_redis_change_made(redisReply *reply, ngx_uint_t sent, void *data)
         return;
     }
 
-    /* nil: somebody was faster; an error: a slot is on its way */
+    /* nil: somebody was faster; an error: a slot is on its way, or what was
+       sent has been refused and will be again */
 
     if (reply && (reply->type == REDIS_REPLY_NIL
-                  || reply->type == REDIS_REPLY_ERROR)
+                  || (reply->type == REDIS_REPLY_ERROR && rs->conf->cluster))
         && ++task->tries < NGX_LLMOPS_REDIS_TRIES)
     {
         if (reply->type == REDIS_REPLY_NIL) {

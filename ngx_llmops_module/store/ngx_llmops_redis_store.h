@@ -84,6 +84,8 @@ struct ngx_llmops_redis_store_s {
 
     ngx_event_t                carry;
     void                      *batch;      /* what is being carried */
+    ngx_uint_t                 carry_tries;    /* in vain, since it ends */
+    time_t                     carry_logged;
 };
 
 

@@ -15,10 +15,13 @@ from harness.openapi import Admin
 
 @pytest.fixture
 def serve(gateway: Callable[..., Gateway],
-          provider: Callable[..., Provider]) -> Callable[..., Any]:
+          provider: Callable[..., Provider],
+          request: pytest.FixtureRequest) -> Callable[..., Any]:
     """A gateway before one provider; route takes more lines of the route.
 
-    Callers ask for any model; with model="x" the provider is asked for x.
+    Callers ask for any model; with model="x" the provider is asked for x.  In
+    tests with an engine it can ask its store: a gateway lets pass what comes
+    before it has found its Redis.
     """
     def make(script: Any = None, *, dialect: str = "openai", model: str = "",
              upstream: Sequence[str] = (), lines: Sequence[str] = (),
@@ -27,7 +30,10 @@ def serve(gateway: Callable[..., Gateway],
         up = provider(script, dialect=dialect, **(options or {}))
         target = f"target up/{model};" if model else "target up;"
         text = up.upstream("up", *upstream) + route(target, *lines) + http
-        return gateway(http=text, **parts), up
+        gw = gateway(http=text, **parts)
+        if "engine" in request.fixturenames:
+            connected(gw)
+        return gw, up
     return make
 
 

@@ -293,3 +293,20 @@ def test_details_that_are_none(serve, stream, details):
     assert gw.chat(stream=stream).status == 200
     line = gw.ledger()[0]
     assert (line["llm_input_tokens"], line["llm_output_tokens"]) == ("3", "4")
+
+
+def test_estimates_know_the_older_tokenizer(gateway, provider):
+    """By the target's model, or by the caller's where it has none."""
+    up = provider()
+    gw = gateway(http=up.upstream("up")
+                 + route("target up/gpt-4o;", name="new", match="new")
+                 + route("target up/gpt-4-turbo;", name="old", match="old")
+                 + route("target up;", name="any"))
+    said = {}
+    for model in ("new", "old", "gpt-4o", "gpt-4"):
+        gw.chat("\u57ce\u5e02\u91cc\u6709\u5f88\u591a\u8001\u623f" * 50,
+                model=model)
+    for line in gw.ledger(4):
+        said[line["llm_model"]] = int(line["llm_estimated_tokens"])
+    assert said["new"] == said["gpt-4o"] and said["old"] == said["gpt-4"]
+    assert 1.3 < said["old"] / said["new"] < 1.6

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
+from harness import route
 from harness.nginx import elapsed
+from harness.openapi import Admin
 from harness.util import SLOW, wait_for
 
-#: how much later than the timeout an answer may come on a busy machine
 #: what a loaded machine may add; a stall would last for seconds
 LATE = 0.4 * SLOW
 TIMEOUT = 0.1
@@ -550,3 +551,70 @@ def test_faults_under_load(redis, redis_driver):
 def _freeze(server, seconds):
     with server.frozen():
         time.sleep(seconds)
+
+
+# -- a transaction that is refused -----------------------------------------------
+
+class Refusing:
+    """Takes MULTI, and refuses one command of those behind it."""
+
+    def __init__(self, command: str, error: str):
+        self.command, self.error = command, error
+        self.open: dict[int, bool] = {}      # connections: all taken so far
+        self.transactions = 0
+
+    def __call__(self, words, resp):
+        name, here = words[0], id(resp)
+        if name == "MULTI":
+            self.open[here] = True
+            self.transactions += 1
+        elif name == "EXEC":
+            if not self.open.pop(here, True):
+                return b"-EXECABORT Transaction discarded because of " \
+                       b"previous errors.\r\n"
+        elif here in self.open:
+            if name == self.command:
+                self.open[here] = False
+                return b"-%s\r\n" % self.error.encode()
+            return b"+QUEUED\r\n"
+        elif name == self.command:
+            return b"-%s\r\n" % self.error.encode()
+        elif name in ("GET", "HGET"):
+            return b"$-1\r\n"
+        elif name in ("HGETALL", "HVALS", "HMGET", "EXEC"):
+            return b"*0\r\n"
+        elif name.startswith("H") or name.endswith("EXPIRE"):
+            return b":1\r\n"
+        return b"+OK\r\n"
+
+
+@pytest.mark.parametrize("error", [
+    "OOM command not allowed when used memory > 'maxmemory'.",
+    "NOPERM User default has no permissions to run the 'hincrby' command"])
+def test_a_command_of_a_transaction_is_refused(faulty, gateway, provider,
+                                               error):
+    """The ledger is tried again twice a second and said once; a change of a
+    key is given up at once, with an answer; and nginx ends when it is told."""
+    server = faulty(refusing := Refusing("HINCRBY", error))
+    up = provider()
+    gw = gateway(http=server.directive("timeout=1s") + up.upstream("up")
+                 + "llm_quota per key=all tokens=1m/day;"
+                 + route("target up;", "limit per;"),
+                 server="location /llm/ { llm_admin write; }")
+    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
+    start = time.monotonic()
+    assert gw.chat().status == 200
+    wait_for(lambda: refusing.transactions >= 3, 10, "three tries")
+    assert time.monotonic() - start > 0.9
+    # it has not turned round and round
+    assert refusing.transactions <= 3 + 2 * (time.monotonic() - start)
+    assert gw.error_log().count("refuses the usage ledger") == 1
+
+    before, start = refusing.transactions, time.monotonic()
+    made = Admin(gw).post("keys", {"client": "a"})
+    assert made.status == 503
+    assert time.monotonic() - start < 1 * SLOW
+    assert refusing.transactions - before <= 8
+    gw.stop(timeout=3 * SLOW)
+    assert gw.problems == []
+    assert server.failures == []

@@ -48,7 +48,7 @@ VARIABLES = (
 PLAIN = ("status request_method request_uri server_protocol body_bytes_sent "
          "request_time request_length request_completion upstream_addr "
          "upstream_status upstream_response_time upstream_bytes_received "
-         "pid").split()
+         "pid msec").split()
 
 FORBIDDEN = [re.compile(pattern) for pattern in (
     r"\[alert\]", r"\[crit\]", r"\[emerg\]", r"open socket", r"count is zero",

@@ -310,12 +310,14 @@ class Sentinel:
 
     def __init__(self, directory: Path, *, name: str = "mymaster",
                  replicas: int = 1, password: str = "",
-                 sentinel_password: str = "", down_after: int = 500):
+                 sentinel_password: str = "", down_after: int = 500,
+                 lines: Sequence[str] = ()):
         self.name, self.password = name, password
         self.sentinel_password = sentinel_password
         auth = [f"masterauth {password}"] if password else []
         self.servers = [Server(directory / f"redis{i}", password=password,
-                               lines=["repl-diskless-sync-delay 0", *auth])
+                               lines=["repl-diskless-sync-delay 0", *auth,
+                                      *lines])
                         for i in range(replicas + 1)]
         self.servers[0].start()
         for server in self.servers[1:]:
@@ -323,16 +325,16 @@ class Sentinel:
             server.start()
         wait_for(lambda: self.servers[0].do("INFO", "replication").count(
             "state=online") == replicas, 20, "the replicas")
-        lines = [f"sentinel monitor {name} 127.0.0.1 "
+        watch = [f"sentinel monitor {name} 127.0.0.1 "
                  f"{self.servers[0].port} 2",
                  f"sentinel down-after-milliseconds {name} {down_after}",
                  f"sentinel failover-timeout {name} 3000"]
         if password:
-            lines.append(f"sentinel auth-pass {name} {password}")
+            watch.append(f"sentinel auth-pass {name} {password}")
         if sentinel_password:
-            lines.append(f"sentinel sentinel-pass {sentinel_password}")
+            watch.append(f"sentinel sentinel-pass {sentinel_password}")
         self.sentinels = [Server(directory / f"sentinel{i}", sentinel=True,
-                                 password=sentinel_password, lines=lines)
+                                 password=sentinel_password, lines=watch)
                           for i in range(3)]
         for server in self.sentinels:
             server.start()
@@ -590,6 +592,59 @@ class Faulty:
                 resp.sock.shutdown(socket.SHUT_RDWR)
 
 
+class Between:
+    """A server at another address, whose replies can be cut in the middle."""
+
+    def __init__(self, server: Server):
+        self.server = server
+        self.cutting = False
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self.listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def directive(self, *words: str) -> str:
+        return f"llm_redis 127.0.0.1:{self.port} {' '.join(words)};\n"
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1",
+                                                self.server.port))
+            except OSError:
+                near.close()
+                continue
+            for sock in (near, far):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._open.append(sock)
+            for one, two, replies in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._copy, args=[one, two, replies],
+                                 daemon=True).start()
+
+    def _copy(self, one: socket.socket, two: socket.socket,
+              replies: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                if replies and self.cutting and len(data) > 20:
+                    two.sendall(data[:len(data) // 2])
+                    break
+                two.sendall(data)
+        for sock in (one, two):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for sock in self._open:
+            sock.close()
+
+
 # -- fixtures ----------------------------------------------------------------
 
 class Closing:
@@ -647,6 +702,14 @@ def cluster(tmp_path: Path, _redis_things: Closing) -> Callable[..., Cluster]:
     def make(**options: Any) -> Cluster:
         _need()
         return _redis_things.add(Cluster(tmp_path / "cluster", **options))
+    return make
+
+
+@pytest.fixture
+def between(_redis_things: Closing) -> Callable[..., Between]:
+    """Puts itself before a server."""
+    def make(server: Server) -> Between:
+        return _redis_things.add(Between(server))
     return make
 
 

@@ -23,6 +23,12 @@
 #define CORPUS  "tests/tokens/corpus.json"
 
 
+static const char  *tokenizers[] = { "o200k_base", "cl100k_base" };
+
+#define O200K   NGX_LLMOPS_TOKENS_O200K
+#define CL100K  NGX_LLMOPS_TOKENS_CL100K
+
+
 static int
 compare(const void *one, const void *two)
 {
@@ -35,7 +41,7 @@ compare(const void *one, const void *two)
 /* of a text as it stands in a body, whose client escapes all, or little */
 
 static double
-estimate(json_t *text, size_t flags)
+estimate(ngx_llmops_tokens_family_e family, json_t *text, size_t flags)
 {
     char    *s;
     size_t   len;
@@ -44,7 +50,8 @@ estimate(json_t *text, size_t flags)
     s = json_dumps(text, JSON_ENCODE_ANY|flags);
     len = strlen(s);
 
-    n = (double) ngx_llmops_tokens((u_char *) s + 1, (u_char *) s + len - 1)
+    n = (double) ngx_llmops_tokens(family, (u_char *) s + 1,
+                                   (u_char *) s + len - 1)
         / NGX_LLMOPS_TOKEN;
 
     free(s);
@@ -54,9 +61,11 @@ estimate(json_t *text, size_t flags)
 
 
 static void
-measure(json_t *corpus, const char *kind, const char *tokenizer, size_t flags,
-    double most)
+measure(json_t *corpus, const char *kind, ngx_llmops_tokens_family_e family,
+    size_t flags, double most)
 {
+    const char  *tokenizer = tokenizers[family];
+
     json_t  *row;
     size_t   i, n;
     double   error, bias, errors[256];
@@ -72,7 +81,7 @@ measure(json_t *corpus, const char *kind, const char *tokenizer, size_t flags,
             continue;
         }
 
-        error = estimate(json_object_get(row, "text"), flags)
+        error = estimate(family, json_object_get(row, "text"), flags)
                 / json_integer_value(json_object_get(row, tokenizer))
                 - 1;
 
@@ -105,20 +114,51 @@ test_corpus(void **state)
     corpus = json_load_file(path ? path : CORPUS, 0, NULL);
     assert_non_null(corpus);
 
-    measure(corpus, "english", "o200k_base", 0, 0.25);
-    measure(corpus, "code", "o200k_base", 0, 0.25);
-    measure(corpus, "json", "o200k_base", 0, 0.25);
-    measure(corpus, "chinese", "o200k_base", 0, 0.25);
-    measure(corpus, "chinese", "o200k_base", JSON_ENSURE_ASCII, 0.25);
+    measure(corpus, "english", O200K, 0, 0.25);
+    measure(corpus, "code", O200K, 0, 0.25);
+    measure(corpus, "json", O200K, 0, 0.25);
+    measure(corpus, "chinese", O200K, 0, 0.25);
+    measure(corpus, "chinese", O200K, JSON_ENSURE_ASCII, 0.25);
 
-    measure(corpus, "english", "cl100k_base", 0, 0.25);
-    measure(corpus, "code", "cl100k_base", 0, 0.25);
-    measure(corpus, "json", "cl100k_base", 0, 0.25);
-
-    /* the older one needs half as many again for Chinese */
-    measure(corpus, "chinese", "cl100k_base", 0, 0.50);
+    measure(corpus, "english", CL100K, 0, 0.25);
+    measure(corpus, "code", CL100K, 0, 0.25);
+    measure(corpus, "json", CL100K, 0, 0.25);
+    measure(corpus, "chinese", CL100K, 0, 0.25);
+    measure(corpus, "chinese", CL100K, JSON_ENSURE_ASCII, 0.25);
 
     json_decref(corpus);
+}
+
+
+static void
+test_families(void **state)
+{
+    ngx_str_t   model;
+    ngx_uint_t  i;
+
+    static const char  *older[] = {
+        "gpt-4", "gpt-4-0613", "gpt-4-turbo-2024-04-09", "gpt-3.5-turbo",
+        "gpt-35-turbo-16k", "text-embedding-3-small", "text-embedding-ada-002"
+    };
+
+    static const char  *others[] = {
+        "", "gpt", "gpt-4o", "gpt-4o-mini", "gpt-4.1", "gpt-4.5-preview",
+        "gpt-40", "gpt-5", "o3", "claude-sonnet-4-5", "llama-3.3-70b", "GPT-4"
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(older) / sizeof(older[0]); i++) {
+        model.data = (u_char *) older[i];
+        model.len = strlen(older[i]);
+        assert_int_equal(ngx_llmops_tokens_family(&model), CL100K);
+    }
+
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        model.data = (u_char *) others[i];
+        model.len = strlen(others[i]);
+        assert_int_equal(ngx_llmops_tokens_family(&model), O200K);
+    }
 }
 
 
@@ -166,7 +206,7 @@ test_pieces(void **state)
     (void) state;
 
     len = sizeof(text) - 1;
-    whole = ngx_llmops_tokens((u_char *) text, (u_char *) text + len);
+    whole = ngx_llmops_tokens(O200K, (u_char *) text, (u_char *) text + len);
 
     assert_in_range(whole / NGX_LLMOPS_TOKEN, 40, 65);
 
@@ -176,12 +216,12 @@ test_pieces(void **state)
 
         exact = malloc(i + 1);
         memcpy(exact, text, i);
-        parts = ngx_llmops_tokens(exact, exact + i);
+        parts = ngx_llmops_tokens(O200K, exact, exact + i);
         free(exact);
 
         exact = malloc(len - i + 1);
         memcpy(exact, text + i, len - i);
-        parts += ngx_llmops_tokens(exact, exact + len - i);
+        parts += ngx_llmops_tokens(O200K, exact, exact + len - i);
         free(exact);
 
         assert_in_range(parts - whole + 4 * NGX_LLMOPS_TOKEN, 0,
@@ -201,7 +241,7 @@ body(const char *text, ngx_uint_t *binary)
     exact = malloc(len);
     memcpy(exact, text, len);
 
-    n = ngx_llmops_tokens_body(exact, len, binary);
+    n = ngx_llmops_tokens_body(O200K, exact, len, binary);
 
     free(exact);
 
@@ -348,7 +388,7 @@ sample(source_t *s, ngx_uint_t *binary)
     s->reads = 0;
     s->bytes = 0;
 
-    n = ngx_llmops_tokens_sample(source_read, s, s->size, binary);
+    n = ngx_llmops_tokens_sample(O200K, source_read, s, s->size, binary);
 
     /* bounded, whatever it is */
 
@@ -386,7 +426,7 @@ test_sample(void **state)
 
     (void) state;
 
-    each = (double) ngx_llmops_tokens((u_char *) sentence,
+    each = (double) ngx_llmops_tokens(O200K, (u_char *) sentence,
                                       (u_char *) sentence
                                       + sizeof(sentence) - 1)
            / NGX_LLMOPS_TOKEN / (sizeof(sentence) - 1);
@@ -404,8 +444,8 @@ test_sample(void **state)
 
         s.fail = 3;
         s.reads = 0;
-        assert_int_equal(ngx_llmops_tokens_sample(source_read, &s, s.size,
-                                                  &binary), -1);
+        assert_int_equal(ngx_llmops_tokens_sample(O200K, source_read, &s,
+                                                  s.size, &binary), -1);
         free(s.data);
     }
 }
@@ -436,7 +476,8 @@ test_sample_binary(void **state)
         n = sample(&s, &binary);
 
         fill(s.data, 100000, sentence, sizeof(sentence) - 1);
-        text = ngx_llmops_tokens(s.data, s.data + 100000) / NGX_LLMOPS_TOKEN;
+        text = ngx_llmops_tokens(O200K, s.data, s.data + 100000)
+               / NGX_LLMOPS_TOKEN;
 
         assert_int_equal(binary, 1);
         assert_in_range(n, (uintmax_t) text * 9 / 10,
@@ -456,6 +497,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_corpus),
+        cmocka_unit_test(test_families),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_body),
