@@ -72,6 +72,30 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
+void
+ngx_llmops_cache_key_text(ngx_llmops_ctx_t *ctx, ngx_str_t *text)
+{
+    u_char                *p;
+    ngx_llmops_cached_t   *cached = ctx->cached;
+    static const u_char    none[NGX_LLMOPS_CACHE_KEY];
+
+    ngx_str_null(text);
+
+    if (cached == NULL
+        || ngx_memcmp(cached->key, none, NGX_LLMOPS_CACHE_KEY) == 0)
+    {
+        return;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_LLMOPS_CACHE_HEX);
+
+    if (p) {
+        text->data = p;
+        text->len = ngx_hex_dump(p, cached->key, NGX_LLMOPS_CACHE_KEY) - p;
+    }
+}
+
+
 ngx_int_t
 ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cached_t *cached, ngx_llmops_cache_question_t *q)

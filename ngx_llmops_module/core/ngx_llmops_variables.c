@@ -40,7 +40,8 @@ typedef enum {
     NGX_LLMOPS_VAR_LIMIT_DRY_RUN,
     NGX_LLMOPS_VAR_QUOTA_WARNING,
     NGX_LLMOPS_VAR_PROMPT,
-    NGX_LLMOPS_VAR_CACHE
+    NGX_LLMOPS_VAR_CACHE,
+    NGX_LLMOPS_VAR_CACHE_KEY
 } ngx_llmops_var_e;
 
 
@@ -121,6 +122,8 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_QUOTA_WARNING),
     ngx_llmops_var("llm_cache", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_CACHE),
+    ngx_llmops_var("llm_cache_key", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_CACHE_KEY),
     ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_PROMPT),
 
@@ -255,6 +258,10 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
 
     case NGX_LLMOPS_VAR_QUOTA_WARNING:
         ngx_llmops_limits_warnings(ctx, value);
+        break;
+
+    case NGX_LLMOPS_VAR_CACHE_KEY:
+        ngx_llmops_cache_key_text(ctx, value);
         break;
 
     case NGX_LLMOPS_VAR_CACHE:

@@ -120,6 +120,6 @@ static void
 ngx_llmops_print_route(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
     ngx_str_t *name)
 {
-    ngx_llmops_page_printf(&pr->page, "%V{llm_route=\"", &f->name);
+    ngx_llmops_page_printf(&pr->page, "%V{route=\"", &f->name);
     ngx_llmops_print_escaped(pr, name->data, name->len);
 }

@@ -33,9 +33,7 @@ UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
                  canon.c key.c kind.c number.c seal.c guard.c vector.c \
-                 index.c)
-                 canon.c key.c kind.c number.c shm.c entry.c form.c spell.c \
-                 value.c)
+                 index.c shm.c entry.c form.c spell.c value.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
