@@ -91,12 +91,7 @@ def test_purge(cached, request, engine):
     assert purge(one, route="other").status == 200
     wait_for(lambda: state(two) == ["hit", "hit", "miss", "miss"])
     fill()
-    print("before", state(one), state(two))
     assert purge(one, all=True).status == 200
-    import time
-    for _ in range(6):
-        print(state(one), state(two))
-        time.sleep(0.2)
     wait_for(lambda: state(two) == ["miss"] * 4)
 
 
