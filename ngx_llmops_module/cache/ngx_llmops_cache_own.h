@@ -92,6 +92,11 @@ void ngx_llmops_cache_own_stop(ngx_llmops_main_conf_t *mcf);
 ngx_int_t ngx_llmops_cache_version(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_route_t *route, u_char *version);
 
+/* As ngx_llmops_cache_digest(), of which it remembers results; frame and text
+   of q are not set.  It, too, calls no function of nginx. */
+ngx_int_t ngx_llmops_cache_memo(ngx_llmops_cache_question_t *q,
+    ngx_llmops_cache_scratch_t *scratch);
+
 /* As ngx_llmops_cache_key(), with what the semantic level needs: q->frame and
    q->text, valid until the next key is made. */
 ngx_int_t ngx_llmops_cache_question(ngx_http_request_t *r,

@@ -21,6 +21,9 @@
 #define NGX_LLMOPS_CACHE_PARTS  8
 
 
+static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached,
+    ngx_llmops_cache_question_t *q, ngx_str_t *parts);
 static ngx_int_t ngx_llmops_cache_headers(ngx_http_request_t *r,
     ngx_str_t *all);
 static ngx_uint_t ngx_llmops_cache_heeded(ngx_table_elt_t *h);
@@ -47,9 +50,14 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cached_t *cached)
 {
     ngx_int_t                    rc;
+    ngx_str_t                    parts[NGX_LLMOPS_CACHE_PARTS];
     ngx_llmops_cache_question_t  q;
 
-    rc = ngx_llmops_cache_question(r, ctx, cached, &q);
+    rc = ngx_llmops_cache_asked(r, ctx, cached, &q, parts);
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_cache_memo(&q, &ngx_llmops_cache_scratch);
+    }
 
     ngx_llmops_cache_scratch_trim(&ngx_llmops_cache_scratch);
 
@@ -100,11 +108,27 @@ ngx_int_t
 ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cached_t *cached, ngx_llmops_cache_question_t *q)
 {
-    ngx_str_t                parts[NGX_LLMOPS_CACHE_PARTS];
+    ngx_int_t  rc;
+    ngx_str_t  parts[NGX_LLMOPS_CACHE_PARTS];
+
+    rc = ngx_llmops_cache_asked(r, ctx, cached, q, parts);
+
+    return rc == NGX_OK ? ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch)
+                        : rc;
+}
+
+
+/* all that a key is made of */
+
+static ngx_int_t
+ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cached_t *cached, ngx_llmops_cache_question_t *q,
+    ngx_str_t *parts)
+{
     ngx_llmops_cache_own_t  *own = cached->route->own;
 
     ngx_memzero(q, sizeof(ngx_llmops_cache_question_t));
-    ngx_memzero(parts, sizeof(parts));
+    ngx_memzero(parts, NGX_LLMOPS_CACHE_PARTS * sizeof(ngx_str_t));
 
     q->op = ctx->env.op;
     q->why = NGX_LLMOPS_CACHE_OPERATION;
@@ -139,7 +163,7 @@ ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     q->parts = parts;
     q->nparts = NGX_LLMOPS_CACHE_PARTS;
 
-    return ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch);
+    return NGX_OK;
 }
 
 
