@@ -7,6 +7,7 @@
 #include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_prompt_conf.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -18,7 +19,7 @@
  */
 
 
-#define NGX_LLMOPS_CACHE_PARTS  8
+#define NGX_LLMOPS_CACHE_PARTS  9
 
 
 static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
@@ -158,6 +159,12 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (ctx->prompt) {
         parts[7] = ctx->prompt->full;
+    }
+
+    /* what a candidate says is no answer of the stable arm */
+
+    if (ctx->arm && ctx->arm->candidate) {
+        parts[8] = ctx->arm->rollout->candidate;
     }
 
     q->parts = parts;
