@@ -53,7 +53,7 @@ def test_savings(cached):
     assert mine["saved"] == {"input_tokens": 200, "output_tokens": 20,
                              "cost_usd": "0.00056"}
     assert value["memory"]["entries"] == 1
-    text = gw.get("/metrics").body.decode()
+    text = gw.fetch_metrics().body.decode()
     assert 'llm_cache_requests_total{route="r",status="hit"} 2' in text
     assert 'llm_cache_saved_tokens_total{route="r",type="input"} 200' \
         in text

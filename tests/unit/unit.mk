@@ -46,8 +46,7 @@ UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 cache route ops)
-                 route ops rollout)
+                 cache route ops rollout)
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
@@ -56,8 +55,7 @@ UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
-                 ngx_llmops_module/cache) \
-                 ngx_llmops_module/rollout) \
+                 ngx_llmops_module/cache ngx_llmops_module/rollout) \
                  tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
