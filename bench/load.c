@@ -613,6 +613,23 @@ make_request(const char *uri, const char *file)
     char         head[1024];
     struct stat  st;
 
+    if (strcmp(file, "-") == 0) {
+
+        /* no body: a GET, for what is static */
+
+        request = malloc(sizeof(head));
+
+        if (request == NULL) {
+            die("malloc");
+        }
+
+        request_len = snprintf((char *) request, sizeof(head),
+            "GET %s HTTP/1.1\r\nHost: gateway.example\r\n"
+            "User-Agent: load/1.0\r\nAccept: application/json\r\n%s\r\n",
+            uri, fields);
+        return;
+    }
+
     fd = open(file, O_RDONLY);
     if (fd == -1 || fstat(fd, &st) == -1) {
         die(file);

@@ -10,6 +10,7 @@
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_answer.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -126,6 +127,14 @@ ngx_llmops_answer_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     if (bit && ngx_llmops_call_can_next(r, ctx, bit)) {
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_STATUS);
+    }
+
+    if ((status >= 500 || status == 429 || status == 408)
+        && ngx_llmops_cache_saves(ctx))
+    {
+        /* our own error, in whose place a stale answer will go out */
+
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_STATUS);
     }
 

@@ -11,6 +11,7 @@
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_cache.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_shadow.h"
 
@@ -78,9 +79,11 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     u = r->upstream;
 
-    /* a detached request has no caller who might leave */
+    /* an answer that others may follow does not end with its caller; a detached
+       request has none who might leave */
 
-    drain = (llcf->ignore_client_abort && ctx->detached == NULL);
+    drain = (llcf->ignore_client_abort || ngx_llmops_cache_leads(ctx))
+            && ctx->detached == NULL;
 
     u->conf = &mcf->outer_conf[drain || ctx->detached];
     u->buffering = 0;

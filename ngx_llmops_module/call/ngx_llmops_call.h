@@ -331,12 +331,16 @@ ngx_int_t ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx,
 /* drain.c */
 
 /*
- * For llm_ignore_client_abort: from start to stop the caller's leaving is
- * noted in ctx->client_gone, and what is written to it afterwards is lost.
- * stop() may be called without a start().
+ * For llm_ignore_client_abort, and answers that others follow: from start to
+ * stop the caller's leaving is noted in ctx->client_gone, and what is written
+ * to it afterwards is lost.  stop() may be called without a start().
  */
 void ngx_llmops_drain_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 void ngx_llmops_drain_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+
+/* Whether the answer of a caller who has left is still wanted. */
+ngx_uint_t ngx_llmops_drain_wanted(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 /* since 1.27.2 the parser is told whether to keep trailers */

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -14,6 +15,8 @@
  * that fails; so writes to such a caller go through a function of ours, which
  * from the first failure on takes everything and sends nothing.  The timers
  * of the provider bound it as any other answer.
+ *
+ * The same for an answer that others follow, as long as one of them is there.
  */
 
 
@@ -24,6 +27,8 @@ static ngx_chain_t *ngx_llmops_drain_sink(ngx_connection_t *c,
 static void ngx_llmops_drain_gone(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_drain_read(ngx_http_request_t *r);
+static void ngx_llmops_drain_left(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 void
@@ -64,6 +69,17 @@ ngx_llmops_drain_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+ngx_uint_t
+ngx_llmops_drain_wanted(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_loc_conf_t  *llcf;
+
+    llcf = ngx_http_get_module_loc_conf(r, ngx_llmops_module);
+
+    return llcf->ignore_client_abort || ngx_llmops_cache_followed(ctx);
+}
+
+
 static void
 ngx_llmops_drain_gone(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
@@ -96,7 +112,7 @@ ngx_llmops_drain_send_chain(ngx_connection_t *c, ngx_chain_t *in,
 
     out = ctx->call.send_chain(c, in, limit);
 
-    if (out != NGX_CHAIN_ERROR) {
+    if (out != NGX_CHAIN_ERROR || !ngx_llmops_drain_wanted(r, ctx)) {
         return out;
     }
 
@@ -145,7 +161,7 @@ ngx_llmops_drain_read(ngx_http_request_t *r)
 
     if (r->stream) {
         if (c->error) {
-            ngx_llmops_drain_gone(r, ctx);
+            ngx_llmops_drain_left(r, ctx);
         }
 
         return;
@@ -157,6 +173,26 @@ ngx_llmops_drain_read(ngx_http_request_t *r)
 
     if (n == 0 || (n == -1 && ngx_socket_errno != NGX_EAGAIN)) {
         c->read->eof = 1;
-        ngx_llmops_drain_gone(r, ctx);
+        ngx_llmops_drain_left(r, ctx);
     }
+}
+
+
+/* the request may be gone when it returns */
+
+static void
+ngx_llmops_drain_left(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    if (ngx_llmops_drain_wanted(r, ctx)) {
+        ngx_llmops_drain_gone(r, ctx);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "client has left while its answer was on its way");
+
+    ctx->client_gone = 1;
+    r->connection->error = 1;
+
+    ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
 }

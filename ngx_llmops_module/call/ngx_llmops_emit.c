@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -19,6 +20,8 @@
 
 
 static ngx_chain_t *ngx_llmops_emit_buf(ngx_http_request_t *r);
+static void ngx_llmops_emit_taken(ngx_http_request_t *r, u_char *p,
+    size_t len);
 
 
 static ngx_chain_t *
@@ -55,6 +58,21 @@ ngx_llmops_emit_buf(ngx_http_request_t *r)
 }
 
 
+/* what the caller gets the cache may take down */
+
+static void
+ngx_llmops_emit_taken(ngx_http_request_t *r, u_char *p, size_t len)
+{
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    if (ngx_llmops_cache_leads(ctx)) {
+        ngx_llmops_cache_take(ctx, p, len);
+    }
+}
+
+
 /* bytes that stay where they are until they have been sent */
 
 ngx_int_t
@@ -65,6 +83,8 @@ ngx_llmops_emit_slice(ngx_http_request_t *r, u_char *p, size_t len)
     if (len == 0) {
         return NGX_OK;
     }
+
+    ngx_llmops_emit_taken(r, p, len);
 
     cl = ngx_llmops_emit_buf(r);
     if (cl == NULL) {
@@ -86,6 +106,8 @@ ngx_llmops_stream_emit(ngx_http_request_t *r, u_char *p, size_t len)
     size_t        n;
     ngx_buf_t    *b;
     ngx_chain_t  *cl;
+
+    ngx_llmops_emit_taken(r, p, len);
 
     while (len) {
         cl = ngx_llmops_emit_buf(r);

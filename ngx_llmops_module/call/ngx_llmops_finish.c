@@ -13,6 +13,7 @@
 #include "ngx_llmops_inflate.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_account.h"
+#include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_ask.h"
@@ -45,6 +46,9 @@ static void ngx_llmops_finish_usage(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_finish_target(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_finish_good(ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_finish_whole(ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_finish_checks(ngx_llmops_ctx_t *ctx);
 
 
 void
@@ -105,9 +109,89 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     /* before the caller sees the last chunk, and calls again */
 
+    if (ctx->cached) {
+        ngx_llmops_cache_finish(ctx, ngx_llmops_finish_good(ctx));
+    }
+
     ngx_llmops_limits_settle(r, ctx);
 
     ngx_llmops_drain_stop(r, ctx);
+}
+
+
+/* an answer that others may have: all of it, and nothing wrong with it */
+
+static ngx_uint_t
+ngx_llmops_finish_good(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t *call = &ctx->call;
+
+    if (!call->committed || call->provider_error || call->encoded
+        || call->fail != NGX_LLMOPS_FAIL_NONE || call->broken
+        || call->stopped || ctx->meter.error)
+    {
+        return 0;
+    }
+
+    if (ctx->error != NGX_LLMOPS_ERR_NONE
+        && ctx->error != NGX_LLMOPS_ERR_CLIENT_ABORT)
+    {
+        return 0;
+    }
+
+    switch (ctx->meter.finish) {
+
+    case NGX_LLMOPS_FINISH_LENGTH:
+    case NGX_LLMOPS_FINISH_CONTENT_FILTER:
+    case NGX_LLMOPS_FINISH_ERROR:
+        return 0;
+
+    default:
+        break;
+    }
+
+    return ngx_llmops_finish_whole(ctx) && ngx_llmops_finish_checks(ctx);
+}
+
+
+static ngx_uint_t
+ngx_llmops_finish_whole(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t *call = &ctx->call;
+
+    if (call->hold || !call->streaming) {
+        return call->complete;
+    }
+
+    return ngx_llmops_stream_complete(ctx)
+           && (!ngx_llmops_step(ctx)->translate || call->ended);
+}
+
+
+/* a rule that is broken, if only for the record, is the caller's own */
+
+static ngx_uint_t
+ngx_llmops_finish_checks(ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t             i;
+    ngx_llmops_checked_t  *checked;
+
+    if (ctx->checked == NULL) {
+        return 1;
+    }
+
+    checked = ctx->checked->elts;
+
+    for (i = 0; i < ctx->checked->nelts; i++) {
+        if (!checked[i].input
+            && (checked[i].action == NGX_LLMOPS_ACT_MARK
+                || checked[i].action == NGX_LLMOPS_ACT_STOP))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -455,6 +539,7 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_ctx_t *ctx = data;
 
     ngx_llmops_call_timers_off(ctx);
+    ngx_llmops_cache_cleanup(ctx);
     ngx_llmops_auth_cleanup(ctx);
     ngx_llmops_limits_settle(ctx->request, ctx);
     ngx_llmops_ask_forget(ctx);
@@ -482,6 +567,7 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_out_free(&ctx->call.last_event);
     ngx_llmops_responses_free(ctx->call.responses);
     ngx_llmops_checked_free(ctx);
+    ngx_llmops_cache_play_free(ctx);
 
     if (ctx->kept) {
         ngx_llmops_out_free(ctx->kept);

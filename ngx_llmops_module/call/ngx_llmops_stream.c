@@ -8,6 +8,7 @@
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_inflate.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -29,6 +30,8 @@
 
 
 static ngx_int_t ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_filter_cache(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_filter_piece(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, u_char *p, u_char *last);
 static ngx_int_t ngx_llmops_filter_event(ngx_http_request_t *r,
@@ -70,6 +73,8 @@ ngx_llmops_filter_init(void *data)
      */
 
     u->peer.connection->recv = ngx_llmops_recv;
+
+    ngx_llmops_filter_cache(r, ctx);
 
     if (call->hold) {
         u->length = 0;
@@ -117,6 +122,29 @@ ngx_llmops_filter_init(void *data)
     }
 
     return ngx_llmops_pass_init(ctx);
+}
+
+
+/* an answer that the cache takes down begins */
+
+static void
+ngx_llmops_filter_cache(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_str_t  *type;
+
+    if (!ngx_llmops_cache_leads(ctx) || ctx->call.provider_error
+        || ctx->call.encoded || r->headers_out.status != NGX_HTTP_OK)
+    {
+        return;
+    }
+
+    type = &r->headers_out.content_type;
+
+    ngx_llmops_cache_begin(ctx, type->len >= 17
+                                && ngx_strncasecmp(type->data,
+                                               (u_char *) "text/event-stream",
+                                               17)
+                                   == 0);
 }
 
 
@@ -196,6 +224,10 @@ ngx_llmops_filter(void *data, ssize_t bytes)
     b.last += bytes;
 
     u->buffer.last = b.last;
+
+    if (ctx->client_gone && !ngx_llmops_drain_wanted(r, ctx)) {
+        return NGX_ERROR;                       /* who followed has left, too */
+    }
 
     if (call->hold) {
         return NGX_OK;                          /* these are in call->held */

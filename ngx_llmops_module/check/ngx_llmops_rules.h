@@ -69,6 +69,9 @@ typedef struct {
     int64_t                    max_input;  /* tokens, 0: any */
     int64_t                    max_tokens; /* of the answer, 0: any */
     ngx_array_t                forbidden;  /* of ngx_str_t: members */
+    ngx_array_t                words;      /* of ngx_str_t: all of the set as
+                                              written, each line with an empty
+                                              word behind it */
     ngx_array_t               *asks;       /* of ngx_llmops_ask_t, or NULL */
     ngx_llmops_place_t         place;
 } ngx_llmops_ruleset_t;

@@ -41,12 +41,42 @@ ngx_llmops_rules_arg(ngx_str_t *arg, const char *name, ngx_str_t *value)
 }
 
 
+/* what the rules say is part of what an answer depends on */
+
+static ngx_int_t
+ngx_llmops_rules_write_down(ngx_conf_t *cf, ngx_llmops_ruleset_t *set)
+{
+    ngx_str_t  *words;
+
+    if (set->words.elts == NULL
+        && ngx_array_init(&set->words, cf->pool, 16, sizeof(ngx_str_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    words = ngx_array_push_n(&set->words, cf->args->nelts + 1);
+    if (words == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(words, cf->args->elts, cf->args->nelts * sizeof(ngx_str_t));
+    ngx_str_null(&words[cf->args->nelts]);
+
+    return NGX_OK;
+}
+
+
 char *
 ngx_llmops_rules_output(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llmops_ruleset_t *set = conf;
 
     ngx_str_t  *value;
+
+    if (ngx_llmops_rules_write_down(cf, set) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     value = cf->args->elts;
 
@@ -140,6 +170,10 @@ ngx_llmops_rules_input(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t  *value;
 
+    if (ngx_llmops_rules_write_down(cf, set) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     value = cf->args->elts;
 
     if (ngx_strcmp(value[1].data, "limit") == 0
@@ -169,6 +203,10 @@ ngx_llmops_rules_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ssize_t     size;
     ngx_str_t  *value;
+
+    if (ngx_llmops_rules_write_down(cf, set) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (set->hold != NGX_CONF_UNSET_UINT) {
         return "is duplicate";

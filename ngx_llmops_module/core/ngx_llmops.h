@@ -171,6 +171,7 @@ struct ngx_llmops_route_s {
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
+    void                      *cache;      /* cache/: "cache", or NULL */
     void                      *rollout;    /* rollout/: "canary", or NULL */
     ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
     ngx_llmops_place_t         place;
@@ -211,6 +212,7 @@ struct ngx_llmops_main_conf_s {
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     void                      *prompts;    /* prompt/: NULL: none is used */
+    void                      *cache;      /* cache/: NULL: no route has one */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
     void                      *feedback;   /* rollout/: llm_feedback, or NULL */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
@@ -391,6 +393,7 @@ struct ngx_llmops_ctx_s {
     struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
     void                      *auth;       /* guard's own: while it asks */
     struct ngx_llmops_limits_s  *limits;   /* guard: what is held, or NULL */
+    struct ngx_llmops_cached_s  *cached;   /* cache: NULL: the route has none */
     size_t                     limits_at;  /* guard: tokens of output at which
                                               it wants to be asked again */
     ngx_llmops_target_t       *target;     /* of the answer, or the last one */

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_error.h"
+#include "ngx_llmops_cache.h"
 
 
 /*
@@ -26,6 +27,10 @@ static ngx_int_t ngx_llmops_error_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_llmops_error_passed(ngx_http_request_t *r);
 static ngx_llmops_ctx_t *ngx_llmops_error_ctx(ngx_http_request_t *r);
+static ngx_int_t ngx_llmops_error_rescue(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_error_length(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_error_describe(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err);
 static ngx_llmops_err_e ngx_llmops_error_kind(ngx_uint_t status);
@@ -129,6 +134,10 @@ ngx_llmops_error_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    if (ngx_llmops_error_rescue(r, ctx) == NGX_OK) {
+        return ngx_http_next_header_filter(r);
+    }
+
     ngx_llmops_error_describe(r, ctx, &err);
 
     ngx_llmops_out_init(&out, NGX_LLMOPS_ERROR_BODY);
@@ -154,6 +163,33 @@ ngx_llmops_error_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* all providers have failed, but there is an answer from before */
+
+static ngx_int_t
+ngx_llmops_error_rescue(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    if (ctx->refusal || r->err_status < 429
+        || (ctx->call.attempts == 0 && ctx->call.fail == NGX_LLMOPS_FAIL_NONE)
+        || ngx_llmops_cache_rescue(r, ctx, &ctx->error_body) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ctx->own_error = 1;
+    ctx->error = NGX_LLMOPS_ERR_NONE;
+
+    r->err_status = 0;
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_type = ngx_llmops_cache_types[ctx->env.stream];
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    ngx_llmops_error_length(r, ctx);
+
+    return NGX_OK;
 }
 
 
@@ -446,12 +482,7 @@ ngx_llmops_error_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 
-    r->headers_out.content_length_n = ctx->error_body.len;
-
-    if (r->headers_out.content_length) {
-        r->headers_out.content_length->hash = 0;
-        r->headers_out.content_length = NULL;
-    }
+    ngx_llmops_error_length(r, ctx);
 
     if (ctx->error == NGX_LLMOPS_ERR_METHOD
         && ngx_llmops_error_header(r, "Allow",
@@ -486,6 +517,18 @@ ngx_llmops_error_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     return ngx_llmops_error_header(r, "X-Should-Retry",
                                    again ? "true" : "false");
+}
+
+
+static void
+ngx_llmops_error_length(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    r->headers_out.content_length_n = ctx->error_body.len;
+
+    if (r->headers_out.content_length) {
+        r->headers_out.content_length->hash = 0;
+        r->headers_out.content_length = NULL;
+    }
 }
 
 

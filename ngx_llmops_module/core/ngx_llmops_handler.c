@@ -13,6 +13,7 @@
 #include "ngx_llmops_models.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_ask.h"
 
@@ -50,6 +51,10 @@ static ngx_int_t ngx_llmops_stage_rules(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_limits(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_recall_ask(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_recall(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 static ngx_int_t ngx_llmops_stage_asked(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -69,8 +74,11 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_prompt,
     ngx_llmops_stage_plan,
     ngx_llmops_stage_rules,
+    ngx_llmops_stage_recall_ask,
     ngx_llmops_handler_targets,
     ngx_llmops_stage_limits,
+    ngx_llmops_stage_recall,
+    ngx_llmops_handler_targets,
     ngx_llmops_stage_asked,
     NULL
 };
@@ -325,6 +333,22 @@ ngx_llmops_stage_limits(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* before limits: what is asked of Redis leaves with what they ask */
+
+static ngx_int_t
+ngx_llmops_stage_recall_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_cache_ask(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_recall(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_cache_recall(r, ctx, ngx_llmops_handler_resume);
+}
+
+
 /* the last one, since it may cost money */
 
 static ngx_int_t
@@ -405,13 +429,15 @@ ngx_llmops_handler_no_route(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* asked again when the cache is known to have nothing */
+
 ngx_int_t
 ngx_llmops_handler_targets(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_uint_t           seconds;
     ngx_llmops_error_t   err;
 
-    if (ctx->plan.nsteps) {
+    if (ctx->plan.nsteps || ngx_llmops_cache_may(ctx)) {
         return NGX_OK;
     }
 

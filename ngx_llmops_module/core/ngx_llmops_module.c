@@ -19,6 +19,7 @@
 #include "ngx_llmops_auth.h"
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
+#include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
@@ -60,6 +61,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
     NGX_LLMOPS_REDIS_COMMANDS,
 
     NGX_LLMOPS_LIMIT_COMMANDS,
+
+    NGX_LLMOPS_CACHE_COMMANDS,
 
     { ngx_string("llm_prices"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -365,7 +368,8 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     ngx_llmops_metrics_start(mcf);
 
     if (ngx_llmops_store_start(cycle, mcf->store) != NGX_OK
-        || ngx_llmops_auth_start(cycle, mcf) != NGX_OK)
+        || ngx_llmops_auth_start(cycle, mcf) != NGX_OK
+        || ngx_llmops_cache_start(cycle, mcf) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -433,6 +437,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_cache_stop(cycle, mcf);
     ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);

@@ -11,6 +11,7 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 
 
@@ -40,6 +41,8 @@ typedef enum {
     NGX_LLMOPS_VAR_LIMIT_DRY_RUN,
     NGX_LLMOPS_VAR_QUOTA_WARNING,
     NGX_LLMOPS_VAR_PROMPT,
+    NGX_LLMOPS_VAR_CACHE,
+    NGX_LLMOPS_VAR_CACHE_KEY,
     NGX_LLMOPS_VAR_ARM
 } ngx_llmops_var_e;
 
@@ -119,6 +122,10 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_LIMIT_DRY_RUN),
     ngx_llmops_var("llm_quota_warning", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_QUOTA_WARNING),
+    ngx_llmops_var("llm_cache", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_CACHE),
+    ngx_llmops_var("llm_cache_key", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_CACHE_KEY),
     ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_PROMPT),
     ngx_llmops_var("llm_arm", ngx_llmops_variable_text,
@@ -251,6 +258,17 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
 
     case NGX_LLMOPS_VAR_QUOTA_WARNING:
         ngx_llmops_limits_warnings(ctx, value);
+        break;
+
+    case NGX_LLMOPS_VAR_CACHE_KEY:
+        ngx_llmops_cache_key_text(ctx, value);
+        break;
+
+    case NGX_LLMOPS_VAR_CACHE:
+        if (ctx->cached) {
+            *value = ngx_llmops_cache_names[ctx->cached->status];
+        }
+
         break;
 
     case NGX_LLMOPS_VAR_REQUEST_ID:

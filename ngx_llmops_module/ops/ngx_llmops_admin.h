@@ -30,7 +30,7 @@
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _feedback.c
+ *   _rollouts.c, _feedback.c, _cache.c
  */
 
 
@@ -78,6 +78,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_keys[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_limits[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_usage[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_audit[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];

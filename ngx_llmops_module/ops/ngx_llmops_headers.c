@@ -10,6 +10,7 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 
 
@@ -35,6 +36,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_QUOTA,
     NGX_LLMOPS_HEADER_PROMPT,
     NGX_LLMOPS_HEADER_CHECKS,
+    NGX_LLMOPS_HEADER_CACHE,
     NGX_LLMOPS_HEADER_ARM,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
@@ -78,6 +80,7 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-quota-warning"),
     ngx_string("x-llm-prompt"),
     ngx_string("x-llm-checks"),
+    ngx_string("x-llm-cache"),
     ngx_string("x-llm-arm")
 };
 
@@ -231,6 +234,11 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (ctx->target) {
         values[NGX_LLMOPS_HEADER_TARGET] = ctx->target->name;
+    }
+
+    if (ctx->cached) {
+        values[NGX_LLMOPS_HEADER_CACHE]
+                                = ngx_llmops_cache_names[ctx->cached->status];
     }
 
     /* of a stream only what has happened so far */

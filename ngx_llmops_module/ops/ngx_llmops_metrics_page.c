@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_metrics_print.h"
+#include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_limit_sh.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
@@ -176,6 +177,46 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Tokens left in the provider's rate limit, as last reported.",
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_remaining,
       NGX_LLMOPS_TARGET(remaining_tokens), NULL },
+
+    { ngx_string("llm_cache_requests_total"), "counter", NULL,
+      "Requests of routes with a cache, by how they were answered.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_requests, 0, NULL },
+
+    { ngx_string("llm_cache_saved_tokens_total"), "counter", NULL,
+      "Tokens that answers from the cache had cost when they were made.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_tokens, 0, NULL },
+
+    { ngx_string("llm_cache_saved_cost_usd_total"), "counter", NULL,
+      "The same in USD, of answers whose price is known.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_cost, 0, NULL },
+
+    { ngx_string("llm_cache_shadow_hits_total"), "counter", NULL,
+      "Requests that the semantic cache would have answered.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_shadow, 0, NULL },
+
+    { ngx_string("llm_cache_size_bytes"), "gauge", "bytes",
+      "Memory that cached answers may take.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, size), NULL },
+
+    { ngx_string("llm_cache_used_bytes"), "gauge", "bytes",
+      "Memory that cached answers take.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, used), NULL },
+
+    { ngx_string("llm_cache_entries"), "gauge", NULL,
+      "Complete answers in shared memory.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, entries), NULL },
+
+    { ngx_string("llm_cache_evicted_total"), "counter", NULL,
+      "Answers that made place for others before their end.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, evicted), NULL },
+
+    { ngx_string("llm_cache_redis_total"), "counter", NULL,
+      "What came of asking Redis for answers, and of storing them there.",
+      NGX_LLMOPS_NODE_CACHE_REDIS, ngx_llmops_print_cache_redis, 0, NULL },
 
     { ngx_string("llm_redis_up"), "gauge", NULL,
       "Whether all worker processes can ask Redis.",

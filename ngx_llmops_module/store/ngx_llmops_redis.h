@@ -218,5 +218,19 @@ int64_t ngx_llmops_redis_now(ngx_llmops_redis_t *redis);
 ngx_int_t ngx_llmops_redis_on_up(ngx_llmops_redis_t *redis,
     void (*handler)(void *data), void *data);
 
+/*
+ * The connections of a store whose engine is Redis, in a worker that has
+ * started, and in *prefix the one of its keys; NULL: there are none.  For
+ * commands of others than the store: they leave with the store's own.
+ */
+struct ngx_llmops_store_s;
+
+ngx_llmops_redis_t *ngx_llmops_redis_of(struct ngx_llmops_store_s *store,
+    ngx_str_t *prefix);
+
+/* A number of such a store's gateway, the same in all of its workers; no other
+   gateway has it. */
+uint64_t ngx_llmops_redis_gateway(struct ngx_llmops_store_s *store);
+
 
 #endif /* _NGX_LLMOPS_REDIS_H_INCLUDED_ */

@@ -226,6 +226,31 @@ ngx_llmops_redis_store_up(ngx_llmops_store_t *store)
 }
 
 
+ngx_llmops_redis_t *
+ngx_llmops_redis_of(struct ngx_llmops_store_s *store, ngx_str_t *prefix)
+{
+    ngx_llmops_redis_store_t  *rs;
+
+    if (store->engine != &ngx_llmops_store_redis) {
+        return NULL;
+    }
+
+    rs = store->redis;
+    *prefix = rs->conf->prefix;
+
+    return rs->redis;
+}
+
+
+uint64_t
+ngx_llmops_redis_gateway(struct ngx_llmops_store_s *store)
+{
+    ngx_llmops_redis_store_t  *rs = store->redis;
+
+    return rs->sh->id;
+}
+
+
 static int64_t
 ngx_llmops_redis_clock(ngx_llmops_store_t *store)
 {

@@ -179,6 +179,7 @@ struct ngx_llmops_reservation_s {
 typedef enum {
     NGX_LLMOPS_DOCS_KEYS = 0,
     NGX_LLMOPS_DOCS_AUDIT,
+    NGX_LLMOPS_DOCS_PURGES,                /* of the cache */
     NGX_LLMOPS_DOCS_PROMPTS,               /* their versions and labels */
     NGX_LLMOPS_DOCS_TEXTS,                 /* of prompts' versions: large, got
                                               by their ids and never listed */

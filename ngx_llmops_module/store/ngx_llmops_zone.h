@@ -34,6 +34,8 @@ typedef enum {
     NGX_LLMOPS_NODE_WARNED,                /* ngx_llmops_warned_sh_t */
     NGX_LLMOPS_NODE_SPILL,                 /* ngx_llmops_spill_sh_t */
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
+    NGX_LLMOPS_NODE_CACHED,                /* ngx_llmops_cache_sh_t */
+    NGX_LLMOPS_NODE_CACHE_REDIS,           /* of cache/: counts */
     NGX_LLMOPS_NODE_ROLLOUT,               /* ngx_llmops_rollout_sh_t */
     NGX_LLMOPS_NODE_GUARD,                 /* ngx_llmops_rollout_guard_sh_t */
     NGX_LLMOPS_NODE_FLEET,                 /* this nginx's name in it */
@@ -47,7 +49,7 @@ typedef enum {
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      10
+#define NGX_LLMOPS_ZONE_LAYOUT      11
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -128,13 +128,37 @@ def of_limit(method, path, value=None, **args):
     return lambda admin: admin.call(method, path, value, **args)
 
 
-def away(method, path, value=None, **args):
+#: a route that has a cache
+CACHED = ("upstream cached { llm_dialect mock; }\n"
+          "llm_route cached { match cached; target cached/m; cache ttl=1m; }\n")
+
+
+def of_cache(value):
+    def call(admin):
+        gw = admin.gateway
+        gw.reload(http=gw.config.http + CACHED)
+        return admin.call("POST", "cache/purge", value)
+    return call
+
+
+def purges(admin):
+    """More different purges than are remembered."""
+    gw = admin.gateway
+    gw.reload(http=gw.config.http + CACHED)
+    for n in range(600):
+        answer = admin.call("POST", "cache/purge", {"scope": f"s{n}"})
+        if answer.status != 200:
+            break
+    return answer
+
+
+def away(method, path, value=None, http="", **args):
     """Nobody answers at llm_redis's address."""
     def call(admin):
         port = Reserved()
         gw = admin.gateway
         gw.reload(http=f"llm_redis 127.0.0.1:{port.port};\n"
-                  + gw.config.http)
+                  + gw.config.http + http)
         try:
             return admin.call(method, path.format("x"), value, **args)
         finally:
@@ -165,6 +189,18 @@ EXERCISES = {
     ("createKey", 503): away("POST", "keys", {}),
     ("getLimit", 503): away("GET", "limits/some", key="a"),
     ("resetLimit", 503): away("POST", "limits/some/reset", {"key": "a"}),
+    ("getCache", 200): lambda admin: admin.get("cache"),
+    ("getCache", 400): lambda admin: admin.get("cache?x"),
+    ("purgeCache", 200): of_cache({"route": "x"}),
+    ("purgeCache", 400): of_cache({}),
+    ("purgeCache", 403): read_only("POST", "cache/purge"),
+    ("purgeCache", 404): lambda admin: admin.call("POST", "cache/purge",
+                                                  {"all": True}),
+    ("purgeCache", 413): large("POST", "cache/purge"),
+    ("purgeCache", 415): typed("POST", "cache/purge"),
+    ("purgeCache", 503): away("POST", "cache/purge", {"all": True},
+                              http=CACHED),
+    ("purgeCache", 507): purges,
     ("listLimits", 200): of_limit("GET", "limits"),
     ("listLimits", 400): of_limit("GET", "limits?x"),
     ("getLimit", 200): of_limit("GET", "limits/some", key="a"),

@@ -30,12 +30,14 @@ FUZZ_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 FUZZ_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
+FUZZ_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
+                 canon.c key.c kind.c number.c)
 FUZZ_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
                  %_arm.c %_find.c %_kept.c %_kept_table.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
 
-FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt)
+FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt cache)
 
 FUZZ_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \

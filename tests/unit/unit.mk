@@ -32,6 +32,9 @@ UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
+UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
+                 canon.c key.c kind.c number.c seal.c guard.c vector.c \
+                 index.c shm.c entry.c form.c spell.c value.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
@@ -43,7 +46,7 @@ UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 route ops rollout)
+                 cache route ops rollout)
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
@@ -52,7 +55,7 @@ UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
-                 ngx_llmops_module/rollout) \
+                 ngx_llmops_module/cache ngx_llmops_module/rollout) \
                  tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
@@ -64,13 +67,18 @@ UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis%, \
                 $(filter ngx_llmops_module/store/%,$(UNIT_SRCS))) \
             $(wildcard ngx_llmops_module/wire/*.c)
 
-UNIT_PROGRAMS := $(filter-out $(UNIT_PLAIN),$(patsubst tests/unit/%.c, \
+# the same for the cache's own memory
+UNIT_PLAIN_CACHE := $(OUT)/test_cache_crash
+UNIT_CACHE := $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
+                  shm.c entry.c)
+
+UNIT_PROGRAMS := $(filter-out $(UNIT_PLAIN) $(UNIT_PLAIN_CACHE),$(patsubst tests/unit/%.c, \
                    $(OUT)/%,$(wildcard tests/unit/test_*.c)))
 
 # the tests of JSON again, with the code for processors without SSE2
 UNIT_PORTABLE := $(OUT)/portable_json
 
-UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PLAIN) $(UNIT_PORTABLE)
+UNIT_TESTS := $(UNIT_PROGRAMS) $(UNIT_PLAIN) $(UNIT_PLAIN_CACHE) $(UNIT_PORTABLE)
 
 UNIT_BUILD = $(UNIT_BUILD_WITH) $(UNIT_SANITIZE)
 UNIT_BUILD_WITH = $(CC) $(UNIT_CFLAGS) $(NGX_INC) \
@@ -116,6 +124,10 @@ $(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 $(UNIT_PLAIN) $(UNIT_BENCH): $(OUT)/%: tests/unit/%.c $(UNIT_SHM) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_SHM) $(UNIT_LIBS)
+
+$(UNIT_PLAIN_CACHE): $(OUT)/%: tests/unit/%.c $(UNIT_CACHE) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_CACHE) $(UNIT_LIBS)
 
 $(UNIT_PORTABLE): tests/unit/test_json.c $(UNIT_SRCS) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)

@@ -1,0 +1,239 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops_cache_own.h"
+#include "ngx_llmops_call.h"
+#include "ngx_llmops_prompt_conf.h"
+#include "ngx_llmops_rollout.h"
+
+
+/*
+ * From a request to its key.  The body is the one that goes to a provider: what
+ * a prompt has added and a rule has redacted is in it.  Beside it stand the
+ * caller's dialect, in which answers are kept, the arguments and headers that
+ * a provider gets to see and may heed, the route in its present version, and
+ * the scope.  So no answer crosses a scope, whatever else is equal.
+ */
+
+
+#define NGX_LLMOPS_CACHE_PARTS  9
+
+
+static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached,
+    ngx_llmops_cache_question_t *q, ngx_str_t *parts);
+static ngx_int_t ngx_llmops_cache_headers(ngx_http_request_t *r,
+    ngx_str_t *all);
+static ngx_uint_t ngx_llmops_cache_heeded(ngx_table_elt_t *h);
+
+
+/* one after the other: a worker computes one key at a time */
+
+static ngx_llmops_cache_scratch_t  ngx_llmops_cache_scratch;
+
+
+static const char *const  ngx_llmops_cache_reasons[] = {
+    NULL,
+    "neither temperature 0 nor a seed",
+    "tools of the provider",
+    "state at the provider",
+    "operation",
+    "a member is there twice",
+    "too large or too complex"
+};
+
+
+ngx_int_t
+ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cached_t *cached)
+{
+    ngx_int_t                    rc;
+    ngx_str_t                    parts[NGX_LLMOPS_CACHE_PARTS];
+    ngx_llmops_cache_question_t  q;
+
+    rc = ngx_llmops_cache_asked(r, ctx, cached, &q, parts);
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_cache_memo(&q, &ngx_llmops_cache_scratch);
+    }
+
+    ngx_llmops_cache_scratch_trim(&ngx_llmops_cache_scratch);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    cached->reason = ngx_llmops_cache_reasons[q.why];
+
+    if (rc != NGX_OK
+        || (q.why != NGX_LLMOPS_CACHE_DETERMINISTIC && !cached->route->always))
+    {
+        return NGX_DECLINED;
+    }
+
+    cached->reason = NULL;
+    ngx_memcpy(cached->key, q.key, NGX_LLMOPS_CACHE_KEY);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_llmops_cache_key_text(ngx_llmops_ctx_t *ctx, ngx_str_t *text)
+{
+    u_char                *p;
+    ngx_llmops_cached_t   *cached = ctx->cached;
+    static const u_char    none[NGX_LLMOPS_CACHE_KEY];
+
+    ngx_str_null(text);
+
+    if (cached == NULL
+        || ngx_memcmp(cached->key, none, NGX_LLMOPS_CACHE_KEY) == 0)
+    {
+        return;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_LLMOPS_CACHE_HEX);
+
+    if (p) {
+        text->data = p;
+        text->len = ngx_hex_dump(p, cached->key, NGX_LLMOPS_CACHE_KEY) - p;
+    }
+}
+
+
+ngx_int_t
+ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cached_t *cached, ngx_llmops_cache_question_t *q)
+{
+    ngx_int_t  rc;
+    ngx_str_t  parts[NGX_LLMOPS_CACHE_PARTS];
+
+    rc = ngx_llmops_cache_asked(r, ctx, cached, q, parts);
+
+    return rc == NGX_OK ? ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch)
+                        : rc;
+}
+
+
+/* all that a key is made of */
+
+static ngx_int_t
+ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cached_t *cached, ngx_llmops_cache_question_t *q,
+    ngx_str_t *parts)
+{
+    ngx_llmops_cache_own_t  *own = cached->route->own;
+
+    ngx_memzero(q, sizeof(ngx_llmops_cache_question_t));
+    ngx_memzero(parts, NGX_LLMOPS_CACHE_PARTS * sizeof(ngx_str_t));
+
+    q->op = ctx->env.op;
+    q->why = NGX_LLMOPS_CACHE_OPERATION;
+
+    if (!ctx->env.json) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx->env.body_len > NGX_LLMOPS_CACHE_BODY) {
+        q->why = NGX_LLMOPS_CACHE_COMPLEX;
+        return NGX_DECLINED;
+    }
+
+    if (ngx_llmops_body_memory(r, ctx, &q->body) != NGX_OK
+        || ngx_llmops_cache_headers(r, &parts[6]) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    parts[0] = ctx->env.dialect->name;
+    parts[1] = ctx->env.path;
+    parts[2] = ctx->route->name;
+    parts[3].data = own->version;
+    parts[3].len = NGX_LLMOPS_CACHE_KEY;
+    parts[4] = cached->scope;
+    parts[5] = r->args;
+
+    if (ctx->prompt) {
+        parts[7] = ctx->prompt->full;
+    }
+
+    /* what a candidate says is no answer of the stable arm */
+
+    if (ctx->arm && ctx->arm->candidate) {
+        parts[8] = ctx->arm->rollout->candidate;
+    }
+
+    q->parts = parts;
+    q->nparts = NGX_LLMOPS_CACHE_PARTS;
+
+    return NGX_OK;
+}
+
+
+/* name and value of each such header, length first, in all */
+
+static ngx_int_t
+ngx_llmops_cache_headers(ngx_http_request_t *r, ngx_str_t *all)
+{
+    u_char             *p;
+    size_t              size;
+    uint32_t            len;
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
+
+    size = 0;
+
+    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_cache_heeded(h)) {
+            size += 2 * sizeof(uint32_t) + h->key.len + h->value.len;
+        }
+    }
+
+    if (size == 0) {
+        return NGX_OK;
+    }
+
+    all->data = ngx_pnalloc(r->pool, size);
+    if (all->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    all->len = size;
+    p = all->data;
+
+    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_cache_heeded(h)) {
+            len = (uint32_t) h->key.len;
+            p = ngx_cpymem(p, &len, sizeof(uint32_t));
+            p = ngx_cpymem(p, h->lowcase_key, h->key.len);
+
+            len = (uint32_t) h->value.len;
+            p = ngx_cpymem(p, &len, sizeof(uint32_t));
+            p = ngx_cpymem(p, h->value.data, h->value.len);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* versions and betas of an API */
+
+static ngx_uint_t
+ngx_llmops_cache_heeded(ngx_table_elt_t *h)
+{
+    return (h->key.len > 10
+            && ngx_memcmp(h->lowcase_key, "anthropic-", 10) == 0)
+           || (h->key.len > 7
+               && ngx_memcmp(h->lowcase_key, "openai-", 7) == 0);
+}

@@ -1,0 +1,663 @@
+"""Answers that are given again: hits, flights, stale ones, scopes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import threading
+import time
+
+import pytest
+
+from harness import Reply, Tool, answers, anthropic_wire, openai_wire, wait_for
+
+CHAT = "/v1/chat/completions"
+DET = {"temperature": 0}
+CACHE = "cache ttl=1m;"
+
+
+def ask(text="hi", **more):
+    return {"model": "m", "messages": [{"role": "user", "content": text}],
+            **DET, **more}
+
+
+def status(response):
+    return response.header("x-llm-cache")
+
+
+def text_of(response):
+    """Of a whole answer or a stream, in any of the dialects."""
+    if not response.header("content-type").startswith("text/event-stream"):
+        value = response.json
+        if "output" in value:
+            return value["output"][0]["content"][0]["text"]
+        if "content" in value:
+            return value["content"][0]["text"]
+        choice = value["choices"][0]
+        return choice["text"] if "text" in choice \
+            else choice["message"]["content"]
+    said = ""
+    for event in response.events:
+        if event.data == "[DONE]":
+            continue
+        data = event.json
+        delta = data.get("delta") or {}
+        if isinstance(delta, str):
+            said += delta
+        said += delta.get("text", "") if isinstance(delta, dict) else ""
+        for choice in data.get("choices", []):
+            said += choice.get("text") or ""
+            said += (choice.get("delta") or {}).get("content") or ""
+    return said
+
+
+#: an API: its path, a request, and how a provider of its dialect is made
+APIS = {
+    "chat": ("openai", CHAT, ask()),
+    "completions": ("openai", "/v1/completions",
+                    {"model": "m", "prompt": "hi", **DET}),
+    "responses": ("openai", "/v1/responses",
+                  {"model": "m", "input": "hi", "store": False, **DET}),
+    "messages": ("anthropic", "/v1/messages",
+                 {"model": "m", "max_tokens": 50, **DET,
+                  "messages": [{"role": "user", "content": "hi"}]}),
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("first", [False, True], ids=["whole", "stream"])
+def test_both_forms(serve, api, first):
+    """One entry serves both forms, whichever it was written in."""
+    dialect, path, body = APIS[api]
+    gw, up = serve(Reply(text="One two three.", id="0123456789abcdef"),
+                   dialect=dialect, lines=[CACHE])
+    one = gw.post(path, {**body, "stream": first})
+    same = gw.post(path, {**body, "stream": first})
+    other = gw.post(path, {**body, "stream": not first})
+    assert [status(r) for r in (one, same, other)] == ["miss", "hit", "hit"]
+    assert {text_of(r) for r in (one, same, other)} == {"One two three."}
+    assert all(r.status == 200 and r.complete for r in (one, same, other))
+    assert len(up.requests) == 1
+    if api in ("chat", "completions", "messages"):
+        ids = set()
+        for r in (one, same, other):
+            data = r.json if r.header("content-type") == "application/json" \
+                else next(e.json for e in r.events if e.data)
+            ids.add(data.get("id") or data["message"]["id"])
+        assert len(ids) == 3
+    lines = gw.ledger(3)
+    assert [line["llm_cache"] for line in lines] == ["miss", "hit", "hit"]
+    assert lines[1]["llm_attempts"] in ("", "0")
+    assert not lines[1]["llm_input_tokens"]
+
+
+def test_embeddings(serve):
+    gw, up = serve(lines=[CACHE])
+    body = {"model": "m", "input": "hi"}
+    one, two = (gw.post("/v1/embeddings", body) for _ in range(2))
+    assert (status(one), status(two)) == ("miss", "hit")
+    assert one.json == two.json and len(up.requests) == 1
+
+
+def test_sdk_openai(serve):
+    reply = Reply(text=None, tools=[Tool("look", {"a": [1, 2.50]}),
+                                    Tool("find", {}, id="call_2")])
+    gw, up = serve(reply, lines=[CACHE])
+    client = gw.openai()
+    stream = client.chat.completions.create(
+        **ask(), stream=True, stream_options={"include_usage": True})
+    chunks = list(stream)
+    whole = client.chat.completions.create(**ask())
+    calls = [c.function for c in whole.choices[0].message.tool_calls]
+    assert [(c.name, json.loads(c.arguments)) for c in calls] == [
+        ("look", {"a": [1, 2.5]}), ("find", {})]
+    assert whole.choices[0].finish_reason == "tool_calls"
+    assert whole.object == "chat.completion"
+    assert whole.usage.total_tokens == chunks[-1].usage.total_tokens == 23
+    assert abs(whole.created - time.time()) < 60
+    again = list(client.chat.completions.create(
+        **ask(), stream=True, stream_options={"include_usage": True}))
+    plain = list(client.chat.completions.create(**ask(), stream=True))
+    assert again[-1].usage.total_tokens == 23
+    assert len({c.id for c in again}) == 1 and again[0].id != chunks[0].id
+    assert all(c.usage is None for c in plain)
+    assert len(up.requests) == 1
+
+
+def test_sdk_usage_that_was_not_asked_for(serve):
+    """The first caller did not want usage; the second does."""
+    gw, up = serve(lines=[CACHE])
+    client = gw.openai()
+    list(client.chat.completions.create(**ask(), stream=True))
+    again = list(client.chat.completions.create(
+        **ask(), stream=True, stream_options={"include_usage": True}))
+    assert again[-1].usage.prompt_tokens == 16 and again[-1].choices == []
+    assert client.chat.completions.create(**ask()).usage.total_tokens == 23
+    assert len(up.requests) == 1
+
+
+def test_sdk_anthropic(serve):
+    reply = Reply(text="So:", thinking="hm", tools=[Tool("look", {"a": 1})])
+    gw, up = serve(reply, dialect="anthropic", lines=[CACHE])
+    client = gw.anthropic()
+    body = {"model": "m", "max_tokens": 50, "extra_body": DET,
+            "messages": [{"role": "user", "content": "hi"}]}
+    with client.messages.stream(**body) as stream:
+        first = stream.get_final_message()
+    whole = client.messages.create(**body)
+    with client.messages.stream(**body) as stream:
+        again = stream.get_final_message()
+    blocks = [[b.model_dump() for b in m.content]
+              for m in (first, whole, again)]
+    assert blocks[0] == blocks[1] == blocks[2]
+    assert whole.stop_reason == "tool_use"
+    assert whole.usage.output_tokens == first.usage.output_tokens
+    assert len({first.id, whole.id, again.id}) == 3
+    assert len(up.requests) == 1
+
+
+def test_translated(serve):
+    """What is kept is what the caller gets, not what the provider says."""
+    gw, up = serve(Reply(text="Hello"), dialect="anthropic", lines=[CACHE])
+    one, two = (gw.post(CHAT, ask(max_tokens=50)) for _ in range(2))
+    three = gw.post(CHAT, ask(max_tokens=50, stream=True))
+    assert [status(r) for r in (one, two, three)] == ["miss", "hit", "hit"]
+    assert text_of(one) == text_of(two) == text_of(three) == "Hello"
+    assert len(up.requests) == 1
+
+
+def test_not_deterministic(serve):
+    gw, up = serve(lines=[CACHE])
+    for _ in range(2):
+        assert status(gw.chat()) == "bypass"
+    assert len(up.requests) == 2
+
+
+def test_always(serve):
+    gw, up = serve(lines=["cache ttl=1m always;"])
+    assert [status(gw.chat()) for _ in range(2)] == ["miss", "hit"]
+
+
+def test_off(serve):
+    gw, up = serve(lines=["cache off;"])
+    assert [status(gw.post(CHAT, ask())) for _ in range(2)] == [None, None]
+
+
+def test_expires(serve):
+    gw, up = serve(lines=["cache ttl=100ms;"])
+    assert status(gw.post(CHAT, ask())) == "miss"
+    wait_for(lambda: status(gw.post(CHAT, ask())) == "miss", 5, "its end")
+
+
+@pytest.mark.parametrize("wish, got", [
+    ("no-cache", ["bypass", "hit"]), ("no-store", ["miss", "miss"])])
+def test_callers_wish(serve, wish, got):
+    gw, up = serve(lines=[CACHE])
+    first = gw.post(CHAT, ask(), [("X-LLM-Cache", wish)])
+    assert [status(first), status(gw.post(CHAT, ask()))] == got
+
+
+BAD = {
+    "error": answers.openai_error(500),
+    "refused": answers.openai_error(400, type="invalid_request_error"),
+    "length": openai_wire.server(Reply(finish="length")),
+    "filtered": openai_wire.server(Reply(finish="content_filter")),
+    "cut": lambda x: answers.events(
+        openai_wire.chat_stream(Reply(), x.request.json)[:3],
+        finish=lambda x: x.close())(x),
+    "error_in_stream": lambda x: answers.events(
+        openai_wire.chat_stream(Reply(), x.request.json)[:3]
+        + [b'data: {"error":{"message":"no","type":"server_error"}}\n\n'])(x),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_never_kept(serve, bad):
+    gw, up = serve(BAD[bad], lines=[CACHE])
+    gw.allow("upstream prematurely closed")
+    for _ in range(2):
+        got = gw.post(CHAT, ask(stream="stream" in bad or bad == "cut"))
+        assert status(got) == "miss"
+    assert len(up.requests) == 2
+
+
+def test_failed_checks_are_not_kept(serve):
+    rules = """
+    llm_pattern greeting w.*rld;
+    llm_rules marks { output mark match=greeting; }
+    """
+    gw, up = serve(lines=[CACHE, "rules marks;"], http=rules)
+    assert [status(gw.post(CHAT, ask())) for _ in range(2)] == ["miss"] * 2
+
+
+def test_larger_than_max_size(serve):
+    gw, up = serve(Reply(text="x" * 3000), lines=["cache max_size=2k;"])
+    assert [status(gw.post(CHAT, ask())) for _ in range(2)] == ["miss"] * 2
+    assert [status(gw.post(CHAT, ask(stream=True)))
+            for _ in range(2)] == ["miss"] * 2
+
+
+def test_large_ones_and_eviction(serve):
+    """Answers of many blocks come back whole; old ones make room."""
+    def script(x):
+        asked = x.request.json
+        text = asked["messages"][0]["content"] * 20000
+        answers.json(openai_wire.chat(Reply(text=text), asked))(x)
+
+    gw, up = serve(script, lines=["cache ttl=1m;"],
+                   http="llm_cache size=1m;\n")
+    for name in "abcdefghij":
+        for expected in ("miss", "hit"):
+            got = gw.post(CHAT, ask(name * 10))
+            assert status(got) == expected
+            assert text_of(got) == name * 200000
+    assert status(gw.post(CHAT, ask("a" * 10))) == "miss"
+
+
+def test_scopes_keys_and_prompts_are_apart(serve):
+    """No answer crosses a scope, a route, a dialect or a parameter."""
+    def script(x):
+        said = f"{len(up.requests)}"
+        answers.json(openai_wire.chat(Reply(text=said), x.request.json))(x)
+
+    gw, up = serve(script, lines=["cache scope=$http_x_scope;"])
+    seen = {}
+    variants = [ask(), ask("ho"), ask(seed=1), ask(n=1), ask(top_p=0.5),
+                ask(max_tokens=5), {**ask(), "model": "other"},
+                ask(user="u") | {"messages": [
+                    {"role": "system", "content": "s"},
+                    {"role": "user", "content": "hi"}]}]
+    for turn in range(2):
+        for scope in ("", "a", "b", "ab"):
+            for i, body in enumerate(variants):
+                got = gw.post(CHAT, body, [("X-Scope", scope)])
+                key = (scope, i)
+                if turn == 0:
+                    assert status(got) == "miss", (scope, body)
+                    assert text_of(got) not in seen.values()
+                    seen[key] = text_of(got)
+                else:
+                    assert status(got) == "hit"
+                    assert text_of(got) == seen[key]
+    # order and white space of members are nothing
+    body = json.dumps(dict(reversed(ask().items())), indent=2).encode()
+    assert text_of(gw.post(CHAT, body, [("X-Scope", "a")])) == seen["a", 0]
+
+
+def test_tenants_are_apart_by_default(serve, tmp_path):
+    keys = tmp_path / "keys.conf"
+    keys.write_text("".join(
+        f"sha256:{hashlib.sha256(k.encode()).hexdigest()} "
+        f"client={k} tenant={k[:4]};\n" for k in ("aaaa1", "aaaa2", "bbbb1")))
+    keys.chmod(0o600)
+    gw, up = serve(lines=[CACHE], http=f"llm_keys {keys};\n",
+                   location="llm_auth on; llm_pass;")
+    got = [status(gw.post(CHAT, ask(), [("Authorization", f"Bearer {k}")]))
+           for k in ("aaaa1", "aaaa2", "bbbb1", "bbbb1")]
+    assert got == ["miss", "hit", "miss", "hit"]
+
+
+# -- quotas -------------------------------------------------------------------
+
+@pytest.mark.parametrize("count, refused", [("", 0), ("count=on", 1)])
+def test_quota(serve, count, refused):
+    gw, up = serve(lines=[f"cache ttl=1m {count};", "limit l;"],
+                   http="llm_limit l key=x tokens=60/h;\n")
+    got = [gw.post(CHAT, ask(max_tokens=7)).status for _ in range(6)]
+    assert got.count(429) >= refused and (refused or got == [200] * 6)
+
+
+# -- stale --------------------------------------------------------------------
+
+def failing(up_state, good):
+    def script(x):
+        if up_state["down"]:
+            answers.openai_error(up_state["down"])(x)
+        else:
+            good(x)
+    return script
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("down", [500, 429])
+def test_stale_if_error(serve, stream, down):
+    state = {"down": 0}
+    gw, up = serve(failing(state, openai_wire.server(Reply(text="old"))),
+                   lines=["cache ttl=50ms stale_if_error=1h;"])
+    assert status(gw.post(CHAT, ask())) == "miss"
+    time.sleep(0.06)
+    state["down"] = down
+    got = gw.post(CHAT, ask(stream=stream))
+    assert (got.status, status(got), text_of(got)) == (200, "stale", "old")
+    assert got.complete
+    # and without any target that could be asked
+    for _ in range(5):
+        got = gw.post(CHAT, ask(stream=stream))
+        assert (got.status, status(got), text_of(got)) == (200, "stale", "old")
+    assert gw.post(CHAT, ask("other")).status in (down, 503)
+
+
+def test_stale_if_unreachable(serve):
+    gw, up = serve(Reply(text="old"),
+                   lines=["cache ttl=50ms stale_if_error=1h;"])
+    assert status(gw.post(CHAT, ask())) == "miss"
+    time.sleep(0.06)
+    up.stop()
+    got = gw.post(CHAT, ask())
+    assert (got.status, status(got), text_of(got)) == (200, "stale", "old")
+    gw.allow("Connection refused")
+
+
+# -- replay= ------------------------------------------------------------------
+
+def test_paced(serve):
+    text = "word " * 40
+    gw, up = serve(Reply(text=text, piece=5, output=40),
+                   lines=["cache ttl=1m replay=100tps;"])
+    first = gw.post(CHAT, ask(stream=True))
+    begin = time.monotonic()
+    again = gw.post(CHAT, ask(stream=True))
+    took = time.monotonic() - begin
+    assert status(again) == "hit" and text_of(again) == text_of(first) == text
+    assert took > 0.2
+    # whoever leaves in the middle leaves nothing behind
+    client = gw.connect()
+    client.request("POST", CHAT, json=ask(stream=True)).read_head()
+    client.close()
+
+
+# -- flights ------------------------------------------------------------------
+
+def gate(reply, after=3):
+    """A stream that stands still after some events until it is let go."""
+    go, begun = threading.Event(), threading.Event()
+
+    def script(x):
+        parts = openai_wire.chat_stream(reply, x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        for part in parts[:after]:
+            x.chunk(part)
+        begun.set()
+        go.wait(20)
+        for part in parts[after:]:
+            x.chunk(part)
+        x.last_chunk()
+    return script, begun, go
+
+
+def reads(client, text):
+    """Reads on until that much of a stream is there."""
+    wait_for(lambda: (client.read_some(), text in text_of(client.response))[1],
+             10, f"{text!r}")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_flight_is_shared(serve, workers):
+    script, begun, go = gate(Reply(text="abcdefghijkl"))
+    gw, up = serve(script, lines=[CACHE], workers=workers)
+    clients = [gw.connect() for _ in range(8)]
+    clients[0].request("POST", CHAT, json=ask(stream=True))
+    assert begun.wait(10)
+    for client in clients[1:]:
+        client.request("POST", CHAT, json=ask(stream=True))
+    whole = gw.connect().request("POST", CHAT, json=ask())
+    for client in clients:
+        assert client.read_head().status == 200
+    # what has come so far is there before the flight is over
+    assert not go.is_set()
+    go.set()
+    got = [client.read() for client in clients] + [whole.read()]
+    assert {text_of(r) for r in got} == {"abcdefghijkl"}
+    assert all(r.complete for r in got)
+    assert [status(r) for r in got] == ["miss"] + ["shared"] * 8
+    assert len(up.requests) == 1
+    assert status(gw.post(CHAT, ask())) == "hit"
+
+
+def test_leader_leaves(serve):
+    script, begun, go = gate(Reply(text="abcdefghijkl"))
+    gw, up = serve(script, lines=[CACHE], workers=2)
+    leader = gw.connect()
+    leader.request("POST", CHAT, json=ask(stream=True))
+    assert begun.wait(10)
+    others = [gw.connect() for _ in range(4)]
+    for client in others:
+        client.request("POST", CHAT, json=ask(stream=True)).read_head()
+    leader.close()
+    time.sleep(0.05)
+    go.set()
+    got = [client.read() for client in others]
+    assert {text_of(r) for r in got} == {"abcdefghijkl"}
+    assert len(up.requests) == 1
+    assert status(gw.post(CHAT, ask())) == "hit"
+
+
+def test_leader_leaves_alone(serve):
+    """Nobody follows: the call ends with its caller."""
+    script, begun, go = gate(Reply(text="abcdefghijkl"))
+    gw, up = serve(script, lines=[CACHE])
+    leader = gw.connect()
+    leader.request("POST", CHAT, json=ask(stream=True))
+    assert begun.wait(10)
+    leader.read_head()
+    leader.close()
+    line = gw.ledger(1)[0]
+    assert line["llm_error"] == "client_abort"
+    go.set()
+    assert status(gw.post(CHAT, ask())) == "miss"
+
+
+def test_followers_leave(serve):
+    script, begun, go = gate(Reply(text="abcdefghijkl"))
+    gw, up = serve(script, lines=[CACHE])
+    leader = gw.connect()
+    leader.request("POST", CHAT, json=ask(stream=True))
+    assert begun.wait(10)
+    for _ in range(3):
+        client = gw.connect()
+        client.request("POST", CHAT, json=ask(stream=True)).read_head()
+        client.close()
+    go.set()
+    assert text_of(leader.read()) == "abcdefghijkl"
+
+
+def test_flight_fails_before_it_says_anything(serve):
+    """Those who wait ask again: one of them for all."""
+    go, begun = threading.Event(), threading.Event()
+
+    def script(x):
+        if len(up.requests) == 1:
+            begun.set()
+            go.wait(20)
+            return answers.openai_error(500)(x)
+        openai_wire.server(Reply(text="good"))(x)
+
+    gw, up = serve(script, lines=[CACHE], workers=2)
+    clients = [gw.connect().request("POST", CHAT, json=ask())]
+    assert begun.wait(10)
+    clients += [gw.connect().request("POST", CHAT, json=ask(stream=bool(i % 2)))
+                for i in range(5)]
+    time.sleep(0.1)
+    go.set()
+    got = [client.read() for client in clients]
+    assert got[0].status == 500
+    assert [text_of(r) for r in got[1:]] == ["good"] * 5
+    assert len(up.requests) == 2
+
+
+def test_flight_breaks_off(serve):
+    """Those who have got a part get an error event."""
+    go, begun = threading.Event(), threading.Event()
+
+    def script(x):
+        parts = openai_wire.chat_stream(Reply(text="abcdefgh"),
+                                        x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        for part in parts[:3]:
+            x.chunk(part)
+        begun.set()
+        go.wait(20)
+        x.close()
+
+    gw, up = serve(script, lines=[CACHE])
+    gw.allow("prematurely closed")
+    clients = [gw.connect().request("POST", CHAT, json=ask(stream=True))]
+    assert begun.wait(10)
+    clients.append(gw.connect().request("POST", CHAT, json=ask(stream=True)))
+    for client in clients:
+        client.read_head()
+    go.set()
+    for client in clients:
+        got = client.read()
+        assert got.complete and "error" in got.events[-1].json
+
+
+def test_leaders_worker_is_killed(serve):
+    script, begun, go = gate(Reply(text="abcdefghijkl"))
+
+    def once(x):
+        if len(up.requests) == 1:
+            return script(x)
+        openai_wire.server(Reply(text="again"))(x)
+
+    gw, up = serve(once, lines=[CACHE], workers=2)
+    leader = gw.connect()
+    leader.request("POST", CHAT, json=ask())
+    wait_for(lambda: len(up.requests) == 1, 10, "the call")
+    others = [gw.connect().request("POST", CHAT, json=ask())
+              for _ in range(12)]
+    time.sleep(0.2)
+    # whichever worker has it: one of the two
+    pids = gw.workers()
+    port = up.port
+    said = subprocess.run(["ss", "-tnpH", f"dport = :{port}"],
+                          capture_output=True, text=True).stdout
+    pid = next((p for p in pids if f"pid={p}," in said), None)
+    if pid is None:
+        pytest.skip("ss does not say whose connection it is")
+    gw.kill_worker(pid)
+    go.set()
+    got = [client.read() for client in others]
+    lived = [r for r in got if r.status]
+    assert all(text_of(r) == "again" for r in lived)
+    assert len(up.requests) <= 3
+    wait_for(lambda: len(gw.workers()) == 2, 10, "a new worker")
+    # a worker that has just begun first reads what was purged
+    wait_for(lambda: status(gw.post(CHAT, ask())) == "hit", 10, "a hit")
+
+
+def test_share_off(serve):
+    script, begun, go = gate(Reply(text="abcdefghijkl"))
+    gw, up = serve(script, lines=["cache ttl=1m share=off;"])
+    clients = [gw.connect().request("POST", CHAT, json=ask(stream=True))
+               for _ in range(3)]
+    wait_for(lambda: len(up.requests) == 3, 10, "three calls")
+    go.set()
+    assert {text_of(c.read()) for c in clients} == {"abcdefghijkl"}
+
+
+def test_reload_keeps_entries(serve):
+    gw, up = serve(lines=[CACHE])
+    assert status(gw.post(CHAT, ask())) == "miss"
+    gw.reload()
+    wait_for(lambda: status(gw.post(CHAT, ask())) == "hit", 10, "a hit")
+    assert len(up.requests) <= 2
+
+
+@pytest.mark.parametrize("line, said", [
+    ("cache ttl=;", 'invalid "ttl=" in "cache", write a time'),
+    ("cache ttl=abc;", 'invalid "ttl=abc" in "cache"'),
+    ("cache replay=80;", 'write tokens per second'),
+    ("cache max_size=8m;", "write a size from 1k to 4m"),
+    ("cache count=yes;", 'write "count=on" or "count=off"'),
+    ("cache speed=1;", 'invalid parameter "speed=1"'),
+    ("cache off; cache off; cache ttl=1m; cache ttl=1m;", "is duplicate"),
+    ("cache stale=1h stale_if_error=1m;", "is shorter than"),
+])
+def test_conf_errors(serve, line, said):
+    gw, up = serve(lines=[line], start=False)
+    check = gw.check()
+    assert not check.ok and said in check.stderr
+
+
+def test_conf_zone(serve):
+    gw, up = serve(lines=[CACHE], start=False, http="llm_cache size=1k;\n")
+    assert 'write at least "size=1m"' in gw.check().stderr
+
+
+MANY = int(os.environ.get("LLMOPS_FLIGHT", "1000"))
+
+
+@pytest.mark.parametrize("leaves", [None, 0, 3, 9])
+def test_a_thousand(serve, leaves):
+    """One call for all, in both workers; the first may leave at any time."""
+    text = "abcdefghijklmnopqrstuvwxyz" * 2
+    step = threading.Semaphore(0)
+
+    def script(x):
+        parts = openai_wire.chat_stream(Reply(text=text), x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        for part in parts:
+            step.acquire(timeout=20)
+            x.chunk(part)
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE], workers=2)
+    body = json.dumps(ask(stream=True)).encode()
+    leader = gw.connect(timeout=60)
+    leader.request("POST", CHAT, body)
+    wait_for(lambda: len(up.requests) == 1, 10, "the call")
+    clients = [gw.connect(timeout=60).request("POST", CHAT, body)
+               for _ in range(MANY - 1)]
+    for n in range(30):
+        if n == leaves:
+            leader.close()
+            time.sleep(0.05)
+        step.release()
+    for _ in range(2 * len(text)):
+        step.release()
+    got = [client.read() for client in clients]
+    if leaves is None:
+        got.append(leader.read())
+    assert {text_of(r) for r in got} == {text}
+    assert all(r.complete for r in got)
+    assert len(up.requests) <= (1 if leaves is None else 2)
+    used = {line["pid"] for line in gw.ledger(MANY - 1, 20)}
+    assert len(used) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_stale_while_revalidate(serve, stream):
+    """The old answer at once, a new one behind it, once."""
+    go = threading.Event()
+
+    def script(x):
+        if len(up.requests) > 1:
+            go.wait(20)
+        openai_wire.server(Reply(text=f"n{len(up.requests)}"))(x)
+
+    gw, up = serve(script, lines=["cache ttl=50ms stale=1h;"], workers=2)
+    assert text_of(gw.post(CHAT, ask())) == "n1"
+    time.sleep(0.06)
+    for _ in range(4):
+        got = gw.post(CHAT, ask(stream=stream))
+        assert (status(got), text_of(got)) == ("stale", "n1")
+    wait_for(lambda: len(up.requests) == 2, 10, "the question")
+    assert up.requests[1].json["temperature"] == 0
+    go.set()
+    wait_for(lambda: text_of(gw.post(CHAT, ask())) != "n1", 10, "the answer")
+    assert len(gw.ledger(6)) >= 6
+
+
+def test_stale_while_the_provider_is_down(serve):
+    state = {"down": 0}
+    gw, up = serve(failing(state, openai_wire.server(Reply(text="old"))),
+                   lines=["cache ttl=50ms stale=1h;"])
+    assert status(gw.post(CHAT, ask())) == "miss"
+    time.sleep(0.06)
+    state["down"] = 500
+    for _ in range(3):
+        got = gw.post(CHAT, ask())
+        assert (status(got), text_of(got)) == ("stale", "old")
