@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +47,11 @@ def crash(c):
 
 
 def restart(c):
+    old = c.gateway.workers()
     c.gateway.kill()
+    # those that are killed keep the lock of llm_state until they are gone
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old), 10,
+             "the end of the workers")
     c.gateway.start()
     wait_for(lambda: c.listed()["since"] > 0, 10, "a document")
 
@@ -120,11 +125,13 @@ def test_a_document_that_cannot_be_read(canary, redis):
                server.directive("timeout=1s"))
     c.gateway.allow("cannot be read")
     assert c.arms(3) == ["candidate"] * 3
-    (name,) = server.do("HKEYS", "llm:{llm}:d:2")
-    value = server.do("HGET", "llm:{llm}:d:2", name)
-    server.do("HSET", "llm:{llm}:d:2", name,
+    kind = next(n for n in range(20) if "r:new/b" in
+                (server.do("HKEYS", f"llm:{{llm}}:d:{n}") or []))
+    key = f"llm:{{llm}}:d:{kind}"
+    value = server.do("HGET", key, "r:new/b")
+    server.do("HSET", key, "r:new/b",
               value.replace('"running"', '"runninx"'))
-    server.do("HINCRBY", "llm:{llm}:v", "2", "1")
+    server.do("HINCRBY", "llm:{llm}:v", str(kind), "1")
     c.wait("rolled_back")
     assert c.arms(3) == ["stable"] * 3
     assert c.gateway.error_log().count("cannot be read") == 1
