@@ -133,12 +133,12 @@ def test_a_thousand_callers_of_four_gateways(redis, fleet, crowd):
 
 def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
     budget = 100000
-    (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1, workers=8,
-                      listen="reuseport")
+    (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1 * SLOW,
+                      workers=8, listen="reuseport")
     calls = crowd(gw, 1500, at_once=1000, headers=KEY)
     highest, killed, watch = 0, False, Watch(up)
     while calls.running:
-        if watch.look()["waiting"] > 150 and not killed:
+        if watch.look()["waiting"] > 100 and not killed:
             gw.kill_worker(gw.workers()[3])
             killed = True
         now = level(gw)
