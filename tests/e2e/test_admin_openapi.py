@@ -413,11 +413,8 @@ def test_each_status(administer, tmp_path, name, status):
     (tmp_path / "fixed.json").write_text(json.dumps(FILE))
     admin = administer(
         http="llm_zone llm:1m;\nllm_limit some key=$http_x requests=5/m;\n"
-             f"llm_prompt_store on;
-llm_prompt fixed 1 {tmp_path}/fixed.json;
-"
-             "llm_feedback 1h;
-",
+             f"llm_prompt_store on;\nllm_prompt fixed 1 {tmp_path}/fixed.json;\n"
+             "llm_feedback 1h;\n",
         lines=["limit some;",
                "canary up/c share=50% hold=1h guard=errors<10%;"])
     answer = EXERCISES[name, status](admin)
