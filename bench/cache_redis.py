@@ -1,7 +1,7 @@
 """A hit from Redis beside a bare GETRANGE of the same value.
 
     build/venv/bin/python -m pytest -c tests/pytest.ini --rootdir tests \
-        -q -n 0 -s bench/cache_redis.py
+        -q -n 0 -s --confcutdir=. -p conftest bench/cache_redis.py
 
 One gateway stores, another one that has nothing in its memory is asked; each
 key once, on one connection, one request at a time.  Beside it stand a hit from

@@ -40,7 +40,7 @@ typedef enum {
     NGX_LLMOPS_CACHE_MISS,
     NGX_LLMOPS_CACHE_HIT,
     NGX_LLMOPS_CACHE_STALE,
-    NGX_LLMOPS_CACHE_SHARED,               /* another one's answer, as it came */
+    NGX_LLMOPS_CACHE_SHARED,               /* another one's, as it came */
     NGX_LLMOPS_CACHE_SEMANTIC,
     NGX_LLMOPS_CACHE_MAX
 } ngx_llmops_cache_status_e;
@@ -56,8 +56,8 @@ typedef struct {
     ngx_uint_t                 replay;     /* tokens per second, 0: at once */
     ngx_http_complex_value_t  *scope;      /* NULL: the route is one scope */
     ngx_llmops_place_t         place;
-    void                      *semantic;   /* cache2: "semantic=", or NULL */
-    void                      *own;        /* cache2: anything else of a route */
+    void                      *semantic;   /* "semantic=", or NULL */
+    void                      *own;        /* ngx_llmops_cache_own_t */
     unsigned                   always:1;   /* also what is not deterministic */
     unsigned                   count:1;    /* hits count their tokens */
     unsigned                   share:1;    /* flights are shared */

@@ -142,7 +142,7 @@ ngx_llmops_fresh_lead(ngx_llmops_detached_t *d, ngx_llmops_cached_t *from,
 
     cached->take->reader = *reader;
     cached->route = from->route;
-    cached->status = NGX_LLMOPS_CACHE_MISS;
+    cached->status = NGX_LLMOPS_CACHE_NONE;    /* it is nobody's miss */
     cached->saved_cost = -1;
 
     ngx_memcpy(cached->key, from->key, NGX_LLMOPS_CACHE_KEY);

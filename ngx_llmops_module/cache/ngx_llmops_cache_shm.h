@@ -75,7 +75,8 @@ typedef struct {
 
 
 struct ngx_llmops_centry_s {
-    ngx_llmops_centry_t       *chain;      /* in its bucket; the next free one */
+    ngx_llmops_centry_t       *chain;      /* in its bucket, or the next one
+                                              that is free */
     ngx_llmops_centry_t       *newer;      /* COMPLETE: in the list by use */
     ngx_llmops_centry_t       *older;
     int64_t                    serial;     /* never twice; 0: not in use */

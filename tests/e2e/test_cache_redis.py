@@ -33,7 +33,10 @@ def fleet(gateway, provider):
         up = provider(script or Reply(text="One two three."))
         text = (up.upstream("up")
                 + route("target up/m;", f"cache {words};") + directive)
-        return [gateway(http=text, **parts) for _ in range(n)], up
+        gws = [gateway(http=text, **parts) for _ in range(n)]
+        for gw in gws:
+            wait_for(lambda: b"llm_redis_up 1" in gw.fetch_metrics().body)
+        return gws, up
     return make
 
 
