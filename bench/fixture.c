@@ -722,7 +722,7 @@ main(int argc, char *argv[])
 
     if (nevents < 2 || optind != argc) {
         fprintf(stderr,
-                "usage: fixture [-p port] [-n events] [-i microseconds] [-Idv]\n"
+                "usage: fixture [-p port] [-n events] [-i usec] [-Idv]\n"
                 "  -n  events of a stream (100)\n"
                 "  -i  time between two of them (0: as fast as they go)\n"
                 "  -I  a stream is its first event and then nothing\n"

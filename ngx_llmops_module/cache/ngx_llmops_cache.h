@@ -244,6 +244,10 @@ ngx_int_t ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cached_t *cached);
 
 
+/* The key in hexadecimal, in the request's pool; len 0: it has none. */
+void ngx_llmops_cache_key_text(ngx_llmops_ctx_t *ctx, ngx_str_t *text);
+
+
 /* -- the stages (core/ngx_llmops_handler.c) -------------------------------- */
 
 /*

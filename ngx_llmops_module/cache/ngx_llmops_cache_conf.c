@@ -225,8 +225,9 @@ ngx_llmops_cache_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *route,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"cache\" has \"ttl=\", "
                        "\"scope=\", \"stale=\", \"stale_if_error=\", "
-                       "\"max_size=\", \"replay=\", \"count=\", \"share=\" "
-                       "and \"always\", or \"off\" alone", arg);
+                       "\"max_size=\", \"replay=\", \"count=\", \"share=\", "
+                       "\"lease=\", \"semantic=\", \"embed=\", \"wait=\", "
+                       "\"shadow\" and \"always\", or \"off\" alone", arg);
     return NGX_CONF_ERROR;
 }
 

@@ -15,16 +15,12 @@
  */
 
 
-#define NGX_LLMOPS_FAR_PACKED  1024        /* of a value beside its body */
-
-
 /* of a request: cached->levels[NGX_LLMOPS_CACHE_REDIS], in its pool */
 
 typedef struct {
     ngx_llmops_cache_remote_t  remote;
     ngx_llmops_cache_lease_t   lease;
     ngx_llmops_cache_ask_t    *ask;
-    ngx_llmops_main_conf_t    *mcf;
 } ngx_llmops_far_t;
 
 
@@ -32,7 +28,6 @@ static ngx_int_t ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask);
 static ngx_llmops_far_t *ngx_llmops_far_create(ngx_http_request_t *r);
 static void ngx_llmops_far_cleanup(void *data);
 static void ngx_llmops_far_reply(ngx_llmops_cache_remote_t *remote);
-static void ngx_llmops_far_answer(ngx_llmops_far_t *far);
 static void ngx_llmops_far_cancel(ngx_llmops_cache_ask_t *ask);
 static void ngx_llmops_far_put(ngx_llmops_ctx_t *ctx,
     ngx_llmops_cache_answer_t *answer);
@@ -72,11 +67,10 @@ ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask)
     }
 
     far->ask = ask;
-    far->mcf = mcf;
 
     ngx_memcpy(far->remote.key, cached->key, NGX_LLMOPS_CACHE_KEY);
 
-    far->remote.max_size = ask->route->max_size + NGX_LLMOPS_FAR_PACKED;
+    far->remote.max_size = ask->route->max_size + NGX_LLMOPS_CACHE_PACKED;
     far->remote.lease = own->lease ? &far->lease : NULL;
     far->remote.wait = own->lease;
     far->remote.handler = ngx_llmops_far_reply;
@@ -127,42 +121,47 @@ ngx_llmops_far_reply(ngx_llmops_cache_remote_t *remote)
     ngx_llmops_far_t        *far = remote->data;
     ngx_llmops_cache_ask_t  *ask = far->ask;
 
-    ask->answer.form = NGX_LLMOPS_CACHE_FORM_NONE;
-
-    if (remote->rc == NGX_OK) {
-        ngx_llmops_far_answer(far);
+    if (ngx_llmops_cache_far_answer(remote, ask) == NGX_OK && remote->waited) {
+        ask->status = NGX_LLMOPS_CACHE_SHARED;
     }
 
     ask->handler(ask);
 }
 
 
-static void
-ngx_llmops_far_answer(ngx_llmops_far_t *far)
+ngx_int_t
+ngx_llmops_cache_far_answer(ngx_llmops_cache_remote_t *remote,
+    ngx_llmops_cache_ask_t *ask)
 {
     ngx_str_t                value;
-    ngx_llmops_cache_ask_t  *ask = far->ask;
+    ngx_llmops_main_conf_t  *mcf;
 
-    value.len = far->remote.value.len;
+    ask->answer.form = NGX_LLMOPS_CACHE_FORM_NONE;
+
+    if (remote->rc != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    value.len = remote->value.len;
     value.data = ngx_pnalloc(ask->request->pool, value.len);
 
     if (value.data == NULL) {
-        return;
+        return NGX_DECLINED;
     }
 
-    ngx_memcpy(value.data, far->remote.value.data, value.len);
+    ngx_memcpy(value.data, remote->value.data, value.len);
+
+    mcf = ngx_http_get_module_main_conf(ask->request, ngx_llmops_module);
 
     if (ngx_llmops_cache_unpack(&value, &ask->answer) != NGX_OK
-        || !ngx_llmops_cache_stands(far->mcf, far->remote.key,
-                                    ask->answer.tags, ask->answer.created))
+        || !ngx_llmops_cache_stands(mcf, remote->key, ask->answer.tags,
+                                    ask->answer.created))
     {
         ask->answer.form = NGX_LLMOPS_CACHE_FORM_NONE;
-        return;
+        return NGX_DECLINED;
     }
 
-    if (far->remote.waited) {
-        ask->status = NGX_LLMOPS_CACHE_SHARED;
-    }
+    return NGX_OK;
 }
 
 

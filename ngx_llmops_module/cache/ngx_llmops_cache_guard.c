@@ -20,8 +20,8 @@
  *   words that have an opposite
  *   names: words that begin with a capital within a sentence, or have one, or
  *     a digit, within them, in their order
- *   what stands behind "from", "than", "into": from Paris to Rome is not from
- *     Rome to Paris
+ *   what stands behind "from" and "than", and what in front of "to" and "into",
+ *     if it has weight: miles to kilometers are not kilometers to miles
  *   what is asked for: who, when, where, why, how many
  *
  * And two texts that differ in exactly one word of weight each are not the
@@ -130,7 +130,7 @@ static const char *const  ngx_llmops_guard_amounts[] = {
 /* the next word belongs to them */
 
 static const char *const  ngx_llmops_guard_bound[] = {
-    "from", "than", "into", "versus", "vs", NULL
+    "from", "than", "versus", "vs", NULL
 };
 
 /* words of no weight */
@@ -385,6 +385,17 @@ ngx_llmops_guard_word(ngx_llmops_guard_t *g, ngx_llmops_near_text_t *t)
         && ngx_llmops_guard_in(ngx_llmops_guard_amounts, g->word, g->len))
     {
         ngx_llmops_guard_fact(g, '?', g->word, g->len);
+        return;
+    }
+
+    if ((ngx_llmops_guard_is(g, "to") || ngx_llmops_guard_is(g, "into"))) {
+
+        if (!ngx_llmops_guard_in(ngx_llmops_guard_light, g->before,
+                                 g->before_len))
+        {
+            ngx_llmops_guard_fact(g, '<', g->before, g->before_len);
+        }
+
         return;
     }
 

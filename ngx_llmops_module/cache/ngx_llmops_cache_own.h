@@ -10,6 +10,7 @@
 
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_cache_redis.h"
+#include "ngx_llmops_route.h"
 
 
 /*
@@ -19,6 +20,7 @@
  *   ngx_llmops_cache_question.c  from a request to its key
  *   ngx_llmops_cache_version.c   what of the configuration is part of that
  *   ngx_llmops_cache_far.c       the level in Redis, as a request sees it
+ *   ngx_llmops_cache_near.c      the semantic level, and its parameters
  *   ngx_llmops_cache_saved.c     counts
  */
 
@@ -42,6 +44,24 @@ typedef struct {
                                               waited for; 0: none is shared */
     ngx_llmops_cache_sh_t     *sh;         /* NULL: the zone is full */
 } ngx_llmops_cache_own_t;
+
+
+/* cached->route->semantic */
+
+typedef struct {
+    float                      threshold;
+    ngx_str_t                  embed;      /* PROVIDER/MODEL */
+    ngx_llmops_target_t       *target;
+    ngx_msec_t                 wait;
+    ngx_shm_zone_t            *zone;
+    ngx_llmops_place_t         place;
+    unsigned                   shadow:1;
+} ngx_llmops_near_conf_t;
+
+#define NGX_LLMOPS_NEAR_WAIT         200   /* ms: default of wait= */
+#define NGX_LLMOPS_NEAR_SIZE         (16 * 1024 * 1024)
+
+#define NGX_LLMOPS_CACHE_PACKED      1024  /* of a value beside its body */
 
 #define NGX_LLMOPS_CACHE_LEASE_WAIT  1000  /* default of lease= */
 
@@ -84,14 +104,24 @@ ngx_int_t ngx_llmops_cache_question(ngx_http_request_t *r,
     ngx_llmops_cache_question_t *q);
 
 
+/* Of the semantic level, as own_param() and own_init(). */
+ngx_uint_t ngx_llmops_near_takes(ngx_str_t *word);
+ngx_int_t ngx_llmops_near_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr,
+    ngx_str_t *word);
+ngx_int_t ngx_llmops_near_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_route_t *route);
+
+
 extern const ngx_llmops_cache_level_t  ngx_llmops_cache_far;
+extern const ngx_llmops_cache_level_t  ngx_llmops_cache_near;
+
+/* What came back, as ask->answer, in the request's pool.  NGX_OK, or
+   NGX_DECLINED: nothing, or it was purged. */
+ngx_int_t ngx_llmops_cache_far_answer(ngx_llmops_cache_remote_t *remote,
+    ngx_llmops_cache_ask_t *ask);
 
 
 /* A request is over: what its cache has saved is counted, once. */
 void ngx_llmops_cache_account(ngx_llmops_ctx_t *ctx);
-
-/* "none", "bypass", "miss", ... */
-extern const ngx_str_t  ngx_llmops_cache_status_names[];
-
 
 #endif /* _NGX_LLMOPS_CACHE_OWN_H_INCLUDED_ */

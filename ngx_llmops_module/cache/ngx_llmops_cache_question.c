@@ -7,6 +7,7 @@
 #include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_prompt_conf.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -18,7 +19,7 @@
  */
 
 
-#define NGX_LLMOPS_CACHE_PARTS  8
+#define NGX_LLMOPS_CACHE_PARTS  9
 
 
 static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
@@ -80,6 +81,30 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
+void
+ngx_llmops_cache_key_text(ngx_llmops_ctx_t *ctx, ngx_str_t *text)
+{
+    u_char                *p;
+    ngx_llmops_cached_t   *cached = ctx->cached;
+    static const u_char    none[NGX_LLMOPS_CACHE_KEY];
+
+    ngx_str_null(text);
+
+    if (cached == NULL
+        || ngx_memcmp(cached->key, none, NGX_LLMOPS_CACHE_KEY) == 0)
+    {
+        return;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_LLMOPS_CACHE_HEX);
+
+    if (p) {
+        text->data = p;
+        text->len = ngx_hex_dump(p, cached->key, NGX_LLMOPS_CACHE_KEY) - p;
+    }
+}
+
+
 ngx_int_t
 ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cached_t *cached, ngx_llmops_cache_question_t *q)
@@ -134,6 +159,12 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (ctx->prompt) {
         parts[7] = ctx->prompt->full;
+    }
+
+    /* what a candidate says is no answer of the stable arm */
+
+    if (ctx->arm && ctx->arm->candidate) {
+        parts[8] = ctx->arm->rollout->candidate;
     }
 
     q->parts = parts;

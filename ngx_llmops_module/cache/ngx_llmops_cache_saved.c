@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_cache_note.h"
+#include "ngx_llmops_cache_embed.h"
 #include "ngx_llmops_zone.h"
 
 
@@ -14,17 +15,6 @@
  * worker; and what it has saved: how requests were answered, and the tokens and
  * the money that the answers have cost when they were made.
  */
-
-
-const ngx_str_t  ngx_llmops_cache_status_names[] = {
-    ngx_string("none"),
-    ngx_string("bypass"),
-    ngx_string("miss"),
-    ngx_string("hit"),
-    ngx_string("stale"),
-    ngx_string("shared"),
-    ngx_string("semantic")
-};
 
 
 static ngx_llmops_cache_own_t *ngx_llmops_cache_own(ngx_conf_t *cf,
@@ -38,6 +28,10 @@ ngx_llmops_cache_own_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr,
     ngx_int_t                ms;
     ngx_str_t                s;
     ngx_llmops_cache_own_t  *own;
+
+    if (ngx_llmops_near_takes(word)) {
+        return ngx_llmops_near_param(cf, cr, word);
+    }
 
     if (word->len < 6 || ngx_strncmp(word->data, "lease=", 6) != 0) {
         return NGX_DECLINED;
@@ -103,6 +97,10 @@ ngx_llmops_cache_own_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
 
     ngx_llmops_cache_level(mcf, NGX_LLMOPS_CACHE_REDIS, &ngx_llmops_cache_far);
 
+    if (ngx_llmops_near_init(cf, mcf, route) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_llmops_cache_version(cf, mcf, route, own->version);
 }
 
@@ -142,6 +140,7 @@ void
 ngx_llmops_cache_own_stop(ngx_llmops_main_conf_t *mcf)
 {
     ngx_llmops_cache_notes_stop(mcf);
+    ngx_llmops_embed_stop();
 }
 
 

@@ -8,6 +8,7 @@
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_answer.h"
+#include "ngx_llmops_ask.h"
 #include "ngx_llmops_inflate.h"
 
 
@@ -104,6 +105,7 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (call->check) {
         ngx_llmops_checked_free(ctx);
+        ngx_llmops_ask_forget(ctx);
     }
 
     r->state = 0;

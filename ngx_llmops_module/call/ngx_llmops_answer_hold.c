@@ -150,7 +150,11 @@ ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_llmops_out_free(&call->held);
     call->held = out;
 
-    return ngx_llmops_answer_replaced(r, ctx, stream);
+    if (ngx_llmops_answer_replaced(r, ctx, stream) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_llmops_asked(r, ctx, stream);
 }
 
 

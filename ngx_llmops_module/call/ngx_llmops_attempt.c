@@ -8,9 +8,12 @@
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_metrics.h"
+#include "ngx_llmops_rules.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_ask.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -94,6 +97,15 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter_init = ngx_llmops_filter_init;
     u->input_filter = ngx_llmops_filter;
     u->input_filter_ctx = r;
+
+    if (ngx_llmops_shadow_draw(ctx) != NGX_OK
+        || (ctx->plan.route->ruled && ctx->plan.route->ruled->ask_after
+            && ngx_llmops_check_op(ctx->env.op)
+            && ngx_llmops_keep(ctx, NGX_LLMOPS_KEPT_MAX) != NGX_OK))
+    {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
 
     if (drain) {
         ngx_llmops_drain_start(r, ctx);
@@ -542,6 +554,16 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
         return;
     }
 
+    if (call->again) {
+
+        /* a rule has put the reason into the request, which is made anew */
+
+        call->again = 0;
+        call->entered = 0;
+        pc->tries = ctx->plan.nsteps - call->cur;
+        return;
+    }
+
     switch (call->fail) {
 
     case NGX_LLMOPS_FAIL_FIRST_TOKEN:
@@ -592,14 +614,19 @@ ngx_uint_t
 ngx_llmops_call_can_next(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t on)
 {
+    ngx_uint_t           again;
     ngx_msec_t           elapsed;
     ngx_llmops_route_t  *route;
 
     route = ctx->plan.route;
 
+    /* what a rule asks once more has its own bound */
+
+    again = ctx->ruling ? ctx->ruling->tries : 0;
+
     if (!(route->retry_on & on)
         || ctx->call.cur + 1 >= ctx->plan.nsteps
-        || ctx->call.attempts >= route->attempts)
+        || ctx->call.attempts >= route->attempts + again)
     {
         return 0;
     }

@@ -24,6 +24,8 @@
  *   ngx_llmops_timer.c     the times that bound an attempt and its answer
  *   ngx_llmops_answer*.c   the header stage: errors, peek, hold
  *   ngx_llmops_checked.c   answers with rules
+ *   ngx_llmops_asked.c     answers that somebody is asked about
+ *   ngx_llmops_keep.c      what has gone to a caller
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
  *   ngx_llmops_stop.c      streams that are ended, or wait for a verdict
  *   ngx_llmops_emit.c      the bufs that go to the caller
@@ -36,6 +38,7 @@
 
 
 #define NGX_LLMOPS_EVENT_MAX  (1024 * 1024)    /* one that is rewritten */
+#define NGX_LLMOPS_KEPT_MAX   (4 * 1024 * 1024)    /* of an answer */
 
 
 /* read.c */
@@ -269,6 +272,33 @@ ngx_int_t ngx_llmops_checked_whole(ngx_http_request_t *r,
    returns, after it has put an error in the answer's place. */
 ngx_int_t ngx_llmops_checked_verdict(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+
+
+/* What follows from a broken rule, in a stream that has been committed or
+   not: noted in call->fail and ctx->stream_error.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_checked_broken(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+
+/* asked.c */
+
+/*
+ * The answer in call->held, a stream or whole, has passed its rules: asks those
+ * who have to be asked before it goes.  Returns what the header stage returns;
+ * after NGX_AGAIN it comes back by itself.
+ */
+ngx_int_t ngx_llmops_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t stream);
+
+
+/* keep.c */
+
+/* From now on what goes to the caller is kept in ctx->kept, up to max bytes;
+   kept->failed tells if there was more.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_keep(ngx_llmops_ctx_t *ctx, size_t max);
+
+/* The filter that does it; called at postconfiguration. */
+void ngx_llmops_keep_filters(ngx_conf_t *cf);
 
 
 /* emit.c */

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_answer.h"
 #include "ngx_llmops_inflate.h"
@@ -24,6 +25,8 @@
 
 static ngx_int_t ngx_llmops_checked_refuse(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_checked_fixed(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_rule_t *rule);
 static ngx_uint_t ngx_llmops_checked_ready(ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_checked_wait(ngx_llmops_ctx_t *ctx);
 
@@ -35,23 +38,40 @@ ngx_llmops_checked_wanted(ngx_llmops_ctx_t *ctx)
 
     ruled = ctx->plan.route->ruled;
 
-    return ruled && ruled->output.nrules && ngx_llmops_check_op(ctx->env.op);
+    return ruled && ngx_llmops_check_op(ctx->env.op)
+           && (ruled->output.nrules || ruled->ask_output
+               || ngx_llmops_rules_reverse(ctx));
 }
 
 
 ngx_int_t
 ngx_llmops_checked_start(ngx_llmops_ctx_t *ctx)
 {
-    ngx_llmops_call_t  *call;
+    ngx_str_t              body;
+    ngx_llmops_call_t     *call;
+    ngx_llmops_rules_t    *rules;
+    ngx_llmops_reverse_t  *reverse;
 
     call = &ctx->call;
+    rules = &ctx->plan.route->ruled->output;
 
     ngx_llmops_checked_free(ctx);
 
-    call->check = ngx_llmops_check_create(&ctx->plan.route->ruled->output,
-                                          ctx->env.op);
+    call->check = ngx_llmops_check_create(rules, ctx->env.op);
     if (call->check == NULL) {
         return NGX_ERROR;
+    }
+
+    reverse = ngx_llmops_rules_reverse(ctx);
+
+    if (reverse || ngx_llmops_check_asks_request(rules)) {
+
+        if (ngx_llmops_body_memory(ctx->request, ctx, &body) != NGX_OK
+            || ngx_llmops_check_request(call->check, &body, reverse)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
     }
 
     ngx_llmops_out_free(&call->held);
@@ -76,6 +96,19 @@ ngx_llmops_checked_free(ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_out_free(&call->unchecked);
     call->noted = 0;
+}
+
+
+/* the rule that ended it, found here or by somebody who was asked */
+
+static ngx_llmops_rule_t *
+ngx_llmops_checked_rule(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_rule_t  *rule;
+
+    rule = ngx_llmops_ask_broken(ctx);
+
+    return rule ? rule : ngx_llmops_check_broken(ctx->call.check);
 }
 
 
@@ -120,7 +153,7 @@ ngx_llmops_checked_message(ngx_llmops_ctx_t *ctx)
 
     static const char  text[] = "the answer was refused by rule \"%V\"";
 
-    rule = ngx_llmops_check_broken(ctx->call.check);
+    rule = ngx_llmops_checked_rule(ctx);
 
     if (rule == NULL) {
         ngx_str_set(&ctx->stream_error, "the answer cannot be read by the "
@@ -141,15 +174,52 @@ ngx_llmops_checked_message(ngx_llmops_ctx_t *ctx)
 }
 
 
-/* a rule is broken, in a stream that has been committed or not */
+/* the rest of a stream is a fixed text, and its end is a proper one */
 
 static ngx_int_t
+ngx_llmops_checked_replace(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_rule_t *rule)
+{
+    ngx_llmops_call_t  *call;
+
+    call = &ctx->call;
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "the rest of an answer is replaced by rule \"%V\"",
+                  &rule->name);
+
+    ngx_llmops_checked_note(ctx);
+    ngx_llmops_rules_note(ctx, rule, NGX_LLMOPS_ACT_REPLACE, 0);
+
+    ngx_llmops_check_replace(call->check, &call->held);
+
+    /* what has come by now is what is charged */
+
+    ngx_llmops_meter_estimate(&ctx->meter, &ctx->env);
+
+    call->ended = 1;
+    call->replaced = 1;
+
+    r->upstream->peer.connection->read->eof = 1;
+
+    return NGX_OK;
+}
+
+
+/* a rule is broken, in a stream that has been committed or not */
+
+ngx_int_t
 ngx_llmops_checked_broken(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_call_t  *call;
     ngx_llmops_rule_t  *rule;
 
     call = &ctx->call;
+    rule = ngx_llmops_checked_rule(ctx);
+
+    if (call->committed && rule && rule->action == NGX_LLMOPS_ACT_REPLACE) {
+        return ngx_llmops_checked_replace(r, ctx, rule);
+    }
 
     call->fail = NGX_LLMOPS_FAIL_CHECK;
     call->broken = 1;
@@ -168,8 +238,6 @@ ngx_llmops_checked_broken(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_checked_note(ctx);
 
-    rule = ngx_llmops_check_broken(call->check);
-
     if (rule) {
         ngx_llmops_rules_note(ctx, rule, NGX_LLMOPS_ACT_STOP, 0);
     }
@@ -186,7 +254,7 @@ ngx_llmops_checked_events(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 {
     ngx_int_t  rc;
 
-    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK) {
+    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK || ctx->call.replaced) {
         return NGX_OK;                          /* nothing goes any more */
     }
 
@@ -201,7 +269,7 @@ ngx_llmops_checked_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK) {
+    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK || ctx->call.replaced) {
         return NGX_OK;
     }
 
@@ -307,7 +375,7 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
 
     ngx_llmops_checked_note(ctx);
 
-    return NGX_OK;
+    return ctx->meter.error ? NGX_OK : ngx_llmops_asked(r, ctx, 1);
 }
 
 
@@ -413,26 +481,74 @@ ngx_llmops_checked_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
+/* what follows from a broken rule, where nothing has gone out yet */
+
+static ngx_llmops_rule_action_e
+ngx_llmops_checked_action(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_rule_t *rule)
+{
+    ngx_llmops_rule_action_e  action;
+
+    action = rule ? rule->action : NGX_LLMOPS_ACT_NEXT;
+
+    switch (action) {
+
+    case NGX_LLMOPS_ACT_REPLACE:
+        return action;
+
+    case NGX_LLMOPS_ACT_NEXT:
+    case NGX_LLMOPS_ACT_RETRY:
+    case NGX_LLMOPS_ACT_REPAIR:
+        return ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CHECK)
+               ? NGX_LLMOPS_ACT_NEXT : NGX_LLMOPS_ACT_STOP;
+
+    default:
+        return NGX_LLMOPS_ACT_STOP;
+    }
+}
+
+
 ngx_int_t
 ngx_llmops_checked_verdict(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_uint_t          next;
-    ngx_llmops_rule_t  *rule;
+    ngx_int_t                  rc;
+    ngx_llmops_rule_t         *rule;
+    ngx_llmops_rule_action_e   action;
 
-    rule = ngx_llmops_check_broken(ctx->call.check);
-
-    next = (rule == NULL || rule->action == NGX_LLMOPS_ACT_NEXT)
-           && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CHECK);
+    rule = ngx_llmops_checked_rule(ctx);
 
     ngx_llmops_checked_note(ctx);
 
-    if (rule) {
-        ngx_llmops_rules_note(ctx, rule, next ? NGX_LLMOPS_ACT_NEXT
-                                              : NGX_LLMOPS_ACT_STOP, 0);
+    rc = ngx_llmops_rules_retry(r, ctx, rule);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
     }
 
-    return next ? ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_CHECK)
-                : ngx_llmops_checked_refuse(r, ctx);
+    if (rc == NGX_OK) {
+        ctx->call.again = 1;
+        action = NGX_LLMOPS_ACT_RETRY;
+
+    } else {
+        action = ngx_llmops_checked_action(r, ctx, rule);
+    }
+
+    if (rule) {
+        ngx_llmops_rules_note(ctx, rule, action, 0);
+    }
+
+    switch (action) {
+
+    case NGX_LLMOPS_ACT_RETRY:
+    case NGX_LLMOPS_ACT_NEXT:
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_CHECK);
+
+    case NGX_LLMOPS_ACT_REPLACE:
+        return ngx_llmops_checked_fixed(r, ctx, rule);
+
+    default:
+        return ngx_llmops_checked_refuse(r, ctx);
+    }
 }
 
 
@@ -476,4 +592,156 @@ ngx_llmops_checked_refuse(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ngx_str_null(&u->headers_in.status_line);
 
     return ngx_llmops_answer_replaced(r, ctx, 0);
+}
+
+
+/* a whole answer with a fixed text, in the caller's API */
+
+static void
+ngx_llmops_checked_answer(ngx_llmops_ctx_t *ctx, ngx_str_t *text,
+    ngx_llmops_out_t *out)
+{
+    if (ctx->env.op == NGX_LLMOPS_OP_MESSAGES) {
+        (void) ngx_llmops_out_lit(out, "{\"id\":\"msg_");
+        (void) ngx_llmops_out_str(out, &ctx->id);
+        (void) ngx_llmops_out_lit(out, "\",\"type\":\"message\","
+                                  "\"role\":\"assistant\",\"model\":");
+        (void) ngx_llmops_out_json(out, ctx->env.model.data,
+                                   ctx->env.model.len);
+        (void) ngx_llmops_out_lit(out, ",\"content\":[{\"type\":\"text\","
+                                  "\"text\":");
+        (void) ngx_llmops_out_json(out, text->data, text->len);
+        (void) ngx_llmops_out_lit(out, "}],\"stop_reason\":\"refusal\","
+                                  "\"stop_sequence\":null,\"usage\":{"
+                                  "\"input_tokens\":");
+        (void) ngx_llmops_out_int(out, ctx->meter.usage.input);
+        (void) ngx_llmops_out_lit(out, ",\"output_tokens\":");
+        (void) ngx_llmops_out_int(out, ctx->meter.usage.output);
+        (void) ngx_llmops_out_lit(out, "}}");
+        return;
+    }
+
+    (void) ngx_llmops_out_lit(out, "{\"id\":\"chatcmpl-");
+    (void) ngx_llmops_out_str(out, &ctx->id);
+    (void) ngx_llmops_out_lit(out, "\",\"object\":\"");
+
+    if (ctx->env.op == NGX_LLMOPS_OP_CHAT) {
+        (void) ngx_llmops_out_lit(out, "chat.completion");
+
+    } else {
+        (void) ngx_llmops_out_lit(out, "text_completion");
+    }
+
+    (void) ngx_llmops_out_lit(out, "\",\"created\":");
+    (void) ngx_llmops_out_int(out, ngx_time());
+    (void) ngx_llmops_out_lit(out, ",\"model\":");
+    (void) ngx_llmops_out_json(out, ctx->env.model.data, ctx->env.model.len);
+    (void) ngx_llmops_out_lit(out, ",\"choices\":[{\"index\":0,");
+
+    if (ctx->env.op == NGX_LLMOPS_OP_CHAT) {
+        (void) ngx_llmops_out_lit(out, "\"message\":{\"role\":"
+                                  "\"assistant\",\"content\":");
+        (void) ngx_llmops_out_json(out, text->data, text->len);
+        (void) ngx_llmops_out_lit(out, "}");
+
+    } else {
+        (void) ngx_llmops_out_lit(out, "\"text\":");
+        (void) ngx_llmops_out_json(out, text->data, text->len);
+    }
+
+    (void) ngx_llmops_out_lit(out, ",\"finish_reason\":\"content_filter\"}],"
+                              "\"usage\":{\"prompt_tokens\":");
+    (void) ngx_llmops_out_int(out, ctx->meter.usage.input);
+    (void) ngx_llmops_out_lit(out, ",\"completion_tokens\":");
+    (void) ngx_llmops_out_int(out, ctx->meter.usage.output);
+    (void) ngx_llmops_out_lit(out, ",\"total_tokens\":");
+    (void) ngx_llmops_out_int(out, ctx->meter.usage.input
+                                   + ctx->meter.usage.output);
+    (void) ngx_llmops_out_lit(out, "}}");
+}
+
+
+/* the answer that goes in place of one that a rule has refused */
+
+static ngx_int_t
+ngx_llmops_checked_fixed(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_rule_t *rule)
+{
+    ngx_int_t             rc;
+    ngx_str_t             body;
+    ngx_llmops_out_t      whole, out;
+    ngx_llmops_call_t    *call;
+    ngx_llmops_xlate_t   *xlate;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    call = &ctx->call;
+
+    ngx_llmops_meter_estimate(&ctx->meter, &ctx->env);
+
+    ngx_llmops_out_init(&whole, NGX_LLMOPS_HOLD_ERROR_MAX);
+    ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_ERROR_MAX);
+
+    ngx_llmops_checked_answer(ctx, &rule->with, &whole);
+
+    if (whole.failed) {
+        ngx_llmops_out_free(&whole);
+        return NGX_ERROR;
+    }
+
+    if (!ctx->env.stream) {
+        out = whole;
+
+    } else if (ctx->env.op == NGX_LLMOPS_OP_COMPLETIONS) {
+
+        /* an event of it has the form of the whole */
+
+        (void) ngx_llmops_out_lit(&out, "data: ");
+        (void) ngx_llmops_out_write(&out, whole.data, whole.len);
+        (void) ngx_llmops_out_lit(&out, "\n\ndata: [DONE]\n\n");
+
+        ngx_llmops_out_free(&whole);
+
+        if (out.failed) {
+            ngx_llmops_out_free(&out);
+            return NGX_ERROR;
+        }
+
+    } else {
+        body.data = whole.data;
+        body.len = whole.len;
+
+        xlate = ngx_llmops_xlate_create(ctx->env.dialect, ctx->env.dialect,
+                                        ctx->env.op, &ctx->env.model, 1,
+                                        ctx->env.include_usage, 0);
+
+        rc = xlate ? ngx_llmops_xlate_replay(xlate, &body, &out) : NGX_ERROR;
+
+        if (xlate) {
+            ngx_llmops_xlate_free(xlate);
+        }
+
+        ngx_llmops_out_free(&whole);
+
+        if (rc != NGX_OK || out.failed) {
+            ngx_llmops_out_free(&out);
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_llmops_out_free(&call->held);
+
+    call->held = out;
+    call->hold = 1;
+    call->streaming = 0;
+    call->fail = NGX_LLMOPS_FAIL_NONE;
+    call->broken = 0;
+    call->replaced = 1;
+
+    ngx_str_null(&ctx->stream_error);
+
+    u->headers_in.status_n = NGX_HTTP_OK;
+    ngx_str_null(&u->headers_in.status_line);
+
+    return ngx_llmops_answer_replaced(r, ctx, ctx->env.stream);
 }

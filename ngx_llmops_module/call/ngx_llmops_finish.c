@@ -14,7 +14,10 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_account.h"
 #include "ngx_llmops_cache.h"
-#include "ngx_llmops_rules.h"
+#include "ngx_llmops_rollout.h"
+#include "ngx_llmops_feedback.h"
+#include "ngx_llmops_ask.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -29,6 +32,7 @@
 
 static void ngx_llmops_finish_stream(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_finish_error_event(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx,
@@ -188,6 +192,31 @@ ngx_llmops_finish_checks(ngx_llmops_ctx_t *ctx)
     }
 
     return 1;
+}
+
+
+/* what is left to do when the caller has been served: it does not wait */
+
+static void
+ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_ruled_t      *ruled;
+    ngx_llmops_main_conf_t  *mcf;
+
+    if (!ctx->call.committed || ctx->error != NGX_LLMOPS_ERR_NONE) {
+        return;
+    }
+
+    mcf = ngx_http_get_module_main_conf(ctx->request, ngx_llmops_module);
+    ruled = ctx->plan.route->ruled;
+
+    if (ruled && ruled->ask_after) {
+        ngx_llmops_ask_afterwards(mcf, ctx);
+    }
+
+    if (ctx->shadow) {
+        ngx_llmops_shadow_cast(mcf, ctx);
+    }
 }
 
 
@@ -513,6 +542,8 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_cache_cleanup(ctx);
     ngx_llmops_auth_cleanup(ctx);
     ngx_llmops_limits_settle(ctx->request, ctx);
+    ngx_llmops_ask_forget(ctx);
+    ngx_llmops_finish_after(ctx);
 
     if (ctx->call.counted) {
         ctx->call.counted = 0;
@@ -538,6 +569,10 @@ ngx_llmops_pool_cleanup(void *data)
     ngx_llmops_checked_free(ctx);
     ngx_llmops_cache_play_free(ctx);
 
+    if (ctx->kept) {
+        ngx_llmops_out_free(ctx->kept);
+    }
+
     if (ctx->call.xlate) {
         ngx_llmops_xlate_free(ctx->call.xlate);
         ctx->call.xlate = NULL;
@@ -562,6 +597,8 @@ ngx_llmops_log_handler(ngx_http_request_t *r)
 
         ngx_llmops_account(mcf, ctx);
         ngx_llmops_metrics_account(mcf, ctx);
+        ngx_llmops_rollout_observe(mcf, ctx);
+        ngx_llmops_feedback_remember(mcf, ctx);
     }
 
     return NGX_OK;

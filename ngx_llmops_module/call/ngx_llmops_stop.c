@@ -41,7 +41,7 @@ ngx_int_t
 ngx_llmops_stream_check(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_sse_event_t *ev)
 {
-    if (!ev->has_data || ev->partial) {
+    if (!ev->has_data || ev->partial || ctx->call.ended) {
         return NGX_OK;
     }
 
@@ -83,6 +83,19 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     call = &ctx->call;
     out = &call->held;
+
+    if (call->check) {
+
+        /* what a rule has held back has been paid for, and goes first */
+
+        if (ngx_llmops_checked_end(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (call->ended) {
+            return NGX_OK;                      /* a rule ends it instead */
+        }
+    }
 
     /* what has come by now is what is charged */
 

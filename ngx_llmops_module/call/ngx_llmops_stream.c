@@ -585,7 +585,7 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
         return 0;
     }
 
-    if (ctx->meter.terminal || ctx->call.stopped) {
+    if (ctx->meter.terminal || ctx->call.stopped || ctx->call.replaced) {
         return 1;
     }
 

@@ -20,47 +20,71 @@
  * holds when its text ends goes out as one more event before the one that
  * says so.
  *
- *   texts.c        where the texts are
- *   check_text.c   a text and its rules
- *   patterns.c     patterns, and what waits for them
- *   jcheck.c       JSON
- *   unescape.c     the escapes of JSON in a text
+ *   texts.c         where the texts are
+ *   check_edit.c    the texts of an event, out of it and into it again
+ *   check_text.c    a text and its rules
+ *   check_json.c    JSON, its fence, its repair; arguments of tools
+ *   check_choice.c  what is asked of all that a choice says
+ *   check_end.c     texts that end, and what is written then
+ *   patterns.c      patterns, and what waits for them
+ *   jcheck.c        JSON Schema
+ *   unescape.c      the escapes of JSON in a text
+ *   reverse.c       what is put back
  */
 
 
 #define NGX_LLMOPS_CHECK_EVENT  (1024 * 1024)
-#define NGX_LLMOPS_CHECK_TEXT   (64 * 1024 * 1024)
-
-
-typedef struct {
-    ngx_str_t                  raw;        /* what is replaced */
-    size_t                     start;      /* of the new text, in edited */
-    size_t                     len;
-} ngx_llmops_check_edit_t;
 
 
 static ngx_int_t ngx_llmops_check_event(ngx_llmops_check_t *check,
     ngx_llmops_sse_event_t *ev, ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_check_texts(ngx_llmops_check_t *check,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits, ngx_uint_t whole,
-    ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_check_string(ngx_llmops_check_t *check,
-    ngx_llmops_text_t *text, ngx_llmops_check_edit_t *edits,
-    ngx_uint_t *nedits, ngx_uint_t whole, ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_check_object(ngx_llmops_check_t *check,
-    ngx_llmops_text_t *text, ngx_llmops_check_edit_t *edits,
-    ngx_uint_t *nedits);
-static ngx_int_t ngx_llmops_check_ends(ngx_llmops_check_t *check,
-    ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_check_flush(ngx_llmops_check_t *check,
-    ngx_llmops_channel_t *ch, ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_check_finish(ngx_llmops_check_t *check,
-    ngx_uint_t choice, ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_check_choices(ngx_llmops_check_t *check,
-    ngx_llmops_out_t *out);
-static void ngx_llmops_check_write(ngx_llmops_check_t *check,
-    ngx_str_t *json, ngx_llmops_check_edit_t *edits, ngx_uint_t nedits,
-    ngx_uint_t lines, ngx_llmops_out_t *out);
+
+
+/* which work there is */
+
+static void
+ngx_llmops_check_wants(ngx_llmops_check_t *check)
+{
+    ngx_uint_t          i;
+    ngx_llmops_rule_t  *rule;
+
+    for (i = 0; i < check->rules->nrules; i++) {
+        rule = &check->rules->rules[i];
+
+        if (rule->action == NGX_LLMOPS_ACT_RETRY
+            || rule->action == NGX_LLMOPS_ACT_REPAIR)
+        {
+            check->keeps = ngx_max(check->keeps, NGX_LLMOPS_CHECK_SAID);
+        }
+
+        switch (rule->kind) {
+
+        case NGX_LLMOPS_RULE_LENGTH:
+            check->lengths = 1;
+            break;
+
+        case NGX_LLMOPS_RULE_TOKENS:
+            check->tokens = 1;
+            break;
+
+        case NGX_LLMOPS_RULE_TOOLS:
+            check->tools = i + 1;
+            break;
+
+        case NGX_LLMOPS_RULE_LANGUAGE:
+            check->languages = 1;
+            check->keeps = ngx_max(check->keeps, NGX_LLMOPS_LANGUAGE_MAX);
+            break;
+
+        case NGX_LLMOPS_RULE_GROUND:
+            check->keeps = NGX_LLMOPS_CHECK_KEEPS;
+            break;
+
+        default:
+            break;
+        }
+    }
+}
 
 
 ngx_llmops_check_t *
@@ -80,7 +104,10 @@ ngx_llmops_check_create(ngx_llmops_rules_t *rules, ngx_llmops_op_e op)
     ngx_llmops_out_init(&check->text, NGX_LLMOPS_CHECK_TEXT);
     ngx_llmops_out_init(&check->plain, NGX_LLMOPS_CHECK_TEXT);
     ngx_llmops_out_init(&check->edited, NGX_LLMOPS_CHECK_TEXT);
+    ngx_llmops_out_init(&check->clean, NGX_LLMOPS_CHECK_TEXT);
     ngx_llmops_out_init(&check->head, 4096);
+
+    ngx_llmops_check_wants(check);
 
     return check;
 }
@@ -95,6 +122,8 @@ ngx_llmops_check_free(ngx_llmops_check_t *check)
     ngx_llmops_out_free(&check->text);
     ngx_llmops_out_free(&check->plain);
     ngx_llmops_out_free(&check->edited);
+    ngx_llmops_out_free(&check->clean);
+    ngx_llmops_ground_free(check->ground);
     ngx_llmops_out_free(&check->head);
 
     free(check);
@@ -106,6 +135,53 @@ ngx_llmops_check_op(ngx_llmops_op_e op)
 {
     return op == NGX_LLMOPS_OP_CHAT || op == NGX_LLMOPS_OP_MESSAGES
            || op == NGX_LLMOPS_OP_COMPLETIONS;
+}
+
+
+ngx_uint_t
+ngx_llmops_check_asks_request(ngx_llmops_rules_t *rules)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < rules->nrules; i++) {
+        if (rules->rules[i].kind == NGX_LLMOPS_RULE_TOOLS
+            || rules->rules[i].kind == NGX_LLMOPS_RULE_GROUND)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_llmops_check_request(ngx_llmops_check_t *check, ngx_str_t *body,
+    ngx_llmops_reverse_t *reverse)
+{
+    ngx_uint_t  i;
+
+    check->body = *body;
+    check->reverse = reverse;
+
+    for (i = 0; i < check->rules->nrules; i++) {
+
+        if (check->rules->rules[i].kind != NGX_LLMOPS_RULE_GROUND
+            || check->ground)
+        {
+            continue;
+        }
+
+        check->ground = ngx_llmops_ground_create();
+
+        if (check->ground == NULL
+            || ngx_llmops_facts_ground(body, check->ground) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -127,18 +203,6 @@ uint64_t
 ngx_llmops_check_noted(ngx_llmops_check_t *check)
 {
     return check->noted;
-}
-
-
-/* what cannot be read cannot be checked */
-
-static ngx_int_t
-ngx_llmops_check_unreadable(ngx_llmops_check_t *check)
-{
-    check->failed = 1;
-    check->broken = NULL;
-
-    return NGX_DECLINED;
 }
 
 
@@ -239,6 +303,33 @@ ngx_llmops_check_blank(ngx_str_t *raw, ngx_llmops_out_t *out)
 }
 
 
+/* an event goes out: what a caller knows of the end of things */
+
+static void
+ngx_llmops_check_told(ngx_llmops_check_t *check)
+{
+    ngx_uint_t            i;
+    ngx_llmops_choice_t  *choice;
+
+    if (check->texts.block_start) {
+        check->blocks = check->texts.block + 1;
+        check->open = 1;
+    }
+
+    if (check->texts.block_stop) {
+        check->open = 0;
+    }
+
+    for (i = 0; i < check->texts.nfinished; i++) {
+        choice = ngx_llmops_channel_choice(check, check->texts.finished[i]);
+
+        if (choice) {
+            choice->told = 1;
+        }
+    }
+}
+
+
 static ngx_int_t
 ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_out_t *out)
@@ -288,6 +379,8 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
         return rc;
     }
 
+    ngx_llmops_check_told(check);
+
     if (n == 0) {
         (void) ngx_llmops_out_str(out, &ev->raw);
         return NGX_OK;
@@ -315,369 +408,6 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_check_blank(&ev->raw, out);
 
     return NGX_OK;
-}
-
-
-/* all texts of an event or answer, through their channels */
-
-static ngx_int_t
-ngx_llmops_check_texts(ngx_llmops_check_t *check,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits, ngx_uint_t whole,
-    ngx_llmops_out_t *out)
-{
-    ngx_int_t           rc;
-    ngx_uint_t          i;
-    ngx_llmops_text_t  *text;
-
-    ngx_llmops_out_reset(&check->edited);
-
-    for (i = 0; i < check->texts.ntexts; i++) {
-        text = &check->texts.texts[i];
-
-        rc = text->object
-             ? ngx_llmops_check_object(check, text, edits, nedits)
-             : ngx_llmops_check_string(check, text, edits, nedits, whole,
-                                       out);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* the text of a JSON string, in check->text */
-
-static ngx_int_t
-ngx_llmops_check_decode(ngx_llmops_check_t *check, ngx_str_t *raw,
-    ngx_str_t *text)
-{
-    size_t  n;
-
-    ngx_llmops_out_reset(&check->text);
-
-    /* only for the room: decoded it is no longer */
-
-    if (ngx_llmops_out_write(&check->text, raw->data, raw->len) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_llmops_json_decode(raw->data + 1, raw->len - 2, check->text.data,
-                               check->text.size, &n)
-        != NGX_OK)
-    {
-        return ngx_llmops_check_unreadable(check);
-    }
-
-    text->data = check->text.data;
-    text->len = n;
-
-    return NGX_OK;
-}
-
-
-/* notes that a string has changed, if it has: its new text is the end of
-   check->edited, from start on */
-
-static ngx_int_t
-ngx_llmops_check_edit(ngx_llmops_check_t *check, ngx_str_t *raw,
-    ngx_str_t *text, size_t start, ngx_llmops_check_edit_t *edits,
-    ngx_uint_t *nedits)
-{
-    size_t                    len;
-    ngx_llmops_check_edit_t  *edit;
-
-    if (check->edited.failed) {
-        return NGX_ERROR;
-    }
-
-    len = check->edited.len - start;
-
-    if (len == text->len
-        && (len == 0
-            || ngx_memcmp(check->edited.data + start, text->data, len) == 0))
-    {
-        check->edited.len = start;
-        return NGX_OK;
-    }
-
-    if (*nedits == NGX_LLMOPS_CHECK_EDITS
-        || (*nedits && edits[*nedits - 1].raw.data >= raw->data))
-    {
-        /* too many, or not in the order in which they stand */
-        return ngx_llmops_check_unreadable(check);
-    }
-
-    edit = &edits[(*nedits)++];
-
-    edit->raw = *raw;
-    edit->start = start;
-    edit->len = len;
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_llmops_check_finishes(ngx_llmops_check_t *check, ngx_uint_t choice)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < check->texts.nfinished; i++) {
-        if (check->texts.finished[i] == choice) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_int_t
-ngx_llmops_check_string(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits, ngx_uint_t whole,
-    ngx_llmops_out_t *out)
-{
-    size_t                 start;
-    ngx_int_t              rc;
-    ngx_str_t              piece, head, rest;
-    ngx_uint_t             last;
-    ngx_llmops_channel_t  *ch;
-
-    rc = ngx_llmops_check_decode(check, &text->raw, &piece);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    ch = ngx_llmops_channel(check, text);
-    if (ch == NULL) {
-        return check->failed ? NGX_DECLINED : NGX_ERROR;
-    }
-
-    last = whole || ngx_llmops_check_finishes(check, text->choice);
-    start = check->edited.len;
-
-    rc = ngx_llmops_channel_feed(check, ch, &piece, last, &check->edited);
-
-    check->passed += check->edited.len - start;
-
-    if (rc == NGX_OK) {
-        ch->ended |= last;
-        return ngx_llmops_check_edit(check, &text->raw, &piece, start, edits,
-                                     nedits);
-    }
-
-    if (rc == NGX_DECLINED && !whole && check->edited.len > start) {
-
-        /* what stands before the match may go, the event may not */
-
-        head.data = check->head.data;
-        head.len = check->head.len;
-        rest.data = check->edited.data + start;
-        rest.len = check->edited.len - start;
-
-        ngx_llmops_texts_delta(out, check->op, &head, text, &rest);
-    }
-
-    return rc;
-}
-
-
-/* each string of an object is a text of its own; the object is written anew,
-   as JSON, if one of them changes */
-
-static ngx_int_t
-ngx_llmops_check_member(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
-    ngx_str_t *value, ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits,
-    ngx_uint_t depth)
-{
-    size_t                  start;
-    ngx_int_t               rc;
-    ngx_str_t               piece, v;
-    ngx_llmops_channel_t    ch;
-    ngx_llmops_json_iter_t  it;
-
-    if (value->data[0] == '"') {
-
-        rc = ngx_llmops_check_decode(check, value, &piece);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        ngx_memzero(&ch, sizeof(ngx_llmops_channel_t));
-        ch.text = *text;
-
-        start = check->edited.len;
-        rc = ngx_llmops_channel_feed(check, &ch, &piece, 1, &check->edited);
-        ngx_llmops_channel_free(&ch);
-
-        return rc == NGX_OK ? ngx_llmops_check_edit(check, value, &piece,
-                                                    start, edits, nedits)
-                            : rc;
-    }
-
-    if (depth == NGX_LLMOPS_JSON_MAX_DEPTH) {
-        return ngx_llmops_check_unreadable(check);
-    }
-
-    if (value->data[0] == '{') {
-        rc = ngx_llmops_json_object(&it, value);
-
-    } else if (value->data[0] == '[') {
-        rc = ngx_llmops_json_array(&it, value);
-
-    } else {
-        return NGX_OK;
-    }
-
-    while (rc == NGX_OK) {
-        rc = ngx_llmops_json_next(&it, &piece, &v);
-
-        if (rc == NGX_OK) {
-            rc = ngx_llmops_check_member(check, text, &v, edits, nedits,
-                                         depth + 1);
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
-        }
-    }
-
-    return rc == NGX_DONE ? NGX_OK : ngx_llmops_check_unreadable(check);
-}
-
-
-static ngx_int_t
-ngx_llmops_check_object(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits)
-{
-    if (ngx_llmops_channel_choice(check, text->choice) == NULL) {
-        return check->failed ? NGX_DECLINED : NGX_ERROR;
-    }
-
-    return ngx_llmops_check_member(check, text, &text->raw, edits, nedits, 0);
-}
-
-
-/* what the event says has ended */
-
-static ngx_int_t
-ngx_llmops_check_ends(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
-{
-    ngx_int_t   rc;
-    ngx_uint_t  i;
-
-    if (check->texts.block_stop) {
-
-        for (i = 0; i < check->nchannels; i++) {
-
-            if (check->channels[i].text.index != check->texts.block) {
-                continue;
-            }
-
-            rc = ngx_llmops_check_flush(check, &check->channels[i], out);
-            if (rc != NGX_OK) {
-                return rc;
-            }
-        }
-    }
-
-    for (i = 0; i < check->texts.nfinished; i++) {
-        rc = ngx_llmops_check_finish(check, check->texts.finished[i], out);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* a text has ended: what its channel holds is an event of its own */
-
-static ngx_int_t
-ngx_llmops_check_flush(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
-    ngx_llmops_out_t *out)
-{
-    size_t      start;
-    ngx_int_t   rc;
-    ngx_str_t   piece, head;
-
-    if (ch->ended) {
-        return NGX_OK;
-    }
-
-    ch->ended = 1;
-    ngx_str_null(&piece);
-
-    start = check->edited.len;
-    rc = ngx_llmops_channel_feed(check, ch, &piece, 1, &check->edited);
-
-    piece.len = check->edited.len - start;
-
-    if (piece.len) {
-        piece.data = check->edited.data + start;
-        head.data = check->head.data;
-        head.len = check->head.len;
-
-        ngx_llmops_texts_delta(out, check->op, &head, &ch->text, &piece);
-    }
-
-    check->passed += piece.len;
-
-    return rc;
-}
-
-
-/* a choice is complete: its texts end, and what must be there is asked for */
-
-static ngx_int_t
-ngx_llmops_check_finish(ngx_llmops_check_t *check, ngx_uint_t n,
-    ngx_llmops_out_t *out)
-{
-    ngx_int_t             rc;
-    ngx_uint_t            i;
-    ngx_llmops_choice_t  *choice;
-
-    for (i = 0; i < check->nchannels; i++) {
-
-        if (check->channels[i].text.choice != n) {
-            continue;
-        }
-
-        rc = ngx_llmops_check_flush(check, &check->channels[i], out);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    choice = ngx_llmops_channel_choice(check, n);
-
-    if (choice == NULL) {
-        return check->failed ? NGX_DECLINED : NGX_ERROR;
-    }
-
-    return ngx_llmops_choice_finish(check, choice);
-}
-
-
-/* all choices are complete */
-
-static ngx_int_t
-ngx_llmops_check_choices(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
-{
-    ngx_int_t   rc;
-    ngx_uint_t  i;
-
-    for (i = 0; i < check->nchoices; i++) {
-        rc = ngx_llmops_check_finish(check, check->choices[i].number, out);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-    }
-
-    return out->failed ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -738,42 +468,4 @@ ngx_llmops_check_body(ngx_llmops_check_t *check, ngx_str_t *body,
     ngx_llmops_check_write(check, body, edits, n, 0, out);
 
     return out->failed ? NGX_ERROR : NGX_OK;
-}
-
-
-/* json with its edits; with lines, all of it in one line */
-
-static void
-ngx_llmops_check_write(ngx_llmops_check_t *check, ngx_str_t *json,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t nedits, ngx_uint_t lines,
-    ngx_llmops_out_t *out)
-{
-    u_char      *p, *last;
-    size_t       at;
-    ngx_uint_t   i;
-
-    at = out->len;
-    p = json->data;
-    last = p + json->len;
-
-    for (i = 0; i < nedits; i++) {
-        (void) ngx_llmops_out_write(out, p, edits[i].raw.data - p);
-        if (edits[i].len) {
-            (void) ngx_llmops_out_json(out,
-                                       check->edited.data + edits[i].start,
-                                       edits[i].len);
-        } else {
-            (void) ngx_llmops_out_lit(out, "\"\"");
-        }
-
-        p = edits[i].raw.data + edits[i].raw.len;
-    }
-
-    (void) ngx_llmops_out_write(out, p, last - p);
-
-    for ( /* void */ ; lines && at < out->len; at++) {
-        if (out->data[at] == LF || out->data[at] == CR) {
-            out->data[at] = ' ';
-        }
-    }
 }

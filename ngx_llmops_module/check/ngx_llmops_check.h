@@ -11,6 +11,7 @@
 #include "ngx_llmops_dialect.h"
 #include "ngx_llmops_jschema.h"
 #include "ngx_llmops_patterns.h"
+#include "ngx_llmops_reverse.h"
 #include "ngx_llmops_texts.h"
 
 
@@ -25,7 +26,11 @@ typedef enum {
     NGX_LLMOPS_RULE_PATTERN = 0,           /* mark, redact or deny */
     NGX_LLMOPS_RULE_REQUIRE,               /* a pattern that must be there */
     NGX_LLMOPS_RULE_JSON,
-    NGX_LLMOPS_RULE_LENGTH
+    NGX_LLMOPS_RULE_LENGTH,
+    NGX_LLMOPS_RULE_TOKENS,
+    NGX_LLMOPS_RULE_TOOLS,                 /* arguments, by the request */
+    NGX_LLMOPS_RULE_LANGUAGE,
+    NGX_LLMOPS_RULE_GROUND
 } ngx_llmops_rule_kind_e;
 
 
@@ -36,6 +41,10 @@ typedef enum {
     NGX_LLMOPS_ACT_REDACT,
     NGX_LLMOPS_ACT_STOP,
     NGX_LLMOPS_ACT_NEXT,                  /* another target, else stop */
+    NGX_LLMOPS_ACT_RETRY,                 /* the same target, told why; else
+                                             next */
+    NGX_LLMOPS_ACT_REPLACE,               /* a fixed text */
+    NGX_LLMOPS_ACT_REPAIR,                /* of JSON; else retry */
     NGX_LLMOPS_ACT_MAX
 } ngx_llmops_rule_action_e;
 
@@ -45,9 +54,14 @@ typedef struct {
     ngx_llmops_rule_kind_e     kind;
     ngx_llmops_rule_action_e   action;
     ngx_llmops_jschema_t      *schema;     /* of JSON, or NULL: any JSON */
-    size_t                     min;        /* characters */
+    size_t                     min;        /* characters, tokens; of GROUND
+                                              thousandths */
     size_t                     max;        /* 0: none */
+    uint64_t                   languages;  /* bits: those that are allowed */
+    ngx_uint_t                 retries;
+    ngx_str_t                  with;       /* of REPLACE */
     unsigned                   fences:1;   /* of JSON: are taken off */
+    unsigned                   reversible:1;   /* of input: is put back */
     unsigned                   kinds;      /* bits of text kinds */
     void                      *data;       /* the owner's */
 } ngx_llmops_rule_t;
@@ -72,6 +86,18 @@ ngx_llmops_check_t *ngx_llmops_check_create(ngx_llmops_rules_t *rules,
 void ngx_llmops_check_free(ngx_llmops_check_t *check);
 
 /*
+ * What the check may want to know of the request, before the first byte: its
+ * body, valid JSON in the caller's API, for rules on tools and ground; and
+ * what is to be put back into the answer, or NULL.  Both outlive the check.
+ * NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_check_request(ngx_llmops_check_t *check,
+    ngx_str_t *body, ngx_llmops_reverse_t *reverse);
+
+/* Whether rules want the request's body. */
+ngx_uint_t ngx_llmops_check_asks_request(ngx_llmops_rules_t *rules);
+
+/*
  * The next bytes of a stream.  NGX_OK: what may go is appended to out, in
  * whole events.  NGX_DECLINED: a rule is broken, see _broken(); out has what
  * may still go.  NGX_ERROR when out of memory.
@@ -93,6 +119,21 @@ size_t ngx_llmops_check_passed(ngx_llmops_check_t *check);
 
 /* The rule that ended it; NULL: the answer could not be read. */
 ngx_llmops_rule_t *ngx_llmops_check_broken(ngx_llmops_check_t *check);
+
+/*
+ * What the first choice has said so far, at most CHECK_SAID bytes, if a rule
+ * has ACT_RETRY or ACT_REPAIR; and why the broken rule is, for the model.
+ */
+#define NGX_LLMOPS_CHECK_SAID  16384
+
+ngx_str_t ngx_llmops_check_said(ngx_llmops_check_t *check);
+void ngx_llmops_check_reason(ngx_llmops_check_t *check,
+    ngx_llmops_out_t *out);
+
+/* A stream's end after NGX_DECLINED with ACT_REPLACE: the fixed text in all
+   choices that have not ended, and the end of the stream. */
+void ngx_llmops_check_replace(ngx_llmops_check_t *check,
+    ngx_llmops_out_t *out);
 
 /* Bits of the rules that were broken or found something, in order. */
 uint64_t ngx_llmops_check_noted(ngx_llmops_check_t *check);

@@ -10,19 +10,12 @@
 
 
 /*
- * A text on its way through its rules: JSON without its fence, its length,
- * the document that it must be, and patterns last, which may hold it back.
+ * A text on its way through its rules: what is asked of the content as a whole
+ * first, then patterns, which may hold it back, and last what is put back into
+ * it, so that no rule takes it for something that the model has said.
  */
 
 
-static ngx_int_t ngx_llmops_channel_content(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_str_t *piece);
-static ngx_int_t ngx_llmops_channel_length(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_str_t *piece);
-static ngx_int_t ngx_llmops_channel_json(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_uint_t rule, ngx_str_t *piece);
-static ngx_int_t ngx_llmops_channel_fence(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_uint_t rule, ngx_str_t *piece);
 static ngx_int_t ngx_llmops_channel_patterns(ngx_llmops_check_t *check,
     ngx_llmops_channel_t *ch, ngx_llmops_choice_t *choice, ngx_str_t *piece,
     ngx_uint_t last, ngx_llmops_out_t *out);
@@ -34,6 +27,16 @@ ngx_llmops_channel_free(ngx_llmops_channel_t *ch)
     if (ch->window) {
         ngx_llmops_window_free(ch->window);
         ch->window = NULL;
+    }
+
+    if (ch->args) {
+        ngx_llmops_jcheck_free(ch->args);
+        ch->args = NULL;
+    }
+
+    if (ch->schema) {
+        ngx_llmops_jschema_free(ch->schema);
+        ch->schema = NULL;
     }
 }
 
@@ -51,6 +54,8 @@ ngx_llmops_check_text_free(ngx_llmops_check_t *check)
         if (check->choices[i].json) {
             ngx_llmops_jcheck_free(check->choices[i].json);
         }
+
+        ngx_llmops_out_free(&check->choices[i].said);
     }
 }
 
@@ -75,6 +80,8 @@ ngx_llmops_channel_choice(ngx_llmops_check_t *check, ngx_uint_t number)
     choice = &check->choices[check->nchoices++];
     choice->number = number;
 
+    ngx_llmops_out_init(&choice->said, check->keeps);
+
     return choice;
 }
 
@@ -96,7 +103,9 @@ ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
                 /* a text that goes on after its end begins anew */
 
                 ngx_llmops_channel_free(ch);
+                ngx_memzero(&ch->restore, sizeof(ngx_llmops_restore_t));
                 ch->ended = 0;
+                ch->excused = 0;
             }
 
             return ch;
@@ -123,7 +132,7 @@ ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
 
 /* NGX_OK if it is only noted */
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_rule_broken(ngx_llmops_check_t *check, ngx_uint_t rule)
 {
     ngx_llmops_rule_t  *r;
@@ -143,12 +152,37 @@ ngx_llmops_rule_broken(ngx_llmops_check_t *check, ngx_uint_t rule)
 }
 
 
+/* what is asked of the text before patterns see it; text becomes what is left
+   of it */
+
+static ngx_int_t
+ngx_llmops_channel_whole(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
+    ngx_llmops_choice_t *choice, ngx_str_t *text, ngx_uint_t last)
+{
+    if (ch->text.kind == NGX_LLMOPS_TEXT_CONTENT) {
+        return ngx_llmops_channel_content(check, choice, text, last);
+    }
+
+    if (ch->text.kind == NGX_LLMOPS_TEXT_TOOL) {
+        choice->tools = 1;
+
+        if (check->tools && !ch->text.object) {
+            return ngx_llmops_check_arguments(check, ch, text, last);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_llmops_channel_feed(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
     ngx_str_t *piece, ngx_uint_t last, ngx_llmops_out_t *out)
 {
     ngx_int_t             rc;
     ngx_str_t             text;
+    ngx_uint_t            json;
+    ngx_llmops_out_t     *to;
     ngx_llmops_choice_t  *choice;
 
     choice = ngx_llmops_channel_choice(check, ch->text.choice);
@@ -159,245 +193,39 @@ ngx_llmops_channel_feed(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
 
     text = *piece;
 
-    if (ch->text.kind == NGX_LLMOPS_TEXT_CONTENT) {
-        rc = ngx_llmops_channel_content(check, choice, &text);
+    rc = ngx_llmops_channel_whole(check, ch, choice, &text, last);
 
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-    } else if (ch->text.kind == NGX_LLMOPS_TEXT_TOOL) {
-        choice->tools = 1;
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    if (check->rules->sets[ch->text.kind] == NULL) {
-        (void) ngx_llmops_out_str(out, &text);
-        return out->failed ? NGX_ERROR : NGX_OK;
+    to = out;
+
+    if (check->reverse) {
+        to = &check->clean;
+        ngx_llmops_out_reset(to);
     }
 
-    return ngx_llmops_channel_patterns(check, ch, choice, &text, last, out);
-}
+    if (check->rules->sets[ch->text.kind]) {
+        rc = ngx_llmops_channel_patterns(check, ch, choice, &text, last, to);
 
-
-/* what is asked of content as a whole */
-
-static ngx_int_t
-ngx_llmops_channel_content(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_str_t *piece)
-{
-    ngx_int_t           rc;
-    ngx_uint_t          i;
-    ngx_llmops_rule_t  *rule;
-
-    if (piece->len == 0) {
-        return NGX_OK;
+    } else {
+        (void) ngx_llmops_out_str(to, &text);
+        rc = to->failed ? NGX_ERROR : NGX_OK;
     }
 
-    choice->content = 1;
+    if (check->reverse) {
+        json = (ch->text.kind == NGX_LLMOPS_TEXT_TOOL && !ch->text.object);
 
-    for (i = 0; i < check->rules->nrules; i++) {
-        rule = &check->rules->rules[i];
+        ngx_llmops_restore(check->reverse, &ch->restore, to->data, to->len,
+                           json, last, out);
 
-        if (rule->kind == NGX_LLMOPS_RULE_JSON) {
-
-            rc = rule->fences
-                 ? ngx_llmops_channel_fence(check, choice, i, piece)
-                 : NGX_OK;
-
-            if (rc == NGX_OK) {
-                rc = ngx_llmops_channel_json(check, choice, i, piece);
-            }
-
-            if (rc != NGX_OK) {
-                return rc;
-            }
+        if (to->failed) {
+            return NGX_ERROR;
         }
     }
 
-    return ngx_llmops_channel_length(check, choice, piece);
-}
-
-
-static ngx_int_t
-ngx_llmops_channel_length(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_str_t *piece)
-{
-    size_t              i, before;
-    ngx_uint_t          k;
-    ngx_llmops_rule_t  *rule;
-
-    before = choice->chars;
-
-    for (i = 0; i < piece->len; i++) {
-        choice->chars += ((piece->data[i] & 0xc0) != 0x80);
-    }
-
-    for (k = 0; k < check->rules->nrules; k++) {
-        rule = &check->rules->rules[k];
-
-        if (rule->kind == NGX_LLMOPS_RULE_LENGTH && rule->max
-            && choice->chars > rule->max && before <= rule->max
-            && ngx_llmops_rule_broken(check, k) != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_llmops_choice_json(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
-    ngx_uint_t rule)
-{
-    if (choice->json == NULL) {
-        choice->json = ngx_llmops_jcheck_create(
-                                         check->rules->rules[rule].schema);
-    }
-
-    return choice->json ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_llmops_channel_json(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_uint_t rule, ngx_str_t *piece)
-{
-    if (choice->excused) {
-        return NGX_OK;
-    }
-
-    if (ngx_llmops_choice_json(check, choice, rule) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (choice->fence == NGX_LLMOPS_FENCE_INSIDE
-        || choice->fence == NGX_LLMOPS_FENCE_BEHIND)
-    {
-        return NGX_OK;                  /* it has been fed byte by byte */
-    }
-
-    if (ngx_llmops_jcheck_feed(choice->json, piece->data, piece->len)
-        == NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    choice->excused = 1;
-
-    return ngx_llmops_rule_broken(check, rule);
-}
-
-
-static ngx_uint_t
-ngx_llmops_fence_space(u_char c)
-{
-    return c == ' ' || c == LF || c == CR || c == '\t';
-}
-
-
-/*
- * Takes "```json" before a document and "```" behind it away: models add them
- * in spite of all instructions.  piece becomes what is left of it.
- */
-
-static ngx_int_t
-ngx_llmops_channel_fence(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_uint_t rule, ngx_str_t *piece)
-{
-    u_char  *p, *last, c;
-
-    if (choice->excused || choice->fence == NGX_LLMOPS_FENCE_NONE) {
-        return NGX_OK;
-    }
-
-    ngx_llmops_out_reset(&check->plain);
-
-    p = piece->data;
-    last = p + piece->len;
-
-    while (p < last) {
-        c = *p;
-
-        switch (choice->fence) {
-
-        case NGX_LLMOPS_FENCE_START:
-
-            if (ngx_llmops_fence_space(c)) {
-                p++;
-                break;
-            }
-
-            if (c != '`') {
-
-                /* the white space is no part of the document */
-
-                choice->fence = NGX_LLMOPS_FENCE_NONE;
-                (void) ngx_llmops_out_write(&check->plain, p, last - p);
-                p = last;
-                break;
-            }
-
-            choice->fence = NGX_LLMOPS_FENCE_OPEN;
-
-            if (ngx_llmops_choice_json(check, choice, rule) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            /* fall through */
-
-        case NGX_LLMOPS_FENCE_OPEN:
-
-            if (c == LF) {
-                choice->fence = NGX_LLMOPS_FENCE_INSIDE;
-            }
-
-            p++;
-            break;
-
-        case NGX_LLMOPS_FENCE_INSIDE:
-
-            if (ngx_llmops_jcheck_feed(choice->json, p, 1) != NGX_OK) {
-                goto broken;
-            }
-
-            (void) ngx_llmops_out_write(&check->plain, p, 1);
-            p++;
-
-            if (ngx_llmops_jcheck_complete(choice->json)) {
-                choice->fence = NGX_LLMOPS_FENCE_BEHIND;
-            }
-
-            break;
-
-        default: /* NGX_LLMOPS_FENCE_BEHIND */
-
-            if (c != '`' && !ngx_llmops_fence_space(c)) {
-                goto broken;
-            }
-
-            p++;
-        }
-    }
-
-done:
-
-    piece->data = check->plain.data;
-    piece->len = check->plain.len;
-
-    return check->plain.failed ? NGX_ERROR : NGX_OK;
-
-broken:
-
-    choice->excused = 1;
-
-    if (ngx_llmops_rule_broken(check, rule) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    (void) ngx_llmops_out_write(&check->plain, p, last - p);
-    goto done;
+    return (rc == NGX_OK && out->failed) ? NGX_ERROR : rc;
 }
 
 
@@ -448,63 +276,4 @@ ngx_llmops_channel_patterns(ngx_llmops_check_t *check,
            ? ngx_llmops_rule_broken(check,
                                     ngx_llmops_window_denied(ch->window))
            : rc;
-}
-
-
-static ngx_int_t
-ngx_llmops_choice_asks(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
-    ngx_uint_t i)
-{
-    ngx_llmops_rule_t  *rule;
-
-    rule = &check->rules->rules[i];
-
-    switch (rule->kind) {
-
-    case NGX_LLMOPS_RULE_JSON:
-
-        if (choice->excused) {
-            return 0;
-        }
-
-        return choice->json == NULL
-               || ngx_llmops_jcheck_finish(choice->json) != NGX_OK;
-
-    case NGX_LLMOPS_RULE_REQUIRE:
-        return !(choice->found >> i & 1);
-
-    case NGX_LLMOPS_RULE_LENGTH:
-        return choice->chars < rule->min;
-
-    default:
-        return 0;
-    }
-}
-
-
-ngx_int_t
-ngx_llmops_choice_finish(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice)
-{
-    ngx_uint_t  i;
-
-    if (choice->finished) {
-        return NGX_OK;
-    }
-
-    choice->finished = 1;
-
-    if (choice->tools && !choice->content) {
-        return NGX_OK;                  /* it asks for a tool, no more */
-    }
-
-    for (i = 0; i < check->rules->nrules; i++) {
-        if (ngx_llmops_choice_asks(check, choice, i)
-            && ngx_llmops_rule_broken(check, i) != NGX_OK)
-        {
-            return NGX_DECLINED;
-        }
-    }
-
-    return NGX_OK;
 }

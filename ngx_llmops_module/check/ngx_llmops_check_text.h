@@ -9,6 +9,8 @@
 
 
 #include "ngx_llmops_check.h"
+#include "ngx_llmops_facts.h"
+#include "ngx_llmops_language.h"
 #include "ngx_llmops_unescape.h"
 
 
@@ -19,13 +21,29 @@
 #define NGX_LLMOPS_CHECK_CHOICES   32
 #define NGX_LLMOPS_CHECK_EDITS     128     /* strings that change, of one
                                               event */
+#define NGX_LLMOPS_CHECK_TEXT      (64 * 1024 * 1024)
+#define NGX_LLMOPS_CHECK_KEEPS     65536   /* of what is said */
+
+
+/* a string of an event that has changed */
+
+typedef struct {
+    ngx_str_t                  raw;        /* what is replaced */
+    size_t                     start;      /* of the new text, in edited */
+    size_t                     len;
+} ngx_llmops_check_edit_t;
 
 
 typedef struct {
     ngx_llmops_text_t          text;       /* which; raw is of no use */
     ngx_llmops_window_t       *window;     /* or NULL */
     ngx_llmops_unescape_t      unescape;
+    ngx_llmops_restore_t       restore;
+    ngx_llmops_jschema_t      *schema;     /* of a tool's arguments, or NULL */
+    ngx_llmops_jcheck_t       *args;       /* or NULL */
     unsigned                   ended:1;
+    unsigned                   given:1;    /* there are arguments */
+    unsigned                   excused:1;  /* they are not asked for */
 } ngx_llmops_channel_t;
 
 
@@ -44,12 +62,19 @@ typedef struct {
     ngx_uint_t                 number;
     ngx_llmops_jcheck_t       *json;
     size_t                     chars;      /* of content */
+    size_t                     tokens;     /* times TOKEN */
     uint64_t                   found;      /* by patterns */
+    ngx_llmops_out_t           said;       /* the start of content */
     ngx_llmops_fence_e         fence;
+    ngx_uint_t                 ncomma;
+    u_char                     comma[16];  /* held, by repair */
     unsigned                   content:1;  /* there is some */
     unsigned                   tools:1;
     unsigned                   excused:1;  /* JSON is not asked for any more */
     unsigned                   finished:1;
+    unsigned                   told:1;     /* its end has gone to out */
+    unsigned                   early:1;    /* its language has been asked */
+    unsigned                   repaired:1;
 } ngx_llmops_choice_t;
 
 
@@ -61,12 +86,24 @@ struct ngx_llmops_check_s {
     ngx_llmops_out_t           text;       /* one, decoded */
     ngx_llmops_out_t           plain;      /* without fences or escapes */
     ngx_llmops_out_t           edited;     /* those that change */
+    ngx_llmops_out_t           clean;      /* before values are put back */
     ngx_llmops_out_t           head;       /* of events of our own */
     size_t                     passed;
     uint64_t                   noted;
     ngx_llmops_rule_t         *broken;
+    ngx_llmops_jcheck_t       *fault;      /* that says why, or NULL */
+    ngx_str_t                  body;       /* of the request */
+    ngx_llmops_reverse_t      *reverse;    /* or NULL */
+    ngx_llmops_ground_t       *ground;     /* or NULL */
+    size_t                     keeps;      /* bytes of said */
+    ngx_uint_t                 tools;      /* index of that rule + 1, or 0 */
+    ngx_uint_t                 blocks;     /* of a message, begun so far */
+    unsigned                   open:1;     /* the last of them has not ended */
     unsigned                   failed:1;
     unsigned                   ending:1;
+    unsigned                   lengths:1;  /* there are such rules */
+    unsigned                   tokens:1;
+    unsigned                   languages:1;
     ngx_uint_t                 nchannels;
     ngx_uint_t                 nchoices;
     ngx_llmops_channel_t       channels[NGX_LLMOPS_CHECK_CHANNELS];
@@ -90,6 +127,51 @@ ngx_int_t ngx_llmops_channel_feed(ngx_llmops_check_t *check,
     ngx_llmops_out_t *out);
 
 void ngx_llmops_channel_free(ngx_llmops_channel_t *ch);
+
+/* A rule is broken: NGX_OK if it is only noted, or NGX_DECLINED. */
+ngx_int_t ngx_llmops_rule_broken(ngx_llmops_check_t *check, ngx_uint_t rule);
+
+
+/* check_choice.c: a piece of content; piece becomes what is left of it */
+ngx_int_t ngx_llmops_channel_content(ngx_llmops_check_t *check,
+    ngx_llmops_choice_t *choice, ngx_str_t *piece, ngx_uint_t last);
+
+
+/* check_json.c */
+
+/* The same for one rule on JSON. */
+ngx_int_t ngx_llmops_channel_json(ngx_llmops_check_t *check,
+    ngx_llmops_choice_t *choice, ngx_uint_t rule, ngx_str_t *piece,
+    ngx_uint_t last);
+
+/* The tools that the event calls; a piece of the arguments of one. */
+ngx_int_t ngx_llmops_check_calls(ngx_llmops_check_t *check);
+ngx_int_t ngx_llmops_check_arguments(ngx_llmops_check_t *check,
+    ngx_llmops_channel_t *ch, ngx_str_t *piece, ngx_uint_t last);
+
+
+/* check_edit.c */
+
+/* All texts of an event or answer, through their channels. */
+ngx_int_t ngx_llmops_check_texts(ngx_llmops_check_t *check,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits, ngx_uint_t whole,
+    ngx_llmops_out_t *out);
+
+/* json with its edits; with lines, all of it in one line. */
+void ngx_llmops_check_write(ngx_llmops_check_t *check, ngx_str_t *json,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t nedits, ngx_uint_t lines,
+    ngx_llmops_out_t *out);
+
+/* What cannot be read cannot be checked: NGX_DECLINED. */
+ngx_int_t ngx_llmops_check_unreadable(ngx_llmops_check_t *check);
+
+
+/* check_end.c: what the event says has ended; all choices */
+ngx_int_t ngx_llmops_check_ends(ngx_llmops_check_t *check,
+    ngx_llmops_out_t *out);
+ngx_int_t ngx_llmops_check_choices(ngx_llmops_check_t *check,
+    ngx_llmops_out_t *out);
+
 
 /* All texts of a choice have ended. */
 ngx_int_t ngx_llmops_choice_finish(ngx_llmops_check_t *check,

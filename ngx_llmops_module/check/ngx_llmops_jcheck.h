@@ -131,6 +131,29 @@ struct ngx_llmops_jcheck_s {
 #define ngx_llmops_jcheck_frame(c)  (&(c)->frames[(c)->nframes - 1])
 
 
+/* jcheck.c */
+
+/* A new frame at the end, without evals; NGX_OK or NGX_DECLINED.  The end of
+   the last one. */
+ngx_int_t ngx_llmops_jcheck_push(ngx_llmops_jcheck_t *c);
+void ngx_llmops_jcheck_pop(ngx_llmops_jcheck_t *c);
+
+/* What the kind of a value decides; a string that is longer than some want;
+   a value that is complete.  NGX_OK or NGX_DECLINED. */
+ngx_int_t ngx_llmops_jcheck_begin(ngx_llmops_jcheck_t *c,
+    ngx_llmops_jtok_type_e type);
+ngx_int_t ngx_llmops_jcheck_over(void *data, size_t chars);
+ngx_int_t ngx_llmops_jcheck_settle(ngx_llmops_jcheck_t *c,
+    ngx_llmops_jtok_type_e type, ngx_str_t *text, size_t chars,
+    ngx_llmops_jhash_t *hash);
+
+
+/* jcheck_member.c: a name, to the object's schemas; and to those of its value,
+   the frame of which is the last.  NGX_OK or NGX_DECLINED. */
+ngx_int_t ngx_llmops_jcheck_name(ngx_llmops_jcheck_t *c, ngx_str_t *name);
+ngx_int_t ngx_llmops_jcheck_member(ngx_llmops_jcheck_t *c, ngx_str_t *name);
+
+
 /* jcheck_eval.c; all return NGX_OK, or NGX_DECLINED: the document is lost */
 
 /* Applies a node to the value whose frame is the last. */

@@ -285,11 +285,55 @@ ngx_llmops_jeval_alive(ngx_llmops_jcheck_t *c, size_t i, size_t base)
 }
 
 
+/*
+ * A part e of p does not hold: whether p may still do so.  Where it may not
+ * *keyword becomes that of p, if it is another one.
+ */
+
+static ngx_uint_t
+ngx_llmops_jeval_forgives(ngx_llmops_jcheck_t *c, ngx_llmops_jeval_t *e,
+    ngx_llmops_jeval_t *p, const char **keyword)
+{
+    switch (e->role) {
+
+    case NGX_LLMOPS_JROLE_CHILD:
+    case NGX_LLMOPS_JROLE_SAME:
+        return 0;
+
+    case NGX_LLMOPS_JROLE_ANY:
+        *keyword = "anyOf";
+        return ++p->any_failed < p->node->any.nelts;
+
+    case NGX_LLMOPS_JROLE_ONE:
+        *keyword = "oneOf";
+        return ++p->one_failed < p->node->one.nelts;
+
+    case NGX_LLMOPS_JROLE_IF:
+        p->if_failed = 1;
+        return !p->else_failed;
+
+    case NGX_LLMOPS_JROLE_THEN:
+        p->then_failed = 1;
+        return !p->if_passed;
+
+    case NGX_LLMOPS_JROLE_ELSE:
+        p->else_failed = 1;
+        return !p->if_failed;
+
+    case NGX_LLMOPS_JROLE_DEPENDENT:
+        p->deps_failed |= (uint64_t) 1 << e->slot;
+        return !ngx_llmops_jeval_seen(c, p, p->node->deps[e->slot].trigger);
+
+    default: /* CONTAINS, UNEVALUATED, NOT: this is no harm */
+        return 1;
+    }
+}
+
+
 ngx_int_t
 ngx_llmops_jeval_fail(ngx_llmops_jcheck_t *c, size_t i, const char *keyword)
 {
-    ngx_llmops_jnode_t  *node;
-    ngx_llmops_jeval_t  *e, *p;
+    ngx_llmops_jeval_t  *e;
 
     for ( ;; ) {
         e = &c->evals[i];
@@ -306,70 +350,8 @@ ngx_llmops_jeval_fail(ngx_llmops_jcheck_t *c, size_t i, const char *keyword)
         }
 
         i = e->parent;
-        p = &c->evals[i];
-        node = p->node;
 
-        switch (e->role) {
-
-        case NGX_LLMOPS_JROLE_CHILD:
-        case NGX_LLMOPS_JROLE_SAME:
-            break;
-
-        case NGX_LLMOPS_JROLE_ANY:
-
-            if (++p->any_failed < node->any.nelts) {
-                return NGX_OK;
-            }
-
-            keyword = "anyOf";
-            break;
-
-        case NGX_LLMOPS_JROLE_ONE:
-
-            if (++p->one_failed < node->one.nelts) {
-                return NGX_OK;
-            }
-
-            keyword = "oneOf";
-            break;
-
-        case NGX_LLMOPS_JROLE_IF:
-            p->if_failed = 1;
-
-            if (!p->else_failed) {
-                return NGX_OK;
-            }
-
-            break;
-
-        case NGX_LLMOPS_JROLE_THEN:
-            p->then_failed = 1;
-
-            if (!p->if_passed) {
-                return NGX_OK;
-            }
-
-            break;
-
-        case NGX_LLMOPS_JROLE_ELSE:
-            p->else_failed = 1;
-
-            if (!p->if_failed) {
-                return NGX_OK;
-            }
-
-            break;
-
-        case NGX_LLMOPS_JROLE_DEPENDENT:
-            p->deps_failed |= (uint64_t) 1 << e->slot;
-
-            if (!ngx_llmops_jeval_seen(c, p, node->deps[e->slot].trigger)) {
-                return NGX_OK;
-            }
-
-            break;
-
-        default: /* CONTAINS, UNEVALUATED, NOT: this is no harm */
+        if (ngx_llmops_jeval_forgives(c, e, &c->evals[i], &keyword)) {
             return NGX_OK;
         }
     }

@@ -91,6 +91,11 @@ ngx_int_t ngx_llmops_jcheck_finish(ngx_llmops_jcheck_t *check);
    follow. */
 ngx_uint_t ngx_llmops_jcheck_complete(ngx_llmops_jcheck_t *check);
 
+/* See ngx_llmops_jtok_closers() and _in_text(). */
+ngx_int_t ngx_llmops_jcheck_closers(ngx_llmops_jcheck_t *check,
+    ngx_llmops_out_t *out);
+ngx_uint_t ngx_llmops_jcheck_in_text(ngx_llmops_jcheck_t *check);
+
 /* Why it was refused, where, and by which keyword ("" if it is not JSON);
    the offset is that of the first byte that cannot be.  Static texts. */
 ngx_llmops_jtok_error_e ngx_llmops_jcheck_error(ngx_llmops_jcheck_t *check);

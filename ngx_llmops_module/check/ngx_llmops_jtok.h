@@ -118,6 +118,14 @@ ngx_int_t ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p,
 /* No piece follows.  NGX_OK if exactly one value was read. */
 ngx_int_t ngx_llmops_jtok_finish(ngx_llmops_jtok_t *t);
 
+/* Appends what would make the document complete, for one that was cut.
+   NGX_OK, or NGX_DECLINED if it cannot be told.  Nothing is read. */
+ngx_int_t ngx_llmops_jtok_closers(ngx_llmops_jtok_t *t,
+    ngx_llmops_out_t *out);
+
+/* Whether the next byte belongs to a string. */
+ngx_uint_t ngx_llmops_jtok_in_text(ngx_llmops_jtok_t *t);
+
 /* Whether the outermost value is complete; a number only at its end. */
 ngx_uint_t ngx_llmops_jtok_complete(ngx_llmops_jtok_t *t);
 

@@ -20,6 +20,11 @@
  *
  * All matches of all patterns count, each from its leftmost start: those that
  * overlap are one, which is replaced as the one that starts first says.
+ *
+ * What Hyperscan cannot say (look-around, back-references) is left to PCRE2,
+ * with bounds: on its steps, and on the bytes that a match and what it looks
+ * at may have (width).  A text that makes it exceed its steps is denied by a
+ * rule that redacts or denies, since it cannot tell what is in it.
  */
 
 
@@ -47,6 +52,11 @@ typedef struct {
     const ngx_llmops_proof_t  *proof;      /* or NULL */
     ngx_llmops_pattern_action_e  action;
     ngx_uint_t                 rule;       /* below PATTERN_RULES */
+    ngx_str_t                  name;       /* for placeholders, may be NULL */
+    size_t                     width;      /* of a match, for PCRE2; 0: as
+                                              it is without */
+    unsigned                   reversible:1;   /* the window's map says what
+                                                  a match becomes */
     unsigned                   nocase:1;
     unsigned                   word:1;     /* with white space in it it is
                                               no match */
@@ -88,6 +98,17 @@ ngx_uint_t ngx_llmops_window_denied(ngx_llmops_window_t *w);
 
 /* Bytes that are held back. */
 size_t ngx_llmops_window_held(ngx_llmops_window_t *w);
+
+/*
+ * From now on matches of patterns that are reversible become what map()
+ * appends to out.  All text then waits for the last piece: for texts that are
+ * fed in one go.
+ */
+typedef void (*ngx_llmops_window_map_pt)(void *data, ngx_llmops_pattern_t *p,
+    const u_char *text, size_t len, ngx_llmops_out_t *out);
+
+void ngx_llmops_window_map(ngx_llmops_window_t *w,
+    ngx_llmops_window_map_pt map, void *data);
 
 
 #endif /* _NGX_LLMOPS_PATTERNS_H_INCLUDED_ */

@@ -25,6 +25,9 @@ const ngx_str_t  ngx_llmops_act_names[] = {
     ngx_string("redact"),
     ngx_string("stop"),
     ngx_string("next"),
+    ngx_string("retry"),
+    ngx_string("replace"),
+    ngx_string("repair"),
     ngx_string("reject")
 };
 
@@ -34,6 +37,52 @@ ngx_llmops_rules_act(ngx_llmops_rule_action_e action, ngx_uint_t input)
 {
     return (input && action == NGX_LLMOPS_ACT_STOP) ? NGX_LLMOPS_ACT_MAX
                                                     : action;
+}
+
+
+static void
+ngx_llmops_ruling_cleanup(void *data)
+{
+    ngx_llmops_ruling_t *ruling = data;
+
+    if (ruling->reverse) {
+        ngx_llmops_reverse_free(ruling->reverse);
+        ruling->reverse = NULL;
+    }
+}
+
+
+ngx_llmops_ruling_t *
+ngx_llmops_ruling(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_llmops_ruling_t  *ruling;
+
+    if (ctx->ruling) {
+        return ctx->ruling;
+    }
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_llmops_ruling_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ruling = cln->data;
+    ngx_memzero(ruling, sizeof(ngx_llmops_ruling_t));
+
+    cln->handler = ngx_llmops_ruling_cleanup;
+    ctx->ruling = ruling;
+
+    return ruling;
+}
+
+
+ngx_llmops_reverse_t *
+ngx_llmops_rules_reverse(ngx_llmops_ctx_t *ctx)
+{
+    return (ctx->ruling && ctx->ruling->reverse
+            && ngx_llmops_reverse_used(ctx->ruling->reverse))
+           ? ctx->ruling->reverse : NULL;
 }
 
 
@@ -104,7 +153,7 @@ ngx_llmops_rules_text(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     c = ctx->checked->elts;
 
     for (len = 0, i = 0; i < n; i++) {
-        len += c[i].rule->name.len + sizeof("=redact, ") - 1;
+        len += c[i].rule->name.len + sizeof("=replace, ") - 1;
     }
 
     p = ngx_pnalloc(r->pool, len);

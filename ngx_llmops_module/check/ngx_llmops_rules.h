@@ -38,9 +38,26 @@ typedef struct {
     ngx_str_t                  regex;      /* or NULL */
     ngx_str_t                  with;       /* of redact */
     ngx_llmops_place_t         place;
+    ngx_uint_t                 params;     /* that it may have */
     unsigned                   input:1;
-    unsigned                   action_set:1;
+    unsigned                   with_set:1;
 } ngx_llmops_rule_line_t;
+
+
+/* which parameters a line may have */
+
+#define NGX_LLMOPS_PARAM_MATCH     0x01
+#define NGX_LLMOPS_PARAM_IN        0x02
+#define NGX_LLMOPS_PARAM_ON_FAIL   0x04
+#define NGX_LLMOPS_PARAM_WITH      0x08
+#define NGX_LLMOPS_PARAM_JSON      0x10
+#define NGX_LLMOPS_PARAM_LENGTH    0x20
+#define NGX_LLMOPS_PARAM_SHARE     0x40
+#define NGX_LLMOPS_PARAM_LANGUAGE  0x80
+
+
+#define NGX_LLMOPS_RETRIES_MAX     5
+#define NGX_LLMOPS_SCHEMA_MAX      (8 * 1024 * 1024)
 
 
 typedef struct {
@@ -55,6 +72,7 @@ typedef struct {
     ngx_array_t                words;      /* of ngx_str_t: all of the set as
                                               written, each line with an empty
                                               word behind it */
+    ngx_array_t               *asks;       /* of ngx_llmops_ask_t, or NULL */
     ngx_llmops_place_t         place;
 } ngx_llmops_ruleset_t;
 
@@ -70,6 +88,10 @@ struct ngx_llmops_ruled_s {
     int64_t                    max_input;
     int64_t                    max_tokens;
     ngx_array_t                forbidden;  /* of ngx_str_t */
+    ngx_array_t               *asks;       /* of ngx_llmops_ask_t, or NULL */
+    unsigned                   ask_input:1;    /* some of them are asked then */
+    unsigned                   ask_output:1;
+    unsigned                   ask_after:1;
 };
 
 
@@ -80,6 +102,16 @@ typedef struct {
     ngx_llmops_rule_action_e   action;
     unsigned                   input:1;
 } ngx_llmops_checked_t;
+
+
+/* of a request whose rules have changed it, or may do so */
+
+typedef struct ngx_llmops_ruling_s {
+    ngx_llmops_reverse_t      *reverse;    /* or NULL */
+    ngx_str_t                  body;       /* before a model was told why */
+    ngx_uint_t                 tries;      /* of retry */
+    unsigned                   told:1;     /* ctx->memory says why */
+} ngx_llmops_ruling_t;
 
 
 /* shared by all workers: one of each rule of each route */
@@ -99,6 +131,23 @@ char *ngx_llmops_rules_output(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_llmops_rules_input(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_llmops_rules_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_llmops_route_rules(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+/* rules_line.c: a line of output, or of input; returns what a directive
+   does */
+char *ngx_llmops_rules_line(ngx_conf_t *cf, ngx_llmops_ruleset_t *set,
+    ngx_uint_t input);
+
+
+/* rules_param.c */
+
+/* A parameter of a line, of those whose bits are in params. */
+char *ngx_llmops_rules_param(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
+    ngx_uint_t params, ngx_str_t *arg);
+
+/* A number above 0 in text, that is part of arg. */
+char *ngx_llmops_rules_number(ngx_conf_t *cf, ngx_str_t *arg,
+    ngx_str_t *text, size_t *value);
 
 
 /* rules_resolve.c */
@@ -124,7 +173,32 @@ ngx_int_t ngx_llmops_rules_request(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
 
 
+/* The request's body from now on: the envelope is read again.  NGX_OK or
+   NGX_ERROR. */
+ngx_int_t ngx_llmops_rules_body(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *body);
+
+
+/* rules_retry.c */
+
+/*
+ * Whether the same target is asked again because of a rule: the request's
+ * body then tells the model why.  Otherwise it is put back as it was.
+ * NGX_OK: it is asked; NGX_DECLINED; NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_rules_retry(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_rule_t *rule);
+
+
 /* rules.c */
+
+/* The ruling of a request, made if it has none; NULL if out of memory. */
+ngx_llmops_ruling_t *ngx_llmops_ruling(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* What is put back into an answer, or NULL.  An answer to such a request is
+   the caller's alone. */
+ngx_llmops_reverse_t *ngx_llmops_rules_reverse(ngx_llmops_ctx_t *ctx);
 
 /* Notes what a rule has done, for log, header and metrics. */
 void ngx_llmops_rules_note(ngx_llmops_ctx_t *ctx, ngx_llmops_rule_t *rule,

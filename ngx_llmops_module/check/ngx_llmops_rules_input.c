@@ -43,11 +43,13 @@ typedef struct {
     ngx_array_t                edits;
     uint64_t                   found;
     ngx_llmops_rule_t         *denied;
+    ngx_llmops_reverse_t      *reverse;    /* or NULL */
     ngx_str_t                  forbidden;
     unsigned                   capped:1;   /* the body bounds its answer */
 } ngx_llmops_input_t;
 
 
+static ngx_int_t ngx_llmops_input_reverse(ngx_llmops_input_t *in);
 static ngx_int_t ngx_llmops_input_bounds(ngx_llmops_input_t *in);
 static ngx_int_t ngx_llmops_input_read(ngx_llmops_input_t *in);
 static ngx_int_t ngx_llmops_input_member(ngx_llmops_input_t *in,
@@ -71,7 +73,9 @@ ngx_llmops_rules_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (!ctx->env.json) {
 
-        if (route->ruled->input.nrules || route->ruled->output.nrules) {
+        if (route->ruled->input.nrules || route->ruled->output.nrules
+            || route->ruled->asks)
+        {
             return ngx_llmops_deny_text(r, ctx,
                                         NGX_LLMOPS_ERR_INVALID_REQUEST, "",
                                         "the rules of this model do not "
@@ -101,6 +105,7 @@ ngx_llmops_rules_request(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     if (ngx_llmops_body_memory(r, ctx, &in.body) != NGX_OK
+        || ngx_llmops_input_reverse(&in) != NGX_OK
         || ngx_array_init(&in.edits, r->pool, 4,
                           sizeof(ngx_llmops_input_edit_t))
            != NGX_OK)
@@ -133,7 +138,8 @@ ngx_llmops_input_bounds(ngx_llmops_input_t *in)
     ctx = in->ctx;
     ruled = in->ruled;
 
-    if (ruled->output.nrules && !ngx_llmops_check_op(ctx->env.op)
+    if ((ruled->output.nrules || ruled->ask_output || ruled->ask_after)
+        && !ngx_llmops_check_op(ctx->env.op)
         && ctx->env.op != NGX_LLMOPS_OP_EMBEDDINGS
         && ctx->env.op != NGX_LLMOPS_OP_MODERATIONS
         && ctx->env.op != NGX_LLMOPS_OP_RERANK
@@ -353,6 +359,47 @@ ngx_llmops_input_walk(ngx_llmops_input_t *in, ngx_str_t *value,
 }
 
 
+static void
+ngx_llmops_input_map(void *data, ngx_llmops_pattern_t *p, const u_char *text,
+    size_t len, ngx_llmops_out_t *out)
+{
+    ngx_llmops_reverse_put(data, &p->name, text, len, out);
+}
+
+
+/* the answers of these have texts to put values back into */
+
+static ngx_int_t
+ngx_llmops_input_reverse(ngx_llmops_input_t *in)
+{
+    ngx_uint_t            i;
+    ngx_llmops_rules_t   *rules;
+    ngx_llmops_ruling_t  *ruling;
+
+    rules = &in->ruled->input;
+
+    for (i = 0; i < rules->nrules; i++) {
+        if (rules->rules[i].reversible) {
+            break;
+        }
+    }
+
+    if (i == rules->nrules || !ngx_llmops_check_op(in->ctx->env.op)) {
+        return NGX_OK;
+    }
+
+    ruling = ngx_llmops_ruling(in->r, in->ctx);
+    if (ruling == NULL) {
+        return NGX_ERROR;
+    }
+
+    ruling->reverse = ngx_llmops_reverse_create(&in->body);
+    in->reverse = ruling->reverse;
+
+    return in->reverse ? NGX_OK : NGX_ERROR;
+}
+
+
 /* a string and its patterns; NGX_DECLINED: one is denied */
 
 static ngx_int_t
@@ -387,7 +434,15 @@ ngx_llmops_input_string(ngx_llmops_input_t *in, ngx_str_t *value)
         return NGX_ERROR;
     }
 
+    if (in->reverse) {
+        ngx_llmops_window_map(w, ngx_llmops_input_map, in->reverse);
+    }
+
     rc = ngx_llmops_window_feed(w, in->text.data, n, 1, &in->clean);
+
+    if (in->reverse && ngx_llmops_reverse_failed(in->reverse)) {
+        rc = NGX_ERROR;
+    }
 
     in->found |= ngx_llmops_window_found(w);
 
@@ -513,9 +568,7 @@ ngx_llmops_input_rewrite(ngx_llmops_input_t *in)
     size_t                       len, at;
     ngx_str_t                    body;
     ngx_uint_t                   i;
-    ngx_llmops_error_t           err;
     ngx_llmops_input_edit_t     *e;
-    ngx_llmops_envelope_scan_t  *scan;
 
     e = in->edits.elts;
     len = in->body.len;
@@ -525,9 +578,8 @@ ngx_llmops_input_rewrite(ngx_llmops_input_t *in)
     }
 
     body.data = ngx_pnalloc(in->r->pool, len + 1);
-    scan = ngx_palloc(in->r->pool, sizeof(ngx_llmops_envelope_scan_t));
 
-    if (body.data == NULL || scan == NULL || in->edited.failed) {
+    if (body.data == NULL || in->edited.failed) {
         return NGX_ERROR;
     }
 
@@ -542,14 +594,5 @@ ngx_llmops_input_rewrite(ngx_llmops_input_t *in)
     p = ngx_cpymem(p, in->body.data + at, in->body.len - at);
     body.len = p - body.data;
 
-    /* what the rest of the way knows of the body must be of this one */
-
-    in->ctx->memory = body;
-
-    ngx_llmops_envelope_begin(&in->ctx->env, scan);
-
-    return ngx_llmops_envelope_feed(&in->ctx->env, scan, body.data, body.len,
-                                    &err) == NGX_OK
-           && ngx_llmops_envelope_end(&in->ctx->env, scan, &err) == NGX_OK
-           ? NGX_OK : NGX_ERROR;
+    return ngx_llmops_rules_body(in->r, in->ctx, &body);
 }

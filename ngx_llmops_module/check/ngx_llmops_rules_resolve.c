@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -175,7 +176,7 @@ ngx_llmops_resolve_take(ngx_llmops_resolving_t *rs, ngx_llmops_ruleset_t *set)
         *slot = &lines[i];
     }
 
-    return NGX_OK;
+    return ngx_llmops_ask_take(rs->cf, rs->mcf, ruled, set);
 }
 
 
@@ -336,6 +337,7 @@ ngx_llmops_resolve_add(ngx_llmops_rule_line_t *line, ngx_uint_t rule,
 
     p->rule = rule;
     p->replacement = line->with;
+    p->reversible = line->rule.reversible;
 
     if (line->rule.kind == NGX_LLMOPS_RULE_REQUIRE
         || line->rule.action == NGX_LLMOPS_ACT_MARK)
@@ -400,7 +402,9 @@ ngx_llmops_resolve_line(ngx_llmops_resolving_t *rs,
 
             n++;
 
+            p->name = named[k].name;
             p->regex = named[k].pattern.regex;
+            p->width = named[k].pattern.width;
             p->scan = named[k].pattern.scan;
             p->proof = named[k].pattern.proof;
             p->nocase = named[k].pattern.nocase;
@@ -434,6 +438,8 @@ ngx_llmops_rules_attach(ngx_llmops_main_conf_t *mcf,
     if (route->ruled == NULL) {
         return;
     }
+
+    ngx_llmops_ask_attach(mcf, route);
 
     rules[0] = &route->ruled->output;
     rules[1] = &route->ruled->input;

@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include "ngx_llmops_json.h"
 #include "ngx_llmops_json_text.h"
-#include "ngx_llmops_texts.h"
+#include "ngx_llmops_texts_read.h"
 
 
 /*
@@ -24,19 +24,13 @@ static void ngx_llmops_texts_choice_slow(ngx_llmops_texts_t *t,
     ngx_str_t *json);
 static void ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice);
+static void ngx_llmops_texts_function(ngx_llmops_texts_t *t,
+    ngx_str_t *json, ngx_uint_t choice);
 static void ngx_llmops_texts_calls(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice);
-static void ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t,
-    ngx_str_t *json);
-static void ngx_llmops_texts_blocks(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t choice);
-static void ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t choice, ngx_uint_t index);
 
 
-/* a key that is spelled with escapes is longer than its name */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_llmops_texts_escaped(ngx_str_t *key, const char *name, size_t len)
 {
     size_t  n;
@@ -49,22 +43,7 @@ ngx_llmops_texts_escaped(ngx_str_t *key, const char *name, size_t len)
 }
 
 
-static ngx_inline ngx_uint_t
-ngx_llmops_texts_name(ngx_str_t *key, const char *name, size_t len)
-{
-    if (key->len == len) {
-        return ngx_memcmp(key->data, name, len) == 0;
-    }
-
-    return key->len >= len + 5 && ngx_llmops_texts_escaped(key, name, len);
-}
-
-
-#define ngx_llmops_texts_is(key, name)                                        \
-    ngx_llmops_texts_name(key, name, sizeof(name) - 1)
-
-
-static void
+void
 ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
     ngx_llmops_text_key_e key, ngx_uint_t choice, ngx_uint_t index,
     ngx_str_t *raw)
@@ -91,7 +70,7 @@ ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
 }
 
 
-static void
+void
 ngx_llmops_texts_finish(ngx_llmops_texts_t *t, ngx_uint_t choice)
 {
     if (t->nfinished == NGX_LLMOPS_TEXTS_MAX) {
@@ -103,7 +82,31 @@ ngx_llmops_texts_finish(ngx_llmops_texts_t *t, ngx_uint_t choice)
 }
 
 
-static ngx_uint_t
+void
+ngx_llmops_texts_named(ngx_llmops_texts_t *t, ngx_llmops_text_key_e key,
+    ngx_uint_t choice, ngx_uint_t index, ngx_str_t *name)
+{
+    ngx_llmops_text_call_t  *call;
+
+    if (name->data[0] != '"' || name->len == 2) {
+        return;                         /* null, or "" in all but the first */
+    }
+
+    if (t->ncalls == NGX_LLMOPS_TEXTS_MAX) {
+        t->overflow = 1;
+        return;
+    }
+
+    call = &t->calls[t->ncalls++];
+
+    call->key = key;
+    call->choice = choice;
+    call->index = index;
+    call->name = *name;
+}
+
+
+ngx_uint_t
 ngx_llmops_texts_number(ngx_str_t *value)
 {
     int64_t  n;
@@ -126,6 +129,8 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
 
     t->ntexts = 0;
     t->nfinished = 0;
+    t->ncalls = 0;
+    t->block_start = 0;
     t->block_stop = 0;
     t->overflow = 0;
     t->id.len = 0;
@@ -275,7 +280,7 @@ static void
 ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice)
 {
-    ngx_str_t               key, value, args;
+    ngx_str_t               key, value;
     ngx_llmops_json_iter_t  it;
 
     if (ngx_llmops_json_object(&it, json) != NGX_OK) {
@@ -313,14 +318,30 @@ ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
         } else if (ngx_llmops_texts_is(&key, "tool_calls")) {
             ngx_llmops_texts_calls(t, &value, choice);
 
-        } else if (ngx_llmops_texts_is(&key, "function_call")
-                   && ngx_llmops_json_get(&value, "arguments", &args)
-                      == NGX_OK)
-        {
-            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
-                                 NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL, choice,
-                                 (ngx_uint_t) -1, &args);
+        } else if (ngx_llmops_texts_is(&key, "function_call")) {
+            ngx_llmops_texts_function(t, &value, choice);
         }
+    }
+}
+
+
+/* the older form of a tool's call */
+
+static void
+ngx_llmops_texts_function(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice)
+{
+    ngx_str_t  value;
+
+    if (ngx_llmops_json_get(json, "name", &value) == NGX_OK) {
+        ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL, choice,
+                               (ngx_uint_t) -1, &value);
+    }
+
+    if (ngx_llmops_json_get(json, "arguments", &value) == NGX_OK) {
+        ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
+                             NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL, choice,
+                             (ngx_uint_t) -1, &value);
     }
 }
 
@@ -357,6 +378,10 @@ ngx_llmops_texts_call(ngx_llmops_texts_t *t, ngx_str_t *json,
                 ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
                                      NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
                                      index, &value);
+
+            } else if (ngx_llmops_texts_is(&key, "name")) {
+                ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_ARGUMENTS,
+                                       choice, index, &value);
             }
         }
     }
@@ -378,230 +403,4 @@ ngx_llmops_texts_calls(ngx_llmops_texts_t *t, ngx_str_t *json,
     for (i = 0; ngx_llmops_json_next(&it, NULL, &value) == NGX_OK; i++) {
         ngx_llmops_texts_call(t, &value, choice, i);
     }
-}
-
-
-/* events by their type, but whatever has a text counts */
-
-static void
-ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json)
-{
-    ngx_str_t               key, value, type, reason, content;
-    ngx_uint_t              index;
-    ngx_llmops_json_iter_t  it;
-
-    ngx_str_null(&type);
-    index = 0;
-
-    (void) ngx_llmops_json_object(&it, json);
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "index")) {
-            index = ngx_llmops_texts_number(&value);
-
-        } else if (ngx_llmops_texts_is(&key, "type")) {
-            type = value;
-        }
-    }
-
-    if (type.len == 20 && ngx_memcmp(type.data, "\"content_block_stop\"", 20)
-                          == 0)
-    {
-        t->block = index;
-        t->block_stop = 1;
-    }
-
-    (void) ngx_llmops_json_object(&it, json);
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "delta")
-            || ngx_llmops_texts_is(&key, "content_block"))
-        {
-            ngx_llmops_texts_block(t, &value, 0, index);
-
-            if (ngx_llmops_json_get(&value, "stop_reason", &reason) == NGX_OK
-                && reason.data[0] == '"')
-            {
-                ngx_llmops_texts_finish(t, 0);
-            }
-
-        } else if (ngx_llmops_texts_is(&key, "content")) {
-            ngx_llmops_texts_blocks(t, &value, 0);
-
-        } else if (ngx_llmops_texts_is(&key, "stop_reason")
-                   && value.data[0] == '"')
-        {
-            ngx_llmops_texts_finish(t, 0);
-
-        } else if (ngx_llmops_texts_is(&key, "message")
-                   && ngx_llmops_json_get(&value, "content", &content)
-                      == NGX_OK)
-        {
-            ngx_llmops_texts_blocks(t, &content, 0);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_texts_blocks(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t choice)
-{
-    ngx_str_t               value;
-    ngx_uint_t              i;
-    ngx_llmops_json_iter_t  it;
-
-    if (ngx_llmops_json_array(&it, json) != NGX_OK) {
-        return;
-    }
-
-    for (i = 0; ngx_llmops_json_next(&it, NULL, &value) == NGX_OK; i++) {
-        ngx_llmops_texts_block(t, &value, choice, i);
-    }
-}
-
-
-static void
-ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t choice, ngx_uint_t index)
-{
-    ngx_str_t               key, value;
-    ngx_llmops_json_iter_t  it;
-
-    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
-        return;
-    }
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "text")) {
-            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
-                                 NGX_LLMOPS_TEXT_KEY_CONTENT, choice, index,
-                                 &value);
-
-        } else if (ngx_llmops_texts_is(&key, "thinking")) {
-
-            if (value.data[0] == '[') {         /* of Mistral's parts */
-                ngx_llmops_texts_blocks(t, &value, choice);
-                continue;
-            }
-
-            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_REASONING,
-                                 NGX_LLMOPS_TEXT_KEY_REASONING, choice,
-                                 index, &value);
-
-        } else if (ngx_llmops_texts_is(&key, "partial_json")
-                   || ngx_llmops_texts_is(&key, "input"))
-        {
-            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
-                                 NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
-                                 index, &value);
-        }
-    }
-}
-
-
-void
-ngx_llmops_texts_head(ngx_llmops_out_t *out, ngx_llmops_texts_t *t)
-{
-    if (t->id.len) {
-        (void) ngx_llmops_out_lit(out, "\"id\":");
-        (void) ngx_llmops_out_str(out, &t->id);
-        (void) ngx_llmops_out_lit(out, ",");
-    }
-
-    if (t->created.len) {
-        (void) ngx_llmops_out_lit(out, "\"created\":");
-        (void) ngx_llmops_out_str(out, &t->created);
-        (void) ngx_llmops_out_lit(out, ",");
-    }
-
-    if (t->model.len) {
-        (void) ngx_llmops_out_lit(out, "\"model\":");
-        (void) ngx_llmops_out_str(out, &t->model);
-        (void) ngx_llmops_out_lit(out, ",");
-    }
-}
-
-
-static void
-ngx_llmops_texts_delta_anthropic(ngx_llmops_out_t *out,
-    ngx_llmops_text_t *text, ngx_str_t *piece)
-{
-    (void) ngx_llmops_out_lit(out, "event: content_block_delta\n"
-                              "data: {\"type\":\"content_block_delta\","
-                              "\"index\":");
-    (void) ngx_llmops_out_int(out, text->index);
-
-    switch (text->kind) {
-
-    case NGX_LLMOPS_TEXT_TOOL:
-        (void) ngx_llmops_out_lit(out, ",\"delta\":{\"type\":"
-                                  "\"input_json_delta\",\"partial_json\":");
-        break;
-
-    case NGX_LLMOPS_TEXT_REASONING:
-        (void) ngx_llmops_out_lit(out, ",\"delta\":{\"type\":"
-                                  "\"thinking_delta\",\"thinking\":");
-        break;
-
-    default:
-        (void) ngx_llmops_out_lit(out, ",\"delta\":{\"type\":\"text_delta\","
-                                  "\"text\":");
-    }
-
-    (void) ngx_llmops_out_json(out, piece->data, piece->len);
-    (void) ngx_llmops_out_lit(out, "}}\n\n");
-}
-
-
-void
-ngx_llmops_texts_delta(ngx_llmops_out_t *out, ngx_llmops_op_e op,
-    ngx_str_t *head, ngx_llmops_text_t *text, ngx_str_t *piece)
-{
-    static const char *const  before[] = {
-        ",\"delta\":{\"content\":",
-        ",\"delta\":{\"refusal\":",
-        ",\"delta\":{\"reasoning\":",
-        ",\"delta\":{\"reasoning_content\":",
-        ",\"text\":",
-        ",\"delta\":{\"tool_calls\":[{\"index\":",
-        ",\"delta\":{\"function_call\":{\"arguments\":"
-    };
-
-    static const char *const  after[] = {
-        "}", "}", "}", "}", "", "}}]}", "}}"
-    };
-
-    if (op == NGX_LLMOPS_OP_MESSAGES) {
-        ngx_llmops_texts_delta_anthropic(out, text, piece);
-        return;
-    }
-
-    (void) ngx_llmops_out_lit(out, "data: {");
-    (void) ngx_llmops_out_str(out, head);
-
-    if (op == NGX_LLMOPS_OP_CHAT) {
-        (void) ngx_llmops_out_lit(out, "\"object\":\"chat.completion.chunk\","
-                                  "\"choices\":[{\"index\":");
-    } else {
-        (void) ngx_llmops_out_lit(out, "\"object\":\"text_completion\","
-                                  "\"choices\":[{\"index\":");
-    }
-
-    (void) ngx_llmops_out_int(out, text->choice);
-    (void) ngx_llmops_out_write(out, before[text->key],
-                                ngx_strlen(before[text->key]));
-
-    if (text->key == NGX_LLMOPS_TEXT_KEY_ARGUMENTS) {
-        (void) ngx_llmops_out_int(out, text->index);
-        (void) ngx_llmops_out_lit(out, ",\"function\":{\"arguments\":");
-    }
-
-    (void) ngx_llmops_out_json(out, piece->data, piece->len);
-    (void) ngx_llmops_out_write(out, after[text->key],
-                                ngx_strlen(after[text->key]));
-    (void) ngx_llmops_out_lit(out, ",\"finish_reason\":null}]}\n\n");
 }

@@ -54,15 +54,28 @@ typedef struct {
 } ngx_llmops_text_t;
 
 
+/* a tool that is called */
+
+typedef struct {
+    ngx_llmops_text_key_e      key;
+    ngx_uint_t                 choice;
+    ngx_uint_t                 index;
+    ngx_str_t                  name;       /* raw, a string */
+} ngx_llmops_text_call_t;
+
+
 typedef struct {
     ngx_llmops_text_t          texts[NGX_LLMOPS_TEXTS_MAX];
     ngx_uint_t                 ntexts;
     ngx_uint_t                 finished[NGX_LLMOPS_TEXTS_MAX];  /* choices */
     ngx_uint_t                 nfinished;
+    ngx_llmops_text_call_t     calls[NGX_LLMOPS_TEXTS_MAX];
+    ngx_uint_t                 ncalls;
     ngx_uint_t                 block;
     ngx_str_t                  id;         /* raw; len 0: absent */
     ngx_str_t                  created;
     ngx_str_t                  model;
+    unsigned                   block_start:1;  /* block begins */
     unsigned                   block_stop:1;   /* block has ended */
     unsigned                   overflow:1; /* more than TEXTS_MAX */
 } ngx_llmops_texts_t;

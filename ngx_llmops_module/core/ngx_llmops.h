@@ -172,6 +172,8 @@ struct ngx_llmops_route_s {
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
     void                      *cache;      /* cache/: "cache", or NULL */
+    void                      *rollout;    /* rollout/: "canary", or NULL */
+    ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -211,6 +213,8 @@ struct ngx_llmops_main_conf_s {
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     void                      *prompts;    /* prompt/: NULL: none is used */
     void                      *cache;      /* cache/: NULL: no route has one */
+    void                      *rollouts;   /* rollout/: NULL: no "canary" */
+    void                      *feedback;   /* rollout/: llm_feedback, or NULL */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker
@@ -336,6 +340,7 @@ typedef struct {
     size_t                     peeked;     /* bytes of u->buffer looked at */
 
     unsigned                   entered:1;
+    unsigned                   again:1;    /* the same target, asked anew */
     unsigned                   got:1;      /* inner get without its free */
     unsigned                   counted:1;  /* in target's in_flight */
     unsigned                   streaming:1;    /* the answer is a stream */
@@ -352,6 +357,7 @@ typedef struct {
     unsigned                   metered:1;  /* the whole body has been read */
     unsigned                   ended:1;    /* the end has been written */
     unsigned                   stopped:1;  /* by us, at a budget's end */
+    unsigned                   replaced:1; /* by a rule's fixed text */
     unsigned                   paused:1;   /* the stream waits for a verdict */
     unsigned                   replay:1;   /* events come from parked */
     unsigned                   clean:1;    /* nothing came behind the body */
@@ -376,6 +382,9 @@ struct ngx_llmops_ctx_s {
 
     ngx_str_t                  memory;     /* body in one piece, or NULL */
     struct ngx_llmops_prompt_s  *prompt;   /* of the request, or NULL */
+    struct ngx_llmops_prompt_asking_s  *prompting;  /* prompt/: or NULL, and */
+    void                     (*prompt_resume)(ngx_http_request_t *r);
+    struct ngx_llmops_arm_s   *arm;        /* rollout: its arm, or NULL */
     ngx_uint_t                 stage;      /* of the content handler */
     ngx_llmops_route_t        *route;      /* NULL: not found yet */
     ngx_llmops_plan_t          plan;       /* plan */
@@ -395,6 +404,12 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  error_body;
     ngx_str_t                  warnings;
     ngx_array_t               *checked;    /* check/: what rules have done */
+    struct ngx_llmops_ruling_s  *ruling;   /* check/: of this request, or NULL */
+    struct ngx_llmops_asking_s  *asking;   /* check/: who is being asked, or
+                                              NULL */
+    ngx_llmops_out_t          *kept;       /* call/: what has gone to the
+                                              caller, or NULL: nobody asks */
+    void                      *shadow;     /* rollout/: or NULL */
     struct ngx_llmops_detached_engine_s  *detached;    /* call/: NULL: it has a
                                               caller */
 

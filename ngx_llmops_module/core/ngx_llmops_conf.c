@@ -18,6 +18,7 @@
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -119,7 +120,8 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
 
     if (ngx_llmops_init_providers(cf, mcf) != NGX_OK
         || ngx_llmops_routes_init(cf, mcf) != NGX_OK
-        || ngx_llmops_prompts_init(cf, mcf) != NGX_OK)
+        || ngx_llmops_prompts_init(cf, mcf) != NGX_OK
+        || ngx_llmops_rollouts_init(cf, mcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }

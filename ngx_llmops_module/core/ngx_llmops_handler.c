@@ -14,6 +14,8 @@
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_rollout.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -35,6 +37,8 @@ static ngx_int_t ngx_llmops_stage_named(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_arm(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_chosen(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_auth(ngx_http_request_t *r,
@@ -52,6 +56,9 @@ static ngx_int_t ngx_llmops_stage_recall_ask(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_stage_recall(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+static ngx_int_t ngx_llmops_stage_asked(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
 static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
@@ -61,6 +68,7 @@ static ngx_int_t ngx_llmops_handler_no_route(ngx_http_request_t *r,
 static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_named,
     ngx_llmops_stage_route,
+    ngx_llmops_stage_arm,
     ngx_llmops_stage_chosen,
     ngx_llmops_stage_auth,
     ngx_llmops_stage_prompt,
@@ -71,6 +79,7 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_limits,
     ngx_llmops_stage_recall,
     ngx_llmops_handler_targets,
+    ngx_llmops_stage_asked,
     NULL
 };
 
@@ -226,13 +235,21 @@ ngx_llmops_stage_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         member = &body;
     }
 
-    rc = ngx_llmops_prompt_named(r, ctx, member);
+    rc = ngx_llmops_prompt_named(r, ctx, member, ngx_llmops_handler_resume);
 
     if (rc == NGX_OK && ctx->prompt && ctx->env.model.len == 0) {
         ctx->env.model = ctx->prompt->model;
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_arm(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_rollout_arm(r, ctx) == NGX_OK
+           ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 
@@ -248,10 +265,13 @@ ngx_llmops_stage_chosen(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    rc = ngx_llmops_prompt_choose(r, ctx, ctx->route);
+    rc = ngx_llmops_prompt_choose(r, ctx, ctx->route,
+                                  ngx_llmops_handler_resume);
     if (rc != NGX_OK) {
         return rc;
     }
+
+    ngx_llmops_rollout_prompt(ctx);
 
     if (ctx->prompt && ctx->env.model.len == 0) {
         ctx->env.model = ctx->prompt->model;
@@ -326,6 +346,15 @@ static ngx_int_t
 ngx_llmops_stage_recall(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     return ngx_llmops_cache_recall(r, ctx, ngx_llmops_handler_resume);
+}
+
+
+/* the last one, since it may cost money */
+
+static ngx_int_t
+ngx_llmops_stage_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_ask_request(r, ctx, ngx_llmops_handler_resume);
 }
 
 

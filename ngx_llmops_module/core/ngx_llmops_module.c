@@ -20,7 +20,10 @@
 #include "ngx_llmops_redis.h"
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_rollout.h"
+#include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -69,6 +72,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_FEEDBACK_COMMANDS,
 
     NGX_LLMOPS_DETACHED_COMMANDS,
 
@@ -171,6 +176,10 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_ROUTE_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_ROLLOUT_COMMANDS,
+
+    NGX_LLMOPS_SHADOW_COMMANDS,
 
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
@@ -312,6 +321,7 @@ ngx_llmops_postconfiguration(ngx_conf_t *cf)
         ngx_llmops_admin_filters();
     }
 
+    ngx_llmops_keep_filters(cf);
     ngx_llmops_detached_filters(cf);
 
     return ngx_llmops_error_filters(cf);
@@ -374,6 +384,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     for (i = 0; i < mcf->routes.nelts; i++) {
         ngx_llmops_rules_attach(mcf, routes[i]);
+        ngx_llmops_shadows_attach(mcf, routes[i]);
 
         targets = routes[i]->targets.elts;
 
@@ -396,7 +407,9 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    return NGX_OK;
+    ngx_llmops_feedback_attach(mcf);
+
+    return ngx_llmops_rollouts_start(cycle, mcf);
 }
 
 
@@ -425,6 +438,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_llmops_cache_stop(cycle, mcf);
+    ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);
     ngx_llmops_store_stop(cycle, mcf->store);

@@ -12,6 +12,7 @@
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -40,7 +41,9 @@ typedef enum {
     NGX_LLMOPS_VAR_LIMIT_DRY_RUN,
     NGX_LLMOPS_VAR_QUOTA_WARNING,
     NGX_LLMOPS_VAR_PROMPT,
-    NGX_LLMOPS_VAR_CACHE
+    NGX_LLMOPS_VAR_CACHE,
+    NGX_LLMOPS_VAR_CACHE_KEY,
+    NGX_LLMOPS_VAR_ARM
 } ngx_llmops_var_e;
 
 
@@ -70,13 +73,13 @@ static ngx_int_t ngx_llmops_variable_checks(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which,
     ngx_str_t *value);
+static void ngx_llmops_text_answer(ngx_llmops_ctx_t *ctx, uintptr_t which,
+    ngx_str_t *value);
 static void ngx_llmops_text_target(ngx_llmops_ctx_t *ctx, uintptr_t which,
     ngx_str_t *value);
 static int64_t ngx_llmops_number(ngx_llmops_ctx_t *ctx, uintptr_t which);
 static int64_t ngx_llmops_number_usage(ngx_llmops_usage_t *usage,
     uintptr_t which);
-static ngx_int_t ngx_llmops_variable_set(ngx_http_variable_value_t *v,
-    u_char *p, size_t len);
 
 
 #define ngx_llmops_var(name, handler, data)                                   \
@@ -121,8 +124,12 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_QUOTA_WARNING),
     ngx_llmops_var("llm_cache", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_CACHE),
+    ngx_llmops_var("llm_cache_key", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_CACHE_KEY),
     ngx_llmops_var("llm_prompt", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_PROMPT),
+    ngx_llmops_var("llm_arm", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_ARM),
 
     ngx_llmops_var("llm_input_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_INPUT),
@@ -156,9 +163,16 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
 ngx_int_t
 ngx_llmops_variables_add(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
+    return ngx_llmops_variables_add_all(cf, ngx_llmops_variables);
+}
 
-    for (v = ngx_llmops_variables; v->name.len; v++) {
+
+ngx_int_t
+ngx_llmops_variables_add_all(ngx_conf_t *cf, ngx_http_variable_t *v)
+{
+    ngx_http_variable_t  *var;
+
+    for ( /* void */ ; v->name.len; v++) {
 
         var = ngx_http_add_variable(cf, &v->name, v->flags);
         if (var == NULL) {
@@ -195,12 +209,6 @@ ngx_llmops_variable_text(ngx_http_request_t *r, ngx_http_variable_value_t *v,
 static void
 ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
 {
-    static const ngx_str_t  usage[] = {
-        ngx_string("none"),
-        ngx_string("estimated"),
-        ngx_string("reported")
-    };
-
     switch (which) {
 
     case NGX_LLMOPS_VAR_MODEL:
@@ -211,6 +219,10 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
         if (ctx->prompt) {
             *value = ctx->prompt->full;
         }
+        break;
+
+    case NGX_LLMOPS_VAR_ARM:
+        ngx_llmops_rollout_arm_name(ctx, value);
         break;
 
     case NGX_LLMOPS_VAR_ROUTE:
@@ -236,15 +248,6 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
         value->len = 1;
         break;
 
-    case NGX_LLMOPS_VAR_FINISH_REASON:
-        if (ctx->call.stopped) {
-            ngx_str_set(value, "limit");
-            break;
-        }
-
-        *value = ngx_llmops_finish_names[ctx->meter.finish];
-        break;
-
     case NGX_LLMOPS_VAR_LIMIT:
         ngx_llmops_limits_name(ctx, value);
         break;
@@ -257,6 +260,10 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
         ngx_llmops_limits_warnings(ctx, value);
         break;
 
+    case NGX_LLMOPS_VAR_CACHE_KEY:
+        ngx_llmops_cache_key_text(ctx, value);
+        break;
+
     case NGX_LLMOPS_VAR_CACHE:
         if (ctx->cached) {
             *value = ngx_llmops_cache_names[ctx->cached->status];
@@ -264,12 +271,41 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
 
         break;
 
-    case NGX_LLMOPS_VAR_ERROR:
-        *value = ngx_llmops_error_names[ctx->error];
-        break;
-
     case NGX_LLMOPS_VAR_REQUEST_ID:
         *value = ctx->id;
+        break;
+
+    default:
+        ngx_llmops_text_answer(ctx, which, value);
+    }
+}
+
+
+/* what is known only of an answer, or of a target */
+
+static void
+ngx_llmops_text_answer(ngx_llmops_ctx_t *ctx, uintptr_t which,
+    ngx_str_t *value)
+{
+    static const ngx_str_t  usage[] = {
+        ngx_string("none"),
+        ngx_string("estimated"),
+        ngx_string("reported")
+    };
+
+    switch (which) {
+
+    case NGX_LLMOPS_VAR_FINISH_REASON:
+        if (ctx->call.stopped) {
+            ngx_str_set(value, "limit");
+            break;
+        }
+
+        *value = ngx_llmops_finish_names[ctx->meter.finish];
+        break;
+
+    case NGX_LLMOPS_VAR_ERROR:
+        *value = ngx_llmops_error_names[ctx->error];
         break;
 
     case NGX_LLMOPS_VAR_RESPONSE_MODEL:
@@ -475,7 +511,7 @@ ngx_llmops_variable_checks(ngx_http_request_t *r,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_variable_set(ngx_http_variable_value_t *v, u_char *p, size_t len)
 {
     if (len == 0) {

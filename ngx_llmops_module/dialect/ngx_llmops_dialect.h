@@ -402,8 +402,9 @@ void ngx_llmops_meter_estimate(ngx_llmops_meter_t *m,
 
 /*
  * What a stream of Responses has said so far, as its proper end repeats it.
- * NULL when out of memory; free() takes NULL.  track() looks at the data of each event that passes;
- * it keeps at most NGX_LLMOPS_RESPONSES_MAX bytes, and leaves out items beyond.
+ * NULL when out of memory; free() takes NULL.  track() looks at the data of
+ * each event that passes; it keeps at most NGX_LLMOPS_RESPONSES_MAX bytes, and
+ * leaves out items beyond.
  */
 #define NGX_LLMOPS_RESPONSES_MAX  (4 * 1024 * 1024)
 

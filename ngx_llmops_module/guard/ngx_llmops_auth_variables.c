@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_variables.h"
 
 
 /*
@@ -34,8 +35,6 @@ static ngx_int_t ngx_llmops_auth_variable_claim(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_llmops_auth_variable_json(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, json_t *value);
-static ngx_int_t ngx_llmops_auth_variable_set(ngx_http_variable_value_t *v,
-    ngx_str_t *value);
 
 
 #define ngx_llmops_auth_var(name, handler, data)                              \
@@ -67,20 +66,7 @@ static ngx_http_variable_t  ngx_llmops_auth_variables[] = {
 ngx_int_t
 ngx_llmops_auth_variables_add(ngx_conf_t *cf)
 {
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_llmops_auth_variables; v->name.len; v++) {
-
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
+    return ngx_llmops_variables_add_all(cf, ngx_llmops_auth_variables);
 }
 
 
@@ -99,7 +85,7 @@ ngx_llmops_auth_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         value = ngx_llmops_auth_text(ctx->identity, data);
     }
 
-    return ngx_llmops_auth_variable_set(v, &value);
+    return ngx_llmops_variable_set(v, value.data, value.len);
 }
 
 
@@ -151,7 +137,7 @@ ngx_llmops_auth_variable_country(ngx_http_request_t *r,
         value.len = 0;
     }
 
-    return ngx_llmops_auth_variable_set(v, &value);
+    return ngx_llmops_variable_set(v, value.data, value.len);
 }
 
 
@@ -210,7 +196,7 @@ ngx_llmops_auth_variable_json(ngx_http_request_t *r,
             }
         }
 
-        return ngx_llmops_auth_variable_set(v, &s);
+        return ngx_llmops_variable_set(v, s.data, s.len);
     }
 
     text = json_dumps(value, NGX_LLMOPS_KEY_DUMP|JSON_ENCODE_ANY);
@@ -227,23 +213,5 @@ ngx_llmops_auth_variable_json(ngx_http_request_t *r,
 
     free(text);
 
-    return s.data ? ngx_llmops_auth_variable_set(v, &s) : NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_llmops_auth_variable_set(ngx_http_variable_value_t *v, ngx_str_t *value)
-{
-    if (value->len == 0) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->data = value->data;
-    v->len = (unsigned) value->len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
+    return s.data ? ngx_llmops_variable_set(v, s.data, s.len) : NGX_ERROR;
 }

@@ -36,8 +36,8 @@
 #define NGX_LLMOPS_LIMIT_LITTLE    16      /* output tokens that make a stream
                                               worth while */
 #define NGX_LLMOPS_LIMIT_CHOICES   128     /* n at the most */
-#define NGX_LLMOPS_LIMIT_ROUTE     31      /* limits of a route at the most: with
-                                              that of a key, 32 bits */
+#define NGX_LLMOPS_LIMIT_ROUTE     31      /* limits of a route at the most:
+                                              with that of a key, 32 bits */
 #define NGX_LLMOPS_LIMIT_MOST      ((int64_t) 1 << 56)     /* of any unit */
 #define NGX_LLMOPS_LIMIT_DAY       ((int64_t) 24 * 3600 * 1000)
 

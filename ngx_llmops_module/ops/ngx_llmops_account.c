@@ -9,6 +9,7 @@
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_ledger.h"
 #include "ngx_llmops_detached.h"
+#include "ngx_llmops_cache_own.h"
 
 
 /*
@@ -29,6 +30,8 @@ ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 {
     ngx_tm_t                  tm;
     ngx_llmops_ledger_row_t   row;
+
+    ngx_llmops_cache_account(ctx);
 
     if (mcf->store == NULL) {
         return;

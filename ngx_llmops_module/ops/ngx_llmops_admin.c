@@ -66,7 +66,7 @@ ngx_llmops_admin_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (a->call->change) {
+    if (a->call->change || a->call->body) {
         rc = ngx_http_read_client_request_body(r, ngx_llmops_admin_body_ready);
 
         return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
@@ -148,8 +148,12 @@ ngx_llmops_admin_conditions(ngx_llmops_admin_t *a)
 
     rc = ngx_llmops_admin_query(a);
 
-    if (rc != NGX_OK || !a->call->change) {
+    if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (!a->call->change) {
+        return a->call->body ? ngx_llmops_admin_content_type(a) : NGX_OK;
     }
 
     llcf = ngx_http_get_module_loc_conf(a->request, ngx_llmops_module);
@@ -260,6 +264,9 @@ ngx_llmops_admin_read_body(ngx_llmops_admin_t *a)
     {
         return NGX_ERROR;
     }
+
+    body.data[body.len] = '\0';
+    a->raw = body;
 
     a->body = json_loadb((char *) body.data, body.len, JSON_REJECT_DUPLICATES,
                          &error);

@@ -29,7 +29,8 @@
  *   ngx_llmops_admin_conf.c     llm_admin
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
- *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c
+ *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
+ *   _rollouts.c, _feedback.c, _cache.c
  */
 
 
@@ -66,7 +67,8 @@ typedef struct {
     ngx_llmops_admin_pt        handler;
     unsigned                   change:1;   /* needs "llm_admin write" and
                                               x-llm-action: 1; is audited */
-    unsigned                   body:1;     /* needs a JSON object */
+    unsigned                   body:1;     /* needs a JSON object; without
+                                              change: a question that has one */
 } ngx_llmops_admin_call_t;
 
 /* each ends with an empty row */
@@ -76,6 +78,10 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_keys[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_limits[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_usage[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_audit[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
 
 
 typedef struct {
@@ -96,6 +102,7 @@ struct ngx_llmops_admin_s {
     ngx_uint_t                 nquery;
     json_t                    *body;       /* an object, or NULL; freed by the
                                               frame */
+    ngx_str_t                  raw;        /* its bytes, terminated */
     void                      *data;       /* the handler's own */
 
     /* a question to the store that is under way */
@@ -182,6 +189,16 @@ ngx_int_t ngx_llmops_admin_arg_number(ngx_llmops_admin_t *a,
  */
 ngx_int_t ngx_llmops_admin_if_match(ngx_llmops_admin_t *a,
     uint64_t *revision);
+
+/* a->op.id from the argument "cursor".  NGX_OK; NGX_DECLINED: it is none, and
+   the error has been set; NGX_ERROR. */
+ngx_int_t ngx_llmops_admin_cursor(ngx_llmops_admin_t *a);
+
+/* Sets the error of a cursor that the store does not know.  NGX_DECLINED. */
+ngx_int_t ngx_llmops_admin_no_cursor(ngx_llmops_admin_t *a);
+
+/* "next" of a list: a->op.next as a cursor, or null; NULL: out of memory. */
+json_t *ngx_llmops_admin_next(ngx_llmops_admin_t *a);
 
 /* A string as JSON, bytes that are not UTF-8 as "?"; NULL: out of memory. */
 json_t *ngx_llmops_admin_string(ngx_str_t *s);

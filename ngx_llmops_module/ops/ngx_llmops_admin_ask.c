@@ -244,6 +244,66 @@ ngx_llmops_admin_if_match(ngx_llmops_admin_t *a, uint64_t *revision)
 }
 
 
+/* the store's own, whose bytes mean nothing here, in a form for URLs */
+
+ngx_int_t
+ngx_llmops_admin_cursor(ngx_llmops_admin_t *a)
+{
+    ngx_str_t  *arg;
+
+    arg = ngx_llmops_admin_arg(a, "cursor");
+
+    if (arg == NULL || arg->len == 0) {
+        return NGX_OK;
+    }
+
+    a->op.id.data = ngx_pnalloc(a->request->pool,
+                                ngx_base64_decoded_length(arg->len));
+    if (a->op.id.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_decode_base64url(&a->op.id, arg) != NGX_OK || a->op.id.len == 0
+        || a->op.id.len > NGX_LLMOPS_DOC_ID)
+    {
+        return ngx_llmops_admin_no_cursor(a);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_admin_no_cursor(ngx_llmops_admin_t *a)
+{
+    return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
+                                  "\"cursor\" must be the \"next\" of an "
+                                  "answer");
+}
+
+
+json_t *
+ngx_llmops_admin_next(ngx_llmops_admin_t *a)
+{
+    u_char     text[ngx_base64_encoded_length(NGX_LLMOPS_DOC_ID)];
+    ngx_str_t  next;
+
+    if (a->op.next.len == 0) {
+        return json_null();
+    }
+
+    if (a->op.next.len > NGX_LLMOPS_DOC_ID) {
+        return NULL;
+    }
+
+    next.data = text;
+
+    ngx_encode_base64url(&next, &a->op.next);
+
+    return json_stringn((char *) next.data, next.len);
+}
+
+
 json_t *
 ngx_llmops_admin_string(ngx_str_t *s)
 {

@@ -31,6 +31,10 @@ static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
     ngx_llmops_admin_limits,
     ngx_llmops_admin_usage,
     ngx_llmops_admin_audit,
+    ngx_llmops_admin_cache,
+    ngx_llmops_admin_prompts,
+    ngx_llmops_admin_rollouts,
+    ngx_llmops_admin_feedback,
     NULL
 };
 

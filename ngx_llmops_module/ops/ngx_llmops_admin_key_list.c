@@ -32,13 +32,11 @@ typedef struct {
 
 
 static void ngx_llmops_admin_key_list_free(void *data);
-static ngx_int_t ngx_llmops_admin_key_cursor(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_key_listed(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_key_pick(ngx_llmops_admin_t *a,
     ngx_llmops_doc_t *doc);
 static ngx_uint_t ngx_llmops_admin_key_filter(json_t *record,
     const char *name, ngx_str_t *wanted);
-static json_t *ngx_llmops_admin_key_next(ngx_llmops_admin_t *a);
 
 
 ngx_int_t
@@ -61,7 +59,7 @@ ngx_llmops_admin_key_list(ngx_llmops_admin_t *a)
     rc = ngx_llmops_admin_arg_number(a, "limit", 1, 1000, 100, &list->limit);
 
     if (rc == NGX_OK) {
-        rc = ngx_llmops_admin_key_cursor(a);
+        rc = ngx_llmops_admin_cursor(a);
     }
 
     if (rc != NGX_OK) {
@@ -97,37 +95,6 @@ ngx_llmops_admin_key_list_free(void *data)
 }
 
 
-/* the store's own, whose bytes mean nothing here, in a form for URLs */
-
-static ngx_int_t
-ngx_llmops_admin_key_cursor(ngx_llmops_admin_t *a)
-{
-    ngx_str_t  *arg;
-
-    arg = ngx_llmops_admin_arg(a, "cursor");
-
-    if (arg == NULL || arg->len == 0) {
-        return NGX_OK;
-    }
-
-    a->op.id.data = ngx_pnalloc(a->request->pool,
-                                ngx_base64_decoded_length(arg->len));
-    if (a->op.id.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_decode_base64url(&a->op.id, arg) != NGX_OK || a->op.id.len == 0
-        || a->op.id.len > NGX_LLMOPS_DOC_ID)
-    {
-        return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
-                                      "\"cursor\" must be the \"next\" of an "
-                                      "answer");
-    }
-
-    return NGX_OK;
-}
-
-
 static ngx_int_t
 ngx_llmops_admin_key_listed(ngx_llmops_admin_t *a)
 {
@@ -137,9 +104,7 @@ ngx_llmops_admin_key_listed(ngx_llmops_admin_t *a)
     ngx_llmops_admin_key_list_t  *list;
 
     if (a->op.rc == NGX_DECLINED) {
-        return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
-                                      "\"cursor\" must be the \"next\" of an "
-                                      "answer");
+        return ngx_llmops_admin_no_cursor(a);
     }
 
     if (a->op.rc != NGX_OK) {
@@ -170,7 +135,7 @@ ngx_llmops_admin_key_listed(ngx_llmops_admin_t *a)
     return ngx_llmops_admin_reply(a, NGX_HTTP_OK,
                                   json_pack("{s:o,s:o}", "keys", keys,
                                             "next",
-                                            ngx_llmops_admin_key_next(a)));
+                                            ngx_llmops_admin_next(a)));
 }
 
 
@@ -234,26 +199,4 @@ ngx_llmops_admin_key_filter(json_t *record, const char *name,
                || ngx_memcmp(json_string_value(value), wanted->data,
                              wanted->len)
                   == 0);
-}
-
-
-static json_t *
-ngx_llmops_admin_key_next(ngx_llmops_admin_t *a)
-{
-    u_char     text[ngx_base64_encoded_length(NGX_LLMOPS_DOC_ID)];
-    ngx_str_t  next;
-
-    if (a->op.next.len == 0) {
-        return json_null();
-    }
-
-    if (a->op.next.len > NGX_LLMOPS_DOC_ID) {
-        return NULL;
-    }
-
-    next.data = text;
-
-    ngx_encode_base64url(&next, &a->op.next);
-
-    return json_stringn((char *) next.data, next.len);
 }

@@ -12,10 +12,10 @@
 
 
 /*
- * Where the counter of one value of a limit's key stands, and its way back to 0.
- * Counters of the limits that keys have of their own are found under the name
- * "key" and a key's id; what they are is in the key's record, which is read
- * first.
+ * Where the counter of one value of a limit's key stands, and its way back to
+ * 0.  Counters of the limits that keys have of their own are found under the
+ * name "key" and a key's id; what they are is in the key's record, which is
+ * read first.
  */
 
 

@@ -11,6 +11,7 @@
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -36,6 +37,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_PROMPT,
     NGX_LLMOPS_HEADER_CHECKS,
     NGX_LLMOPS_HEADER_CACHE,
+    NGX_LLMOPS_HEADER_ARM,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -78,7 +80,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-quota-warning"),
     ngx_string("x-llm-prompt"),
     ngx_string("x-llm-checks"),
-    ngx_string("x-llm-cache")
+    ngx_string("x-llm-cache"),
+    ngx_string("x-llm-arm")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -219,6 +222,7 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     values[NGX_LLMOPS_HEADER_WARNINGS] = ctx->warnings;
 
     ngx_llmops_limits_warnings(ctx, &values[NGX_LLMOPS_HEADER_QUOTA]);
+    ngx_llmops_rollout_arm_name(ctx, &values[NGX_LLMOPS_HEADER_ARM]);
 
     if (ctx->plan.route) {
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
@@ -465,7 +469,8 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
                                "target, attempts, warnings, cost, "
-                               "quota-warning, prompt, checks and ratelimit",
+                               "quota-warning, prompt, checks, arm and "
+                               "ratelimit",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

@@ -43,7 +43,8 @@ struct ngx_llmops_listed_s {
 
 static ngx_llmops_series_sh_t *ngx_llmops_series(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
-static void **ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list);
+static void **ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list,
+    ngx_llmops_arena_t *arena);
 static ngx_llmops_series_sh_t *ngx_llmops_series_node(
     ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_count_tokens(ngx_llmops_series_sh_t *s,
@@ -315,10 +316,12 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     slot = NULL;
 
     if (ctx->detached) {
-        slot = ngx_llmops_series_listed(ctx, &ctx->detached->purpose->series);
+        slot = ngx_llmops_series_listed(ctx, &ctx->detached->purpose->series,
+                                        NULL);
 
     } else if (ctx->prompt && t) {
-        slot = ngx_llmops_series_listed(ctx, &ctx->prompt->series);
+        slot = ngx_llmops_series_listed(ctx, &ctx->prompt->series,
+                                        &ctx->prompt->arena);
 
     } else if (t && t->series) {
         slot = &t->series[ctx->env.op];
@@ -342,10 +345,12 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* where the pointer is kept; NULL if out of memory */
+/* where the pointer is kept: for as long as the arena, or this cycle; NULL if
+   out of memory */
 
 static void **
-ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list)
+ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list,
+    ngx_llmops_arena_t *arena)
 {
     ngx_llmops_listed_t  *one;
 
@@ -355,7 +360,9 @@ ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list)
         }
     }
 
-    one = ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_llmops_listed_t));
+    one = arena ? ngx_llmops_arena_alloc(arena, sizeof(ngx_llmops_listed_t))
+                : ngx_pcalloc(ngx_cycle->pool, sizeof(ngx_llmops_listed_t));
+
     if (one == NULL) {
         return NULL;
     }

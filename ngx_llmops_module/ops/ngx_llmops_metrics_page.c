@@ -6,8 +6,10 @@
 
 #include "ngx_llmops_metrics.h"
 #include "ngx_llmops_metrics_print.h"
+#include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_limit_sh.h"
 #include "ngx_llmops_detached.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -34,6 +36,8 @@ static u_char *ngx_llmops_accept_end(u_char *p, u_char *last, u_char c);
 
 #define NGX_LLMOPS_SERIES(field)  offsetof(ngx_llmops_series_sh_t, field)
 #define NGX_LLMOPS_TARGET(field)  offsetof(ngx_llmops_target_sh_t, field)
+
+#define NGX_LLMOPS_SIDE(field)    offsetof(ngx_llmops_shadow_side_t, field)
 
 #define NGX_LLMOPS_LIMIT_FIELD(field)                                         \
     offsetof(ngx_llmops_limit_sh_t, field)
@@ -114,6 +118,44 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "What rules have done with requests and answers.",
       NGX_LLMOPS_NODE_RULE, ngx_llmops_print_checks, 0, NULL },
 
+    { ngx_string("llm_asks_total"), "counter", NULL,
+      "What those said whom rules have asked.",
+      NGX_LLMOPS_NODE_ASK, ngx_llmops_print_asks, 0, NULL },
+
+    { ngx_string("llm_shadow_requests_total"), "counter", NULL,
+      "Copies of requests for a shadow, by what became of them.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_outcomes, 0, NULL },
+
+    { ngx_string("llm_shadow_similarity"), "histogram", NULL,
+      "How much a shadow's answers have in common with those that callers "
+      "got, by words.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar, 0, NULL },
+
+    { ngx_string("llm_shadow_seconds_total"), "counter", NULL,
+      "Time that the answers took that were compared, of both sides.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_ms,
+      NGX_LLMOPS_SIDE(time), NULL },
+
+    { ngx_string("llm_shadow_first_token_seconds_total"), "counter", NULL,
+      "Time until the first tokens of the streams that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_ms,
+      NGX_LLMOPS_SIDE(first_token), NULL },
+
+    { ngx_string("llm_shadow_output_tokens_total"), "counter", NULL,
+      "Tokens of the answers that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_count,
+      NGX_LLMOPS_SIDE(tokens), NULL },
+
+    { ngx_string("llm_shadow_text_bytes_total"), "counter", NULL,
+      "Bytes of text of the answers that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_count,
+      NGX_LLMOPS_SIDE(bytes), NULL },
+
+    { ngx_string("llm_shadow_cost_usd_total"), "counter", NULL,
+      "Cost in USD of the answers that were compared.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_cost,
+      NGX_LLMOPS_SIDE(cost), NULL },
+
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_target_in_flight, 0, NULL },
@@ -135,6 +177,46 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Tokens left in the provider's rate limit, as last reported.",
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_remaining,
       NGX_LLMOPS_TARGET(remaining_tokens), NULL },
+
+    { ngx_string("llm_cache_requests_total"), "counter", NULL,
+      "Requests of routes with a cache, by how they were answered.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_requests, 0, NULL },
+
+    { ngx_string("llm_cache_saved_tokens_total"), "counter", NULL,
+      "Tokens that answers from the cache had cost when they were made.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_tokens, 0, NULL },
+
+    { ngx_string("llm_cache_saved_cost_usd_total"), "counter", NULL,
+      "The same in USD, of answers whose price is known.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_cost, 0, NULL },
+
+    { ngx_string("llm_cache_shadow_hits_total"), "counter", NULL,
+      "Requests that the semantic cache would have answered.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_shadow, 0, NULL },
+
+    { ngx_string("llm_cache_size_bytes"), "gauge", "bytes",
+      "Memory that cached answers may take.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, size), NULL },
+
+    { ngx_string("llm_cache_used_bytes"), "gauge", "bytes",
+      "Memory that cached answers take.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, used), NULL },
+
+    { ngx_string("llm_cache_entries"), "gauge", NULL,
+      "Complete answers in shared memory.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, entries), NULL },
+
+    { ngx_string("llm_cache_evicted_total"), "counter", NULL,
+      "Answers that made place for others before their end.",
+      0, ngx_llmops_print_cache_memory,
+      offsetof(ngx_llmops_cache_stats_t, evicted), NULL },
+
+    { ngx_string("llm_cache_redis_total"), "counter", NULL,
+      "What came of asking Redis for answers, and of storing them there.",
+      NGX_LLMOPS_NODE_CACHE_REDIS, ngx_llmops_print_cache_redis, 0, NULL },
 
     { ngx_string("llm_redis_up"), "gauge", NULL,
       "Whether all worker processes can ask Redis.",
@@ -181,6 +263,42 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_quota_used_ratio"), "gauge", NULL,
       "How much of a quota the key that has used most of it has used.",
       NGX_LLMOPS_NODE_LIMIT, ngx_llmops_print_limit_ratio, 0, NULL },
+
+    { ngx_string("llm_rollout_requests_total"), "counter", NULL,
+      "Requests of a canary, by arm and by how its first target did.",
+      0, ngx_llmops_print_rollout_requests, 0, NULL },
+
+    { ngx_string("llm_rollout_share_ratio"), "gauge", NULL,
+      "Share of the requests that a canary's candidate gets.",
+      0, ngx_llmops_print_rollout_share, 0, NULL },
+
+    { ngx_string("llm_rollout_state"), "gauge", NULL,
+      "State of a canary: 1 for the one that it is in.",
+      0, ngx_llmops_print_rollout_state, 0, NULL },
+
+    { ngx_string("llm_rollout_stale"), "gauge", NULL,
+      "Whether a canary stays as it is because the store cannot be asked.",
+      0, ngx_llmops_print_rollout_stale, 0, NULL },
+
+    { ngx_string("llm_rollout_guard_evidence_ratio"), "gauge", NULL,
+      "Evidence that a guard is broken, by that which ends the canary: 1.",
+      0, ngx_llmops_print_rollout_evidence, 0, NULL },
+
+    { ngx_string("llm_rollout_decisions_total"), "counter", NULL,
+      "Decisions about a canary that this nginx has made, by action.",
+      0, ngx_llmops_print_rollout_decisions, 0, NULL },
+
+    { ngx_string("llm_rollout_webhooks_total"), "counter", NULL,
+      "Messages to the webhook of a canary, by what became of them.",
+      0, ngx_llmops_print_rollout_told, 0, NULL },
+
+    { ngx_string("llm_feedback_total"), "counter", NULL,
+      "Requests that people have judged, by arm of the route's canary.",
+      NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_total, 0, NULL },
+
+    { ngx_string("llm_feedback_score_total"), "counter", NULL,
+      "Sum of their scores, 0 to 1 each.",
+      NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_score, 0, NULL },
 
     { ngx_null_string, NULL, NULL, NULL, 0, NULL, 0, NULL }
 };

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_metrics_print.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_ask.h"
 
 
 /*
@@ -273,6 +274,33 @@ ngx_llmops_print_checks(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
             ngx_llmops_page_lit(&pr->page, "\"");
             ngx_llmops_print_label(pr, "action", &ngx_llmops_act_names[i]);
             ngx_llmops_page_printf(&pr->page, "} %ui\n", n);
+        }
+    }
+}
+
+
+void
+ngx_llmops_print_asks(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
+    ngx_str_t *name, void *node)
+{
+    u_char               *end, *last;
+    ngx_uint_t            i;
+    ngx_llmops_ask_sh_t  *ask = node;
+
+    static const char  *says[] = { "pass", "fail", "nothing" };
+
+    last = name->data + name->len;
+    end = ngx_strlchr(name->data, last, '\0');
+
+    for (i = 0; end && i < NGX_LLMOPS_SAYS_MAX; i++) {
+
+        if (ask->says[i]) {
+            ngx_llmops_page_printf(&pr->page, "%V{route=\"", &f->name);
+            ngx_llmops_print_escaped(pr, name->data, end - name->data);
+            ngx_llmops_page_lit(&pr->page, "\",rule=\"");
+            ngx_llmops_print_escaped(pr, end + 1, last - end - 1);
+            ngx_llmops_page_printf(&pr->page, "\",verdict=\"%s\"} %uA\n",
+                                   says[i], ask->says[i]);
         }
     }
 }

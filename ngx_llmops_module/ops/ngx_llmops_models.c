@@ -15,8 +15,8 @@
 
 /*
  * A caller sees the names that it may ask for, not what stands behind them, nor
- * what is not for it: the exact names of the routes' "match" lines.  A route that has only
- * patterns shows the models of its targets that would come to it.
+ * what is not for it: the exact names of the routes' "match" lines.  A route
+ * that has only patterns shows the models of its targets that would come to it.
  *
  * Where llm_pass names a route, every model goes there: the list is that
  * route's, and any id is a model.

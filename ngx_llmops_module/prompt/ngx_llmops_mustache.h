@@ -32,7 +32,7 @@
 
 #define NGX_LLMOPS_MUSTACHE_NAME     64    /* bytes of a name, with its dots */
 #define NGX_LLMOPS_MUSTACHE_NESTED   32    /* sections in a template */
-#define NGX_LLMOPS_MUSTACHE_DEPTH    64    /* sections and partials, rendering */
+#define NGX_LLMOPS_MUSTACHE_DEPTH    64    /* sections, partials: rendering */
 #define NGX_LLMOPS_MUSTACHE_WORK     1000000   /* tags and nodes: about 5 ms */
 
 

@@ -99,6 +99,7 @@ struct ngx_llmops_prompt_s {
     ngx_str_t                  name;
     ngx_str_t                  version;
     ngx_str_t                  full;       /* "name@version" */
+    ngx_str_t                  identity;   /* "name@version/SHA-256 of text" */
     ngx_str_t                  text;       /* of the file */
     ngx_str_t                  model;      /* if the caller names none */
     ngx_llmops_value_t        *root;
@@ -107,7 +108,8 @@ struct ngx_llmops_prompt_s {
     ngx_llmops_form_t          forms[NGX_LLMOPS_FORM_MAX];
     unsigned                   slot:1;     /* takes the caller's messages */
     unsigned                   xml:1;
-    void                      *series;     /* ops/: of this worker */
+    ngx_uint_t                 refs;
+    void                      *series;     /* ops/: of this worker, in arena */
 };
 
 
@@ -119,11 +121,15 @@ typedef struct {
 
 /*
  * Reads a prompt's text.  NULL with *err, whose text says what to write
- * instead; freed by _free().  name and version are copied.
+ * instead.  name and version are copied.  The caller has its reference.
  */
 ngx_llmops_prompt_t *ngx_llmops_prompt_parse(ngx_str_t *name,
     ngx_str_t *version, ngx_str_t *text, ngx_llmops_prompt_error_t *err);
-void ngx_llmops_prompt_free(ngx_llmops_prompt_t *p);
+
+/* Gives a reference back; the last one frees the prompt. */
+void ngx_llmops_prompt_release(ngx_llmops_prompt_t *p);
+
+#define ngx_llmops_prompt_refer(p)  ((p)->refs++, (p))
 
 /* Whether s may be the name of a prompt, version or label: 1 to 64 of
    [A-Za-z0-9._-]. */

@@ -36,10 +36,6 @@ static ngx_int_t ngx_llmops_prompt_labels_init(ngx_conf_t *cf,
     ngx_llmops_prompt_family_t *family);
 
 
-#define ngx_llmops_same(a, b)                                                 \
-    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (a)->len) == 0)
-
-
 /* llm_prompt NAME VERSION FILE; llm_prompt NAME label=LABEL VERSION; */
 
 char *
@@ -73,6 +69,23 @@ ngx_llmops_prompt_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+char *
+ngx_llmops_prompt_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_llmops_main_conf_t *mcf = conf;
+
+    ngx_llmops_prompts_t  *prompts;
+
+    prompts = ngx_llmops_prompts(cf, mcf);
+    if (prompts == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_conf_set_flag_slot(cf, cmd, prompts);
+}
+
+
 static ngx_llmops_prompts_t *
 ngx_llmops_prompts(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
@@ -92,6 +105,7 @@ ngx_llmops_prompts(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
         return NULL;
     }
 
+    prompts->store = NGX_CONF_UNSET;
     mcf->prompts = prompts;
 
     return prompts;
@@ -218,14 +232,15 @@ ngx_llmops_prompt_load_file(ngx_conf_t *cf,
     cln->handler = ngx_llmops_prompt_cleanup;
     cln->data = prompt;
 
-    return NGX_CONF_OK;
+    return (ngx_llmops_prompt_identify(prompt) == NGX_OK) ? NGX_CONF_OK
+                                                          : NGX_CONF_ERROR;
 }
 
 
 static void
 ngx_llmops_prompt_cleanup(void *data)
 {
-    ngx_llmops_prompt_free(data);
+    ngx_llmops_prompt_release(data);
 }
 
 
@@ -417,6 +432,8 @@ ngx_llmops_prompts_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     if (prompts == NULL) {
         return NGX_OK;
     }
+
+    ngx_conf_init_value(prompts->store, 0);
 
     family = prompts->families.elts;
 

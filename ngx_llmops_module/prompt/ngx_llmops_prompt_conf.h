@@ -10,6 +10,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_prompt_head.h"
 
 
 /*
@@ -19,6 +20,9 @@
  *   ngx_llmops_prompt_route.c      the words in llm_route{}
  *   ngx_llmops_prompt_reference.c  how a caller names a prompt
  *   ngx_llmops_prompt_request.c    which prompt a request has, and its new body
+ *   ngx_llmops_prompt_arm.c        the route's, with its share
+ *   ngx_llmops_prompt_find.c       from names to prompts, wherever they are
+ *   ngx_llmops_prompt_kept.c       what a worker has read of the store
  */
 
 
@@ -43,6 +47,8 @@ typedef struct {
 
 typedef struct {
     ngx_array_t                families;   /* of ngx_llmops_prompt_family_t */
+    ngx_flag_t                 store;      /* llm_prompt_store */
+    void                      *kept;       /* of a worker, once it is used */
 } ngx_llmops_prompts_t;
 
 
@@ -59,10 +65,9 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                  reference;  /* NAME@VERSION; len 0: none */
+    ngx_str_t                  name;       /* of it, and */
+    ngx_str_t                  which;      /* what is behind the "@" */
     ngx_str_t                  other;      /* version of "share=" */
-    ngx_llmops_prompt_family_t  *family;
-    ngx_llmops_prompt_t       *prompt;
-    ngx_llmops_prompt_t       *share;      /* or NULL */
     ngx_uint_t                 percent;    /* of it, times 100 */
     ngx_http_complex_value_t  *by;
     ngx_array_t                messages;   /* of ngx_llmops_route_message_t */
@@ -76,6 +81,8 @@ typedef struct {
 
 char *ngx_llmops_prompt_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_llmops_prompt_store_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_llmops_route_prompt_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -88,6 +95,13 @@ char *ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
       ngx_llmops_prompt_directive,                                            \
       NGX_HTTP_MAIN_CONF_OFFSET,                                              \
       0,                                                                      \
+      NULL },                                                                 \
+                                                                              \
+    { ngx_string("llm_prompt_store"),                                         \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_FLAG,                                       \
+      ngx_llmops_prompt_store_directive,                                      \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      offsetof(ngx_llmops_prompts_t, store),                                  \
       NULL }
 
 #define NGX_LLMOPS_ROUTE_PROMPT_COMMANDS                                      \
@@ -131,9 +145,75 @@ ngx_llmops_prompt_t *ngx_llmops_prompt_version(
     ngx_llmops_prompt_family_t *family, ngx_str_t *which);
 
 
+/* Whether a route of the configuration has a prompt of that name; with which,
+   by that version's or label's name, in "share=" too. */
+ngx_llmops_route_t *ngx_llmops_prompt_used(ngx_llmops_main_conf_t *mcf,
+    ngx_str_t *name, ngx_str_t *which);
+
+
+/* -- finding prompts ------------------------------------------------------ */
+
+typedef struct ngx_llmops_prompt_asking_s  ngx_llmops_prompt_asking_t;
+
+/* Called once for each NGX_AGAIN, outside of any request, when it is time to
+   ask again; ends with ngx_http_run_posted_requests(). */
+typedef void (*ngx_llmops_prompt_wake_pt)(void *data);
+
+/* One that looks for prompts, until r ends; mcf->prompts is there.  NULL: out
+   of memory. */
+ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking(ngx_http_request_t *r,
+    ngx_llmops_prompt_wake_pt wake, void *data);
+
+/* what a name and a version or label mean; strings are good until the event
+   handler returns */
+
+typedef struct {
+    ngx_str_t                  name;
+    ngx_str_t                  version;
+    ngx_str_t                  text;       /* id of it, in the store */
+    ngx_llmops_prompt_t       *prompt;     /* of the configuration, or NULL */
+    unsigned                   known:1;    /* there is such a prompt */
+} ngx_llmops_which_t;
+
+/*
+ * The version, and the prompt that it is; _find() is both in one.  which->len 0
+ * is "production", or the only version there is.
+ *
+ * NGX_OK; NGX_DECLINED: there is none; NGX_AGAIN: call it again when woken;
+ * NGX_BUSY: the store cannot be asked, or what is in it is not valid;
+ * NGX_ERROR: out of memory.  _fetch() also NGX_DONE: the version has just been
+ * deleted, begin again with _which().  *prompt lives until r's pool ends, or
+ * the asking has fetched another one.
+ */
+ngx_int_t ngx_llmops_prompt_which(ngx_llmops_prompt_asking_t *asking,
+    ngx_str_t *name, ngx_str_t *which, ngx_llmops_which_t *found);
+ngx_int_t ngx_llmops_prompt_fetch(ngx_llmops_prompt_asking_t *asking,
+    ngx_llmops_which_t *found, ngx_llmops_prompt_t **prompt);
+ngx_int_t ngx_llmops_prompt_find(ngx_llmops_prompt_asking_t *asking,
+    ngx_str_t *name, ngx_str_t *which, ngx_llmops_which_t *found,
+    ngx_llmops_prompt_t **prompt);
+
+/* SHA-256 of a text in lower case hex, terminated.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_prompt_sha256(ngx_str_t *text,
+    u_char hex[NGX_LLMOPS_HEAD_SHA256 + 1]);
+
+/* Sets p->identity.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_prompt_identify(ngx_llmops_prompt_t *p);
+
+/*
+ * Which text a request's prompt has: "name@version/SHA-256", the same on every
+ * gateway and never that of another text; len 0 without a prompt.  It is good
+ * until r's pool ends, from the stage "chosen" on.
+ */
+ngx_str_t ngx_llmops_prompt_identity(ngx_llmops_ctx_t *ctx);
+
+
+/* -- a request ------------------------------------------------------------ */
+
 /*
  * In the order of a request, if mcf->prompts is there.  Each returns NGX_OK or
- * a status to answer with.
+ * a status to answer with; _named() and _choose() also NGX_AGAIN: resume will
+ * be called, and then it is called again.
  *
  * _named(), before the route is looked for: the prompt that the caller names,
  * in ctx->prompt.  body is the caller's whole body in one piece, NULL if it
@@ -144,22 +224,48 @@ ngx_llmops_prompt_t *ngx_llmops_prompt_version(
  * _apply(), if _needed(), before the plan is made: the new body, which
  * ctx->memory and ctx->env describe from then on.
  */
+typedef void (*ngx_llmops_prompt_resume_pt)(ngx_http_request_t *r);
+
 ngx_int_t ngx_llmops_prompt_named(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_str_t *body);
+    ngx_llmops_ctx_t *ctx, ngx_str_t *body,
+    ngx_llmops_prompt_resume_pt resume);
 ngx_int_t ngx_llmops_prompt_choose(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route);
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route,
+    ngx_llmops_prompt_resume_pt resume);
 ngx_uint_t ngx_llmops_prompt_needed(ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route);
 ngx_int_t ngx_llmops_prompt_apply(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route, ngx_str_t *body);
 
 
-/* private to this room: how a caller names a prompt */
+/* private to this room */
+
+#define ngx_llmops_same(a, b)                                                 \
+    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (a)->len) == 0)
+
+
+/* The asking of a request, made at first; NULL: out of memory. */
+ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asks(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_prompt_resume_pt resume);
+
+/* The route's prompt, or the one of its share: NGX_OK, with ctx->prompt; a
+   status or NGX_AGAIN.  A prompt that the caller has named must be one of the
+   two. */
+ngx_int_t ngx_llmops_prompt_route_choose(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route,
+    ngx_llmops_prompt_resume_pt resume);
+
+/* Refuses the request: the store cannot be asked.  Returns the status. */
+ngx_int_t ngx_llmops_prompt_away(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_str_t *name);
+
+/* how a caller names a prompt */
 
 typedef struct {
     ngx_http_request_t        *r;
     ngx_llmops_ctx_t          *ctx;
     ngx_str_t                 *body;
+    ngx_llmops_prompt_resume_pt  resume;
     ngx_str_t                  id;
     ngx_str_t                  version;    /* or label; len 0: not given */
     ngx_str_t                  variables;  /* raw; data NULL: none */

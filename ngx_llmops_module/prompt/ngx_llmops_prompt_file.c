@@ -55,6 +55,8 @@ ngx_llmops_prompt_parse(ngx_str_t *name, ngx_str_t *version, ngx_str_t *text,
         return NULL;
     }
 
+    p->refs = 1;
+
     ngx_llmops_arena_init(&p->arena, NGX_LLMOPS_PROMPT_MEMORY);
 
     full = ngx_llmops_arena_alloc(&p->arena, name->len + version->len + 1);
@@ -62,7 +64,7 @@ ngx_llmops_prompt_parse(ngx_str_t *name, ngx_str_t *version, ngx_str_t *text,
     p->text.len = text->len;
 
     if (full == NULL || p->text.data == NULL) {
-        ngx_llmops_prompt_free(p);
+        ngx_llmops_prompt_release(p);
         return NULL;
     }
 
@@ -81,7 +83,7 @@ ngx_llmops_prompt_parse(ngx_str_t *name, ngx_str_t *version, ngx_str_t *text,
     rc = ngx_llmops_prompt_load(p, err);
 
     if (rc != NGX_OK) {
-        ngx_llmops_prompt_free(p);
+        ngx_llmops_prompt_release(p);
         return NULL;
     }
 
@@ -90,10 +92,12 @@ ngx_llmops_prompt_parse(ngx_str_t *name, ngx_str_t *version, ngx_str_t *text,
 
 
 void
-ngx_llmops_prompt_free(ngx_llmops_prompt_t *p)
+ngx_llmops_prompt_release(ngx_llmops_prompt_t *p)
 {
-    ngx_llmops_arena_free(&p->arena);
-    free(p);
+    if (--p->refs == 0) {
+        ngx_llmops_arena_free(&p->arena);
+        free(p);
+    }
 }
 
 

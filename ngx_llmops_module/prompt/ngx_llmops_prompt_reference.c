@@ -19,11 +19,14 @@ static ngx_int_t ngx_llmops_prompt_reference(ngx_llmops_reference_t *ref);
 static ngx_int_t ngx_llmops_prompt_string(ngx_llmops_reference_t *ref,
     ngx_str_t *raw, u_char *buf, size_t size, ngx_str_t *text);
 static ngx_int_t ngx_llmops_prompt_lookup(ngx_llmops_reference_t *ref);
+static ngx_uint_t ngx_llmops_prompt_foreign(ngx_llmops_reference_t *ref);
+static ngx_int_t ngx_llmops_prompt_unknown(ngx_llmops_reference_t *ref,
+    ngx_llmops_which_t *found);
 
 
 ngx_int_t
 ngx_llmops_prompt_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_str_t *body)
+    ngx_str_t *body, ngx_llmops_prompt_resume_pt resume)
 {
     ngx_int_t                rc;
     ngx_llmops_form_e        form;
@@ -38,6 +41,7 @@ ngx_llmops_prompt_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ref.r = r;
     ref.ctx = ctx;
     ref.body = body;
+    ref.resume = resume;
 
     rc = ngx_llmops_prompt_reference(&ref);
 
@@ -217,45 +221,79 @@ ngx_llmops_prompt_string(ngx_llmops_reference_t *ref, ngx_str_t *raw,
 static ngx_int_t
 ngx_llmops_prompt_lookup(ngx_llmops_reference_t *ref)
 {
-    ngx_llmops_ctx_t             *ctx;
-    ngx_llmops_main_conf_t       *mcf;
-    ngx_llmops_prompt_family_t   *family;
+    ngx_int_t                    rc;
+    ngx_llmops_ctx_t            *ctx;
+    ngx_llmops_which_t           found;
+    ngx_llmops_prompt_asking_t  *asking;
 
     ctx = ref->ctx;
+
+    if (ngx_llmops_prompt_foreign(ref)) {
+        return NGX_OK;
+    }
+
+    asking = ngx_llmops_prompt_asks(ref->r, ctx, ref->resume);
+
+    if (asking == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_llmops_prompt_find(asking, &ref->id, &ref->version, &found,
+                                &ctx->prompt);
+
+    switch (rc) {
+
+    case NGX_OK:
+    case NGX_AGAIN:
+        return rc;
+
+    case NGX_DECLINED:
+        return ngx_llmops_prompt_unknown(ref, &found);
+
+    case NGX_BUSY:
+        return ngx_llmops_prompt_away(ref->r, ctx, &ref->id);
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+
+/* a prompt that OpenAI keeps is none of ours */
+
+static ngx_uint_t
+ngx_llmops_prompt_foreign(ngx_llmops_reference_t *ref)
+{
+    ngx_llmops_main_conf_t  *mcf;
+
     mcf = ngx_http_get_module_main_conf(ref->r, ngx_llmops_module);
 
-    family = ngx_llmops_prompt_family(mcf->prompts, &ref->id);
+    return ref->ctx->env.op == NGX_LLMOPS_OP_RESPONSES
+           && ref->id.len > 5
+           && ngx_memcmp(ref->id.data, "pmpt_", 5) == 0
+           && ngx_llmops_prompt_family(mcf->prompts, &ref->id) == NULL;
+}
 
-    if (family == NULL) {
 
-        /* a prompt that OpenAI keeps is none of ours */
-
-        if (ctx->env.op == NGX_LLMOPS_OP_RESPONSES && ref->id.len > 5
-            && ngx_memcmp(ref->id.data, "pmpt_", 5) == 0)
-        {
-            return NGX_OK;
-        }
-
-        return ngx_llmops_deny_text(ref->r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+static ngx_int_t
+ngx_llmops_prompt_unknown(ngx_llmops_reference_t *ref,
+    ngx_llmops_which_t *found)
+{
+    if (!found->known) {
+        return ngx_llmops_deny_text(ref->r, ref->ctx, NGX_LLMOPS_ERR_NOT_FOUND,
                                     "prompt_not_found",
                                     "there is no prompt \"%V\"", &ref->id);
     }
 
-    ctx->prompt = ngx_llmops_prompt_version(family, &ref->version);
-
-    if (ctx->prompt) {
-        return NGX_OK;
-    }
-
     if (ref->version.len == 0) {
-        return ngx_llmops_deny_text(ref->r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+        return ngx_llmops_deny_text(ref->r, ref->ctx, NGX_LLMOPS_ERR_NOT_FOUND,
                                     "prompt_not_found",
                                     "the prompt \"%V\" has no label "
                                     "\"production\": name a version or a "
                                     "label", &ref->id);
     }
 
-    return ngx_llmops_deny_text(ref->r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+    return ngx_llmops_deny_text(ref->r, ref->ctx, NGX_LLMOPS_ERR_NOT_FOUND,
                                 "prompt_not_found",
                                 "the prompt \"%V\" has no version or label "
                                 "\"%V\"", &ref->id, &ref->version);

@@ -20,8 +20,6 @@
 
 static ngx_int_t ngx_llmops_prompt_only(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
-static ngx_llmops_prompt_t *ngx_llmops_prompt_arm(ngx_http_request_t *r,
-    ngx_llmops_route_prompt_t *rp);
 static ngx_int_t ngx_llmops_prompt_variables_raw(ngx_llmops_reference_t *ref);
 static ngx_int_t ngx_llmops_prompt_build(ngx_llmops_reference_t *ref,
     ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
@@ -36,10 +34,9 @@ static void ngx_llmops_prompt_out_cleanup(void *data);
 
 ngx_int_t
 ngx_llmops_prompt_choose(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_route_t *route)
+    ngx_llmops_route_t *route, ngx_llmops_prompt_resume_pt resume)
 {
     ngx_llmops_form_e           form;
-    ngx_llmops_prompt_t        *chosen;
     ngx_llmops_route_prompt_t  *rp;
 
     rp = route->prompt;
@@ -52,7 +49,7 @@ ngx_llmops_prompt_choose(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return rp->only ? ngx_llmops_prompt_only(r, ctx) : NGX_OK;
     }
 
-    if (rp->prompt == NULL) {
+    if (rp->reference.len == 0) {
         return ctx->prompt ? NGX_OK : ngx_llmops_prompt_only(r, ctx);
     }
 
@@ -60,19 +57,7 @@ ngx_llmops_prompt_choose(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_OK;
     }
 
-    chosen = ngx_llmops_prompt_arm(r, rp);
-
-    if (ctx->prompt && ctx->prompt != rp->prompt && ctx->prompt != rp->share) {
-        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
-                                    "prompt_not_allowed",
-                                    "the prompt \"%V\" cannot be used here, "
-                                    "only \"%V\"", &ctx->prompt->full,
-                                    &rp->reference);
-    }
-
-    ctx->prompt = chosen;
-
-    return NGX_OK;
+    return ngx_llmops_prompt_route_choose(r, ctx, route, resume);
 }
 
 
@@ -83,37 +68,6 @@ ngx_llmops_prompt_only(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                                 "prompt_required",
                                 "only requests with a prompt are served here: "
                                 "name one in \"prompt\" or x-llm-prompt");
-}
-
-
-/*
- * Whose requests stay together has the same arm in each worker and on each
- * machine, and after a reload; who has no key is not in the experiment.
- */
-
-static ngx_llmops_prompt_t *
-ngx_llmops_prompt_arm(ngx_http_request_t *r, ngx_llmops_route_prompt_t *rp)
-{
-    uint32_t    hash;
-    ngx_str_t   key;
-
-    if (rp->share == NULL
-        || ngx_http_complex_value(r, rp->by, &key) != NGX_OK
-        || key.len == 0)
-    {
-        return rp->prompt;
-    }
-
-    /* experiments must not choose the same callers */
-
-    hash = ngx_murmur_hash2(key.data, key.len)
-           ^ ngx_murmur_hash2(rp->share->full.data, rp->share->full.len);
-
-    hash = (hash ^ (hash >> 16)) * 0x7feb352d;
-    hash = (hash ^ (hash >> 15)) * 0x846ca68b;
-    hash ^= hash >> 16;
-
-    return (hash % 10000 < rp->percent) ? rp->share : rp->prompt;
 }
 
 

@@ -22,13 +22,15 @@ static char *ngx_llmops_route_share(ngx_conf_t *cf,
     ngx_llmops_route_prompt_t *rp, ngx_str_t *arg);
 
 
+/* a name that the configuration does not have is one of the store, if that is
+   on: what is there is known only when it is asked */
+
 ngx_int_t
 ngx_llmops_prompt_route_init(ngx_conf_t *cf, ngx_llmops_prompts_t *prompts,
     ngx_llmops_route_t *route)
 {
-    u_char                     *at, *last;
-    ngx_str_t                   name, which;
-    ngx_llmops_route_prompt_t  *rp;
+    ngx_llmops_route_prompt_t   *rp;
+    ngx_llmops_prompt_family_t  *family;
 
     rp = route->prompt;
 
@@ -36,46 +38,61 @@ ngx_llmops_prompt_route_init(ngx_conf_t *cf, ngx_llmops_prompts_t *prompts,
         return NGX_OK;
     }
 
-    name = rp->reference;
-    last = name.data + name.len;
-    at = ngx_strlchr(name.data, last, '@');
+    family = ngx_llmops_prompt_family(prompts, &rp->name);
 
-    which.data = at + 1;
-    which.len = last - which.data;
-    name.len = at - name.data;
-
-    rp->family = ngx_llmops_prompt_family(prompts, &name);
-
-    if (rp->family) {
-        rp->prompt = ngx_llmops_prompt_version(rp->family, &which);
+    if (family == NULL && prompts->store) {
+        return NGX_OK;
     }
 
-    if (rp->prompt == NULL) {
+    if (family == NULL
+        || ngx_llmops_prompt_version(family, &rp->which) == NULL)
+    {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "unknown prompt \"%V\" in llm_route \"%V\" in %V:%ui, "
                       "write \"llm_prompt %V %V FILE;\" or \"llm_prompt %V "
                       "label=%V VERSION;\" in http{}", &rp->reference,
-                      &route->name, &rp->place.file, rp->place.line, &name,
-                      &which, &name, &which);
+                      &route->name, &rp->place.file, rp->place.line, &rp->name,
+                      &rp->which, &rp->name, &rp->which);
         return NGX_ERROR;
     }
 
-    if (rp->other.len == 0) {
-        return NGX_OK;
-    }
-
-    rp->share = ngx_llmops_prompt_version(rp->family, &rp->other);
-
-    if (rp->share == NULL) {
+    if (rp->other.len
+        && ngx_llmops_prompt_version(family, &rp->other) == NULL)
+    {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "unknown version \"%V\" in \"share=\" of llm_route "
                       "\"%V\" in %V:%ui, write \"llm_prompt %V %V FILE;\" in "
                       "http{}", &rp->other, &route->name, &rp->place.file,
-                      rp->place.line, &name, &rp->other);
+                      rp->place.line, &rp->name, &rp->other);
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+ngx_llmops_route_t *
+ngx_llmops_prompt_used(ngx_llmops_main_conf_t *mcf, ngx_str_t *name,
+    ngx_str_t *which)
+{
+    ngx_uint_t                   i;
+    ngx_llmops_route_t         **routes;
+    ngx_llmops_route_prompt_t   *rp;
+
+    routes = mcf->routes.elts;
+
+    for (i = 0; i < mcf->routes.nelts; i++) {
+        rp = routes[i]->prompt;
+
+        if (rp && ngx_llmops_same(&rp->name, name)
+            && (which == NULL || ngx_llmops_same(&rp->which, which)
+                || ngx_llmops_same(&rp->other, which)))
+        {
+            return routes[i];
+        }
+    }
+
+    return NULL;
 }
 
 
@@ -212,6 +229,8 @@ ngx_llmops_route_prompt_param(ngx_conf_t *cf, ngx_llmops_route_prompt_t *rp,
     }
 
     rp->reference = *arg;
+    rp->name = name;
+    rp->which = which;
 
     return NGX_CONF_OK;
 }

@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_route.h"
+#include "ngx_llmops_rollout.h"
 
 
 /*
@@ -43,6 +44,7 @@ static ngx_uint_t ngx_llmops_plan_blocked(ngx_llmops_planner_t *pl,
     ngx_llmops_target_t *t);
 static void ngx_llmops_plan_add(ngx_llmops_planner_t *pl,
     ngx_llmops_target_t *t);
+static void ngx_llmops_plan_candidate(ngx_llmops_planner_t *pl);
 static void ngx_llmops_plan_targets(ngx_llmops_planner_t *pl,
     ngx_llmops_route_t *route);
 static void ngx_llmops_plan_weighted(ngx_llmops_target_t **t, ngx_uint_t n);
@@ -67,6 +69,7 @@ ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    ngx_llmops_plan_candidate(&pl);
     ngx_llmops_plan_targets(&pl, route);
 
     t = route->targets.elts;
@@ -147,6 +150,36 @@ ngx_llmops_plan_end(ngx_llmops_planner_t *pl)
     if (pl->ctx->env.op == NGX_LLMOPS_OP_OTHER && plan->nsteps > 1) {
         plan->nsteps = 1;
     }
+}
+
+
+/*
+ * A canary's candidate comes before all others, which are what its callers get
+ * when it fails.  An open breaker does not keep requests from it: its guards
+ * count failures, and decide better if there are some to count.
+ */
+
+static void
+ngx_llmops_plan_candidate(ngx_llmops_planner_t *pl)
+{
+    ngx_llmops_step_t     made;
+    ngx_llmops_target_t  *t;
+
+    t = ngx_llmops_rollout_target(pl->ctx);
+
+    if (t == NULL) {
+        return;
+    }
+
+    if (!ngx_llmops_plan_serves(&pl->ctx->env, t, &made)
+        || ngx_llmops_plan_blocked(pl, t))
+    {
+        ngx_llmops_rollout_leave(pl->ctx);
+        return;
+    }
+
+    pl->capable++;
+    pl->plan->steps[pl->plan->nsteps++] = made;
 }
 
 

@@ -9,6 +9,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_shadow.h"
 
 
 /*
@@ -61,7 +62,8 @@ ngx_llmops_routes_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     for (i = 0; i < mcf->routes.nelts; i++) {
         if (ngx_llmops_route_resolve(cf, mcf, routes[i]) != NGX_OK
             || ngx_llmops_route_names(cf, mcf, routes[i]) != NGX_OK
-            || ngx_llmops_rules_resolve(cf, mcf, routes[i]) != NGX_OK)
+            || ngx_llmops_rules_resolve(cf, mcf, routes[i]) != NGX_OK
+            || ngx_llmops_shadows_resolve(cf, mcf, routes[i]) != NGX_OK)
         {
             return NGX_ERROR;
         }

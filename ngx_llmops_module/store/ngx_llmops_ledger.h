@@ -63,7 +63,8 @@ void ngx_llmops_ledger_add(ngx_llmops_store_t *store,
  * Reads all rows of the days [from, to] (at most 400 days), of all gateways.
  * NGX_OK: *rows, of ngx_llmops_ledger_row_t, in pool; NGX_AGAIN: handler is
  * called with them later, unless cancelled through *read; NGX_ERROR.  Rows that
- * are NULL, in either way: the engine cannot be asked.  What has been added more than two seconds ago is in it.
+ * are NULL, in either way: the engine cannot be asked.  What has been added
+ * more than two seconds ago is in it.
  */
 ngx_int_t ngx_llmops_ledger_rows(ngx_llmops_store_t *store, uint32_t from,
     uint32_t to, ngx_pool_t *pool, ngx_array_t **rows,

@@ -51,7 +51,8 @@ static void ngx_llmops_redis_change_made(redisReply *reply, ngx_uint_t sent,
 ngx_int_t
 ngx_llmops_redis_put(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 {
-    if (op->id.len > NGX_LLMOPS_DOC_ID || op->value.len > NGX_LLMOPS_DOC_SIZE)
+    if (op->id.len > NGX_LLMOPS_DOC_ID
+        || op->value.len > ngx_llmops_doc_max(op->docs))
     {
         op->rc = NGX_BUSY;
         return NGX_OK;

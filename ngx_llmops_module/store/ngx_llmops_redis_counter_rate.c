@@ -41,11 +41,6 @@ static ngx_int_t ngx_llmops_tally_is_rate(const ngx_llmops_tally_rate_t *tr,
     ngx_llmops_unit_e unit, ngx_llmops_period_e period, int64_t window);
 
 
-/* what periods are reckoned by: callers know them by this machine's clock */
-#define ngx_llmops_tally_wall()                                               \
-    ((int64_t) ngx_cached_time->sec * 1000                                    \
-     + (int64_t) ngx_cached_time->msec)
-
 /* the oldest part of which some may be in the window */
 #define ngx_llmops_tally_oldest(tr, now)                                      \
     (ngx_llmops_tally_part(tr, now) - NGX_LLMOPS_TALLY_PARTS)
@@ -103,7 +98,7 @@ ngx_llmops_tally_init_rate(ngx_llmops_tally_t *tally,
 
 
 /*
- * The period in which a rate counts.  When this machine's clock is before the
+ * The period in which a rate counts.  When the server's clock is before the
  * beginning of one that others count in already, it is that one: a clock that
  * is set back must not refill anything.  One that begins in a future that is
  * too far away is of a clock that was wrong.
@@ -116,7 +111,7 @@ ngx_llmops_tally_start(const ngx_llmops_tally_rate_t *tr,
     int64_t  newest, ahead;
 
     newest = ngx_max(tr->newest, tr->seen.period[0].start);
-    ahead = newest - ngx_llmops_tally_wall();
+    ahead = newest - ngx_llmops_redis_now(tr->tally->tallies->redis);
 
     return (newest > rate->start && ahead > 0 && ahead <= tr->window)
            ? newest : rate->start;
@@ -260,7 +255,7 @@ ngx_llmops_tally_reset_time(const ngx_llmops_tally_rate_t *tr,
     int64_t  i;
 
     if (tr->period == NGX_LLMOPS_PERIOD_CALENDAR) {
-        return ngx_max(rate->end - ngx_llmops_tally_wall(), 0);
+        return ngx_max(rate->end - now, 0);
     }
 
     if (tr->period != NGX_LLMOPS_PERIOD_SLIDING) {
@@ -299,7 +294,7 @@ ngx_llmops_tally_retry_time(const ngx_llmops_tally_rate_t *tr,
             return NGX_LLMOPS_TALLY_WAIT;
         }
 
-        return ngx_max(rate->end - ngx_llmops_tally_wall(), 1);
+        return ngx_max(rate->end - now, 1);
     }
 
     i = ngx_llmops_tally_oldest(tr, now) - tr->first;

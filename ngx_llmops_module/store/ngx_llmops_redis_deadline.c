@@ -12,10 +12,10 @@
  *
  * A command whose time is over is told to its caller, but keeps its place: its
  * reply comes nevertheless, and must not be taken for another's.  From then on
- * nothing is sent (stalled) until all late replies have come and a PING has been
- * answered in time.  So of all requests only those that were already waiting
- * wait for a server that is frozen, and none for one that is always too slow;
- * and when nothing comes for a second, the connection is given up.
+ * nothing is sent (stalled) until all late replies have come and a PING has
+ * been answered in time.  So of all requests only those that were already
+ * waiting wait for a server that is frozen, and none for one that is always
+ * too slow; and when nothing comes for a second, the connection is given up.
  *
  * Who is told sends and cancels.  So timeouts and ends are told from lists that
  * have been detached before.

@@ -284,7 +284,7 @@ ngx_llmops_shm_put_doc(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
     ngx_llmops_docsh_t  *old, *doc;
 
     if (op->id.len > NGX_LLMOPS_DOC_ID
-        || op->value.len > NGX_LLMOPS_DOC_SIZE)
+        || op->value.len > ngx_llmops_doc_max(op->docs))
     {
         op->rc = NGX_BUSY;
         return NGX_OK;

@@ -111,7 +111,7 @@ ngx_llmops_shm_start(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
     }
 
     shm->scratch = ngx_palloc(cycle->pool,
-                              NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_SIZE);
+                              NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_LARGE);
 
     if (shm->scratch == NULL
         || ngx_llmops_shm_attach(shm, store->zone) != NGX_OK)
@@ -204,7 +204,8 @@ ngx_llmops_shm_engine_put(ngx_llmops_store_t *store, ngx_llmops_docop_t *op)
 {
     ngx_llmops_shm_t  *shm = store->shm;
 
-    if (op->id.len > NGX_LLMOPS_DOC_ID || op->value.len > NGX_LLMOPS_DOC_SIZE)
+    if (op->id.len > NGX_LLMOPS_DOC_ID
+        || op->value.len > ngx_llmops_doc_max(op->docs))
     {
         op->rc = NGX_BUSY;
         return NGX_OK;

@@ -331,8 +331,8 @@ ngx_llmops_rates_levels(ngx_llmops_counter_t *counter,
         level->used = slot->used;
 
         if (slot->carried && rate->carry) {
-            level->limit += ngx_llmops_rate_limit(charge,
-                                            ngx_min(slot->carried, rate->carry));
+            level->limit += ngx_llmops_rate_limit(
+                                charge, ngx_min(slot->carried, rate->carry));
         }
 
         if (slot->ring && slot->used) {

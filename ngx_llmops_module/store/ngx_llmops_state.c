@@ -200,7 +200,7 @@ ngx_llmops_state_start(ngx_llmops_store_t *store, ngx_cycle_t *cycle)
     rc = ngx_llmops_state_init(&keeper->st, shm, &store->state);
 
     keeper->st.scratch = ngx_palloc(cycle->pool,
-                                    NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_SIZE);
+                                    NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_LARGE);
     if (keeper->st.scratch == NULL) {
         return NGX_ERROR;
     }

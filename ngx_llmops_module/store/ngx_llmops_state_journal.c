@@ -48,17 +48,14 @@ static void ngx_llmops_journal_drop(ngx_llmops_state_t *st);
 /* in the order of ngx_llmops_docs_e, as is what they are written anew as */
 
 const char  *ngx_llmops_journal_names[] = {
-    "keys.log",
-    "audit.log",
-    "purges.log"
+    "keys.log", "audit.log", "purges.log", "prompts.log", "texts.log",
+    "rollouts.log", "observed.log"
 };
 
 const char  *ngx_llmops_journal_temp[] = {
-    "keys.new",
-    "audit.new",
-    "purges.new"
+    "keys.new", "audit.new", "purges.new", "prompts.new", "texts.new",
+    "rollouts.new", "observed.new"
 };
-
 
 typedef char  ngx_llmops_journals_named[
     (sizeof(ngx_llmops_journal_names) / sizeof(char *) == NGX_LLMOPS_DOCS_MAX

@@ -168,7 +168,7 @@ ngx_llmops_journal_apply(ngx_llmops_state_t *st, ngx_llmops_docs_e kind,
         value.len = ngx_llmops_frame_get(p + 4, 4);
 
         if (id.len > NGX_LLMOPS_DOC_ID
-            || value.len > NGX_LLMOPS_DOC_SIZE
+            || value.len > (size_t) ngx_llmops_doc_max(kind)
             || id.len + value.len
                > (size_t) (last - p) - NGX_LLMOPS_RECORD_HEAD)
         {

@@ -14,7 +14,7 @@
 
 /*
  * What the gateway has to remember beyond a request, behind one interface:
- * counters that are limited, and documents (keys, later prompts and rollouts).
+ * counters that are limited, and documents (keys, prompts, records of audits).
  * Two engines have the same semantics and pass the same tests: shared memory,
  * for the workers of one nginx, and Redis, for a fleet.  Nothing here knows of
  * requests, routes or HTTP.
@@ -180,11 +180,23 @@ typedef enum {
     NGX_LLMOPS_DOCS_KEYS = 0,
     NGX_LLMOPS_DOCS_AUDIT,
     NGX_LLMOPS_DOCS_PURGES,                /* of the cache */
+    NGX_LLMOPS_DOCS_PROMPTS,               /* their versions and labels */
+    NGX_LLMOPS_DOCS_TEXTS,                 /* of prompts' versions: large, got
+                                              by their ids and never listed */
+    NGX_LLMOPS_DOCS_ROLLOUTS,
+    NGX_LLMOPS_DOCS_OBSERVED,              /* by gateways, for each other */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
 
 #define NGX_LLMOPS_DOC_ID         128      /* bytes of an id at the most */
-#define NGX_LLMOPS_DOC_SIZE       65536    /* bytes of a value at the most */
+#define NGX_LLMOPS_DOC_SIZE       65536    /* bytes of a value at the most, */
+#define NGX_LLMOPS_DOC_HEAD       (256 * 1024)     /* of a prompt's head, */
+#define NGX_LLMOPS_DOC_LARGE      (1024 * 1024)    /* and of a text */
+
+#define ngx_llmops_doc_max(docs)                                              \
+    ((docs) == NGX_LLMOPS_DOCS_TEXTS ? NGX_LLMOPS_DOC_LARGE                   \
+     : (docs) == NGX_LLMOPS_DOCS_PROMPTS ? NGX_LLMOPS_DOC_HEAD                \
+     : NGX_LLMOPS_DOC_SIZE)
 
 #define NGX_LLMOPS_REVISION_ANY   ((uint64_t) -1)
 #define NGX_LLMOPS_REVISION_NONE  0        /* it must not exist */

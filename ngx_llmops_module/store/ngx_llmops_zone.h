@@ -36,13 +36,20 @@ typedef enum {
     NGX_LLMOPS_NODE_RULE,                  /* ngx_llmops_rule_sh_t */
     NGX_LLMOPS_NODE_CACHED,                /* ngx_llmops_cache_sh_t */
     NGX_LLMOPS_NODE_CACHE_REDIS,           /* of cache/: counts */
+    NGX_LLMOPS_NODE_ROLLOUT,               /* ngx_llmops_rollout_sh_t */
+    NGX_LLMOPS_NODE_GUARD,                 /* ngx_llmops_rollout_guard_sh_t */
+    NGX_LLMOPS_NODE_FLEET,                 /* this nginx's name in it */
+    NGX_LLMOPS_NODE_FEEDBACK,              /* of ngx_llmops_feedback_set_t */
+    NGX_LLMOPS_NODE_SCORES,                /* ngx_llmops_feedback_count_sh_t */
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
+    NGX_LLMOPS_NODE_ASK,                   /* ngx_llmops_ask_sh_t */
+    NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      7
+#define NGX_LLMOPS_ZONE_LAYOUT      11
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -128,13 +128,37 @@ def of_limit(method, path, value=None, **args):
     return lambda admin: admin.call(method, path, value, **args)
 
 
-def away(method, path, value=None, **args):
+#: a route that has a cache
+CACHED = ("upstream cached { llm_dialect mock; }\n"
+          "llm_route cached { match cached; target cached/m; cache ttl=1m; }\n")
+
+
+def of_cache(value):
+    def call(admin):
+        gw = admin.gateway
+        gw.reload(http=gw.config.http + CACHED)
+        return admin.call("POST", "cache/purge", value)
+    return call
+
+
+def purges(admin):
+    """More different purges than are remembered."""
+    gw = admin.gateway
+    gw.reload(http=gw.config.http + CACHED)
+    for n in range(600):
+        answer = admin.call("POST", "cache/purge", {"scope": f"s{n}"})
+        if answer.status != 200:
+            break
+    return answer
+
+
+def away(method, path, value=None, http="", **args):
     """Nobody answers at llm_redis's address."""
     def call(admin):
         port = Reserved()
         gw = admin.gateway
         gw.reload(http=f"llm_redis 127.0.0.1:{port.port};\n"
-                  + gw.config.http)
+                  + gw.config.http + http)
         try:
             return admin.call(method, path.format("x"), value, **args)
         finally:
@@ -165,6 +189,18 @@ EXERCISES = {
     ("createKey", 503): away("POST", "keys", {}),
     ("getLimit", 503): away("GET", "limits/some", key="a"),
     ("resetLimit", 503): away("POST", "limits/some/reset", {"key": "a"}),
+    ("getCache", 200): lambda admin: admin.get("cache"),
+    ("getCache", 400): lambda admin: admin.get("cache?x"),
+    ("purgeCache", 200): of_cache({"route": "x"}),
+    ("purgeCache", 400): of_cache({}),
+    ("purgeCache", 403): read_only("POST", "cache/purge"),
+    ("purgeCache", 404): lambda admin: admin.call("POST", "cache/purge",
+                                                  {"all": True}),
+    ("purgeCache", 413): large("POST", "cache/purge"),
+    ("purgeCache", 415): typed("POST", "cache/purge"),
+    ("purgeCache", 503): away("POST", "cache/purge", {"all": True},
+                              http=CACHED),
+    ("purgeCache", 507): purges,
     ("listLimits", 200): of_limit("GET", "limits"),
     ("listLimits", 400): of_limit("GET", "limits?x"),
     ("getLimit", 200): of_limit("GET", "limits/some", key="a"),
@@ -207,6 +243,156 @@ for method, path, name in KEY_CHANGES:
     if method != "DELETE":
         EXERCISES[name, 507] = full(method, path)
 
+# -- prompts
+
+FILE = {"messages": [{"role": "user", "content": "x"}]}
+PROMPT = "prompts/support"
+VERSION = f"{PROMPT}/versions/v1"
+LABEL = f"{PROMPT}/labels/production"
+
+
+def prompt(admin):
+    """Two versions, and a label that has led to the other one before."""
+    admin.put(VERSION, FILE)
+    admin.put(f"{PROMPT}/versions/v2", {**FILE, "notes": "2"})
+    for version in ("v2", "v1"):
+        admin.put(LABEL, {"version": version})
+
+
+def of_prompt(method, path, value=None, **options):
+    def call(admin):
+        prompt(admin)
+        return admin.call(method, path, value, **options)
+    return call
+
+
+def no_room(method, path, value=None):
+    """Keys take what is left, until a head has no room either."""
+    def call(admin):
+        admin.gateway.reload(http=admin.gateway.config.http.replace(
+            "llm_zone llm:1m;", "llm_zone llm:512k;"))
+        prompt(admin)
+        for size in (20000, 500, 1):
+            while admin.post("keys", {"metadata": {
+                    "x": "y" * min(size, 2000)}}).status == 201:
+                pass
+        return admin.call(method, path, value)
+    return call
+
+
+PROMPT_CHANGES = [
+    ("PUT", VERSION, "putPromptVersion", FILE),
+    ("DELETE", f"{PROMPT}/versions/v2", "deletePromptVersion", None),
+    ("PUT", LABEL, "movePromptLabel", {"version": "v2"}),
+    ("DELETE", LABEL, "deletePromptLabel", None),
+    ("POST", f"{LABEL}/rollback", "rollbackPromptLabel", None),
+    ("DELETE", PROMPT, "deletePrompt", None)]
+
+for method, path, name, value in PROMPT_CHANGES:
+    EXERCISES |= {
+        (name, 200): of_prompt(method, path, value),
+        (name, 400): of_prompt(method, path, value,
+                               headers=[("If-Match", "x")]),
+        (name, 403): lambda admin, m=method, p=path, v=value: Admin(
+            admin.gateway, "/read").call(m, p, v),
+        (name, 404): of_prompt(method, path.replace("support", "none"), value),
+        (name, 409): of_prompt(method, path.replace("support", "fixed"),
+                               value),
+        (name, 412): of_prompt(method, path, value,
+                               headers=[("If-Match", '"99"')]),
+        (name, 413): large(method, path),
+        (name, 415): typed(method, path),
+        (name, 503): away(method, path, value),
+    }
+    if name != "deletePrompt":
+        EXERCISES[name, 507] = no_room(
+            method, path.replace("v1", "v3"),
+            {**FILE, "notes": "n" * 50000} if value == FILE else value)
+
+del EXERCISES["putPromptVersion", 404]
+
+EXERCISES |= {
+    ("putPromptVersion", 201): lambda admin: admin.put(VERSION, FILE),
+    ("listPrompts", 200): of_prompt("GET", "prompts"),
+    ("listPrompts", 400): of_prompt("GET", "prompts?limit=0"),
+    ("listPrompts", 503): away("GET", "prompts"),
+    ("getPrompt", 200): of_prompt("GET", PROMPT),
+    ("getPrompt", 400): of_prompt("GET", f"{PROMPT}?x"),
+    ("getPrompt", 404): of_prompt("GET", "prompts/none"),
+    ("getPrompt", 503): away("GET", PROMPT),
+    ("getPromptVersion", 200): of_prompt("GET", VERSION),
+    ("getPromptVersion", 400): of_prompt("GET", f"{VERSION}?x"),
+    ("getPromptVersion", 404): of_prompt("GET", f"{PROMPT}/versions/x"),
+    ("getPromptVersion", 503): away("GET", VERSION),
+    ("renderPrompt", 200): of_prompt("POST", "prompts/render",
+                                     {"prompt": "support"}, action=False),
+    ("renderPrompt", 400): of_prompt("POST", "prompts/render", {}),
+    ("renderPrompt", 404): of_prompt("POST", "prompts/render",
+                                     {"prompt": "none"}),
+    ("renderPrompt", 413): large("POST", "prompts/render"),
+    ("renderPrompt", 415): typed("POST", "prompts/render"),
+    ("renderPrompt", 503): away("POST", "prompts/render",
+                                {"prompt": "support"}),
+}
+
+# -- rollouts and feedback
+
+REASON = {"reason": "because"}
+
+
+def rollout(action, *before, **more):
+    """An action on the canary of route "r", after others."""
+    def call(admin):
+        for one in before:
+            assert admin.post(f"rollouts/r/{one}", REASON).status == 200
+        return admin.post(f"rollouts/r/{action}", {**REASON, **more})
+    return call
+
+
+def feedback(times=1):
+    def call(admin):
+        answer = admin.gateway.chat()
+        value = {"request_id": answer.header("x-llm-request-id"), "score": 1}
+        return [admin.post("feedback", value) for _ in range(times)][-1]
+    return call
+
+
+EXERCISES |= {
+    ("listRollouts", 200): lambda admin: admin.get("rollouts"),
+    ("listRollouts", 400): lambda admin: admin.get("rollouts?x"),
+    ("getRollout", 200): lambda admin: admin.get("rollouts/r"),
+    ("getRollout", 400): lambda admin: admin.get("rollouts/r?x"),
+    ("getRollout", 404): lambda admin: admin.get("rollouts/x"),
+    ("getRollout", 503): away("GET", "rollouts/r"),
+    ("giveFeedback", 200): feedback(),
+    ("giveFeedback", 400): lambda admin: admin.post("feedback", {}),
+    ("giveFeedback", 404): lambda admin: admin.post(
+        "feedback", {"request_id": "x", "score": 1}),
+    ("giveFeedback", 409): feedback(2),
+    ("giveFeedback", 413): large("POST", "feedback"),
+    ("giveFeedback", 415): typed("POST", "feedback"),
+}
+
+#: action, its name, what must be before, and what must not
+ROLLOUT_CHANGES = [("promote", "promoteRollout", [], ["rollback"]),
+                   ("rollback", "rollBackRollout", [], ["rollback"]),
+                   ("pause", "pauseRollout", [], ["pause"]),
+                   ("resume", "resumeRollout", ["pause"], []),
+                   ("restart", "restartRollout", ["rollback"], [])]
+
+for action, name, good, bad in ROLLOUT_CHANGES:
+    EXERCISES |= {
+        (name, 200): rollout(action, *good),
+        (name, 400): rollout(action, more=1),
+        (name, 403): read_only("POST", f"rollouts/r/{action}"),
+        (name, 404): lambda admin, a=action: admin.post(f"rollouts/x/{a}",
+                                                        REASON),
+        (name, 409): rollout(action, *bad),
+        (name, 413): large("POST", f"rollouts/r/{action}"),
+        (name, 415): typed("POST", f"rollouts/r/{action}"),
+        (name, 503): away("POST", f"rollouts/r/{action}", REASON),
+    }
+
 PROMISED = sorted((op.id, status) for op in operations().values()
                   for status in op.statuses)
 
@@ -222,11 +408,15 @@ def engine() -> str:
 
 
 @pytest.mark.parametrize("name, status", PROMISED)
-def test_each_status(administer, name, status):
+def test_each_status(administer, tmp_path, name, status):
     assert (name, status) in EXERCISES, "add how to get it"
+    (tmp_path / "fixed.json").write_text(json.dumps(FILE))
     admin = administer(
-        http="llm_zone llm:1m;\nllm_limit some key=$http_x requests=5/m;\n",
-        lines=["limit some;"])
+        http="llm_zone llm:1m;\nllm_limit some key=$http_x requests=5/m;\n"
+             f"llm_prompt_store on;\nllm_prompt fixed 1 {tmp_path}/fixed.json;\n"
+             "llm_feedback 1h;\n",
+        lines=["limit some;",
+               "canary up/c share=50% hold=1h guard=errors<10%;"])
     answer = EXERCISES[name, status](admin)
     assert answer.status == status
     assert Admin.seen[-1] == (name, status)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 
 import pytest
 
 from harness import Reply, Tool, answers, openai_wire, route, sse
 from harness.nginx import VARIABLES
+from harness.util import wait_for
 
 COUNTED = Reply(input=1000, output=500, cached=400)
 PRICE = "llm_price big input=2.00 output=8.00 cached=0.50;"
@@ -205,6 +208,25 @@ def test_a_price_map(gateway, provider, tmp_path):
     assert cost("b") == pytest.approx(600e-6 + 400e-7 + 500 * 2e-6)
     assert cost("c") == pytest.approx(300_000 * 2e-6 + 10 * 3e-6)
     assert cost("d") is None
+
+
+def test_a_price_map_that_is_broken_changes_nothing(serve, tmp_path):
+    """The reload fails, and says where; the old prices go on."""
+    file = tmp_path / "prices.json"
+    file.write_text('{"m": {"input_cost_per_token": 1e-6, '
+                    '"output_cost_per_token": 2e-6}}')
+    gw, _ = serve(Reply(input=100, output=50), model="m",
+                  http=f"llm_prices {file};")
+    assert float(gw.chat().header("x-llm-cost")) == pytest.approx(200e-6)
+    file.write_text('{"m": {"input_cost_per_token": 1e-6, ')
+    gw.allow(r"\[emerg\].*prices\.json")
+    os.kill(gw.master, signal.SIGHUP)
+    wait_for(lambda: "prices.json" in gw.error_log(), 5, "the reload to fail")
+    assert float(gw.chat().header("x-llm-cost")) == pytest.approx(200e-6)
+    file.write_text('{"m": {"input_cost_per_token": 2e-6, '
+                    '"output_cost_per_token": 4e-6}}')
+    gw.reload()
+    assert float(gw.chat().header("x-llm-cost")) == pytest.approx(400e-6)
 
 
 def test_operations(serve):

@@ -8,12 +8,15 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Callable
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from harness import Reply, answers, openai_wire, route
 from harness.util import SLOW, wait_for
+
+from conftest import connected
 
 K = "x-key"
 PRICE = "llm_price m input=1 output=2 cached=0.5;"
@@ -288,18 +291,23 @@ FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")),
 
 
 class Clock:
-    """The time of day of an nginx; what measures intervals goes on."""
+    """The time of day of an nginx, or, for one with Redis, what Redis says;
+    what measures intervals goes on.  All times are long after now: what is
+    in Redis expires by the true one."""
 
     def __init__(self, directory: Path):
         self.file = directory / "faketime.rc"
+        self.told: list[Callable[[float], None]] = []
         self.set(datetime.datetime.now(datetime.timezone.utc))
 
     def set(self, when: datetime.datetime) -> None:
-        offset = when.timestamp() - time.time()
+        self.offset = offset = when.timestamp() - time.time()
         new = self.file.with_suffix(".new")
         new.write_text(f"{offset:+.3f}\n")
         new.replace(self.file)
         time.sleep(0.1)
+        for tell in self.told:
+            tell(offset)
 
     @property
     def env(self) -> dict[str, str]:
@@ -323,17 +331,33 @@ def at(text: str, zone: str = "UTC") -> datetime.datetime:
 
 
 @pytest.fixture
-def dated(gateway, provider, engine, clock):
-    """A gateway whose clock the test sets."""
-    if "llm_redis" in engine:
-        pytest.skip("with Redis it is the server's clock that counts")
+def dated(gateway, provider, engine, clock, request):
+    """A gateway whose clock the test sets: with Redis it is the server's that
+    counts, and the gateway goes by the true one."""
     def make(words: str, when: datetime.datetime, reply: Reply):
         clock.set(when)
         up = provider(reply)
-        gw = gateway(env=clock.env, http=engine
-                     + f"llm_quota per key=all {words};"
+        env, store = clock.env, engine
+        if "llm_redis" in engine:
+            server = request.getfixturevalue("redis")()
+            link = request.getfixturevalue("between")(server)
+            link.shift = clock.offset
+            env, store = {}, link.directive("timeout=2s")
+        gw = gateway(env=env, http=store
+                     + f"llm_quota per key=all {words} fail=closed;"
                      + up.upstream("up", PRICE)
                      + route("target up/m;", "limit per;"))
+        connected(gw)
+
+        def again(offset: float) -> None:
+            """The time is asked for with each connection."""
+            link.shift = offset
+            link.hang_up()
+            wait_for(lambda: gw.metrics().sum("llm_redis_up") == 0, 5)
+            connected(gw)
+        if "llm_redis" in engine:
+            gw.allow("closed by the server")
+            clock.told.append(again)
         return gw
     return make
 
@@ -350,10 +374,10 @@ FULL = Reply(input=500, output=500)
 
 
 @pytest.mark.parametrize("words,last,first", [
-    ("tokens=1000/day", "2026-05-06T23:59:50", "2026-05-07T00:00:01"),
-    ("tokens=1000/week", "2026-05-10T23:59:50", "2026-05-11T00:00:01"),
-    ("tokens=1000/month", "2028-02-29T23:59:50", "2028-03-01T00:00:01"),
-    ("tokens=1000/month", "2026-12-31T23:59:50", "2027-01-01T00:00:01"),
+    ("tokens=1000/day", "2036-05-06T23:59:50", "2036-05-07T00:00:01"),
+    ("tokens=1000/week", "2036-05-11T23:59:50", "2036-05-12T00:00:01"),
+    ("tokens=1000/month", "2036-02-29T23:59:50", "2036-03-01T00:00:01"),
+    ("tokens=1000/month", "2036-12-31T23:59:50", "2037-01-01T00:00:01"),
 ], ids=["day", "week", "leap-day", "year"])
 def test_a_period_ends(dated, clock, words, last, first):
     gw = dated(words, at(last), FULL)
@@ -366,10 +390,10 @@ def test_a_period_ends(dated, clock, words, last, first):
 
 
 @pytest.mark.parametrize("zone,last,first", [
-    ("Europe/Berlin", "2026-03-29T23:59:50", "2026-03-30T00:00:01"),
-    ("Europe/Berlin", "2026-10-25T23:59:50", "2026-10-26T00:00:01"),
-    ("America/New_York", "2026-07-04T23:59:50", "2026-07-05T00:00:01"),
-    ("Asia/Kathmandu", "2026-07-04T23:59:50", "2026-07-05T00:00:01"),
+    ("Europe/Berlin", "2036-03-30T23:59:50", "2036-03-31T00:00:01"),
+    ("Europe/Berlin", "2036-10-26T23:59:50", "2036-10-27T00:00:01"),
+    ("America/New_York", "2036-07-04T23:59:50", "2036-07-05T00:00:01"),
+    ("Asia/Kathmandu", "2036-07-04T23:59:50", "2036-07-05T00:00:01"),
 ])
 def test_days_of_a_time_zone(dated, clock, zone, last, first):
     gw = dated(f"tokens=1000/day tz={zone}", at(last, zone), FULL)
@@ -381,21 +405,21 @@ def test_days_of_a_time_zone(dated, clock, zone, last, first):
 
 def test_a_clock_that_jumps_back(dated, clock):
     """Neither refilled nor frozen."""
-    gw = dated("tokens=1000/day", at("2026-05-07T00:00:05"),
+    gw = dated("tokens=1000/day", at("2036-05-07T00:00:05"),
                Reply(input=300, output=300))
     assert gw.chat(max_tokens=300).status == 200
-    clock.set(at("2026-05-06T23:00:00"))
+    clock.set(at("2036-05-06T23:00:00"))
     assert gw.chat(max_tokens=500).status == 429
     assert gw.chat(max_tokens=300).status == 200
     assert gw.chat(max_tokens=1).status == 429
-    clock.set(at("2026-05-07T01:00:00"))
+    clock.set(at("2036-05-07T01:00:00"))
     assert gw.chat(max_tokens=1).status == 429
-    clock.set(at("2026-05-08T00:00:01"))
+    clock.set(at("2036-05-08T00:00:01"))
     assert gw.chat(max_tokens=300).status == 200
 
 
 def test_what_ends_after_midnight_belongs_to_yesterday(dated, clock):
-    gw = dated("tokens=1000/day", at("2026-05-06T23:59:50"), Reply())
+    gw = dated("tokens=1000/day", at("2036-05-06T23:59:50"), Reply())
     go = threading.Event()
 
     def script(x):
@@ -406,7 +430,7 @@ def test_what_ends_after_midnight_belongs_to_yesterday(dated, clock):
     with ThreadPoolExecutor(1) as pool:
         call = pool.submit(gw.chat, max_tokens=300)
         wait_for(lambda: gw.providers[0].requests)
-        clock.set(at("2026-05-07T00:00:05"))
+        clock.set(at("2036-05-07T00:00:05"))
         go.set()
         assert call.result().status == 200
     gw.providers[0](openai_wire.server(Reply(input=1, output=1)))
@@ -415,13 +439,13 @@ def test_what_ends_after_midnight_belongs_to_yesterday(dated, clock):
 
 def test_rollover(dated, clock):
     """A fifth at the most, of what was left."""
-    gw = dated("tokens=1000/day rollover=20%", at("2026-05-06T10:00:00"),
+    gw = dated("tokens=1000/day rollover=20%", at("2036-05-06T10:00:00"),
                Reply(input=450, output=450))
     assert gw.chat(max_tokens=500).status == 200
-    clock.set(at("2026-05-07T10:00:00"))
+    clock.set(at("2036-05-07T10:00:00"))
     r = gw.chat(max_tokens=500)
     assert r.header("x-ratelimit-limit-tokens") == "1100"
-    clock.set(at("2026-05-09T10:00:00"))
+    clock.set(at("2036-05-09T10:00:00"))
     r = gw.chat(max_tokens=500)
     assert r.header("x-ratelimit-limit-tokens") == "1200"
 

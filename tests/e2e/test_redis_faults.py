@@ -553,7 +553,7 @@ def _freeze(server, seconds):
         time.sleep(seconds)
 
 
-# -- a transaction that is refused -----------------------------------------------
+# -- a transaction that is refused ---------------------------------------------
 
 class Refusing:
     """Takes MULTI, and refuses one command of those behind it."""

@@ -344,3 +344,42 @@ def test_a_fail_over(sentinel, fleet):
     assert statuses[-1] == 200
     for gw in gateways:
         gw.allow(r"redis")
+
+
+# -- a server that answers, and nothing of use ---------------------------------
+
+@pytest.mark.parametrize("error", [
+    "READONLY You can't write against a read only replica.",
+    "NOSCRIPT No matching script. Please use EVAL.",
+    "MOVED 3999 127.0.0.1:1", "OOM command not allowed",
+    "NOPERM this user has no permissions"])
+def test_errors_are_what_policies_are_for(faulty, gateway, provider, error):
+    server = faulty(b"-%s\r\n" % error.encode())
+    up = provider(Reply(input=10, output=90))
+    policies = {"open": 200, "closed": 503, "local": 200}
+    gw = gateway(http=server.directive("timeout=1s") + up.upstream("up")
+                 + "".join(f"llm_quota {name} key=all tokens=1m/day "
+                           f"fail={name};" + route(
+                               "target up;", f"limit {name};", name=name,
+                               match=name) for name in policies))
+    gw.allow("redis")
+    for _ in range(3):
+        for name, status in policies.items():
+            start = time.monotonic()
+            r = gw.chat(model=name)
+            assert r.status == status, name
+            assert time.monotonic() - start < 0.5 * SLOW, name
+    assert server.failures == []
+
+
+def test_a_master_that_becomes_a_replica(redis, fleet):
+    """READONLY, in the middle; and back again."""
+    server, other = redis(), redis()
+    (gw,), up = fleet(1, server.directive(), "tokens=1m/day fail=closed")
+    gw.allow("redis")
+    assert gw.chat(headers=HEADERS).status == 200
+    wait_for(lambda: used(server) == 100)
+    server.do("REPLICAOF", "127.0.0.1", other.port)
+    wait_for(lambda: gw.chat(headers=HEADERS).status == 503, 2)
+    server.do("REPLICAOF", "NO", "ONE")
+    wait_for(lambda: gw.chat(headers=HEADERS).status == 200, 3)

@@ -33,14 +33,15 @@ FUZZ_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
 FUZZ_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
                  canon.c key.c kind.c number.c)
 FUZZ_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
-FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c, \
+FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
+                 %_arm.c %_find.c %_kept.c %_kept_table.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
 
 FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt cache)
 
 FUZZ_SRCS := $(filter-out %/ngx_llmops_rules.c \
-                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
-                 %/ngx_llmops_rules_input.c, \
+                 $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
+                            ngx_llmops_module/check/ngx_llmops_ask*.c), \
                  $(wildcard $(addsuffix /*.c,$(FUZZ_ROOMS)))) $(FUZZ_MORE)
 FUZZ_OBJS := $(FUZZ_SRCS:%.c=$(FUZZ_OUT)/%.o)
 FUZZ_HDRS := $(wildcard $(addsuffix /*.h,$(FUZZ_ROOMS) $(FUZZ_INCS)) \

@@ -17,6 +17,7 @@ pieces(check_rules_t *rules, ngx_llmops_op_e op, const u_char *sizes,
 {
     size_t               n;
     u_char              *copy;
+    ngx_str_t            request;
     ngx_uint_t           i;
     ngx_llmops_check_t  *check;
 
@@ -24,6 +25,9 @@ pieces(check_rules_t *rules, ngx_llmops_op_e op, const u_char *sizes,
     ngx_llmops_out_init(&r->out, 1024 * 1024);
 
     check = ngx_llmops_check_create(&rules->rules, op);
+
+    ngx_str_set(&request, CHECK_REQUEST);
+    fuzz_check(ngx_llmops_check_request(check, &request, NULL) == NGX_OK);
 
     for (i = 0; len && r->rc == NGX_OK; i++) {
         n = fuzz_piece(sizes, i, len);
@@ -56,7 +60,7 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     check_rules_t    *rules;
     check_result_t    whole, r;
 
-    static check_rules_t  sets[3];
+    static check_rules_t  sets[4];
 
     static const ngx_llmops_op_e  ops[] = {
         NGX_LLMOPS_OP_CHAT, NGX_LLMOPS_OP_MESSAGES, NGX_LLMOPS_OP_COMPLETIONS
@@ -69,14 +73,15 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     if (sets[0].rules.rules == NULL) {
         check_setup(&sets[0], 0, 0);
         check_setup(&sets[1], 1, 0);
-        check_setup(&sets[2], 1, 1);
+        check_setup(&sets[2], 1, CHECK_FENCES);
+        check_setup(&sets[3], 1, CHECK_REPAIR);
     }
 
     p = data + FUZZ_SIZES + 1;
     size -= FUZZ_SIZES + 1;
 
-    rules = &sets[data[FUZZ_SIZES] % 3];
-    op = ops[data[FUZZ_SIZES] / 3 % 3];
+    rules = &sets[data[FUZZ_SIZES] % 4];
+    op = ops[data[FUZZ_SIZES] / 4 % 3];
 
     check_stream(rules, op, (const char *) p, size, size + 1, &whole);
     pieces(rules, op, data, p, size, &r);

@@ -114,7 +114,7 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     }
 
     ngx_llmops_arena_free(&arena);
-    ngx_llmops_prompt_free(p);
+    ngx_llmops_prompt_release(p);
     free(copy);
 
     return 0;

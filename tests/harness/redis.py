@@ -593,11 +593,19 @@ class Faulty:
 
 
 class Between:
-    """A server at another address, whose replies can be cut in the middle."""
+    """A server at another address, whose replies can be cut in the middle,
+    and whose clock can be wrong by some seconds.
+
+    (A redis-server under faketime does not come up: its allocator asks for
+    the time before there is any.)
+    """
+
+    TIME = re.compile(rb"\*2\r\n\$10\r\n(\d{10})\r\n(?=\$[1-6]\r\n)")
 
     def __init__(self, server: Server):
         self.server = server
         self.cutting = False
+        self.shift = 0.0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -632,17 +640,28 @@ class Between:
                 if replies and self.cutting and len(data) > 20:
                     two.sendall(data[:len(data) // 2])
                     break
+                if replies and self.shift:
+                    data = self.TIME.sub(self._shifted, data)
                 two.sendall(data)
         for sock in (one, two):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def _shifted(self, found: re.Match[bytes]) -> bytes:
+        return b"*2\r\n$10\r\n%d\r\n" % (int(found[1]) + self.shift)
+
+    def hang_up(self) -> None:
+        """Ends all connections; new ones are taken."""
+        for sock in self._open:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        self._open = []
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        for sock in self._open:
-            sock.close()
+        self.hang_up()
 
 
 # -- fixtures ----------------------------------------------------------------

@@ -32,14 +32,31 @@ enum {
     CHECK_JSON,
     CHECK_LENGTH,
     CHECK_REQUIRE,
+    CHECK_TOOLS,
     CHECK_MAX
+};
+
+
+/* the request that answers are checked by */
+
+#define CHECK_REQUEST                                                         \
+    "{\"tools\":[{\"name\":\"f\",\"input_schema\":{\"properties\":{\"n\":{"     \
+    "\"type\":\"integer\"}}}},{\"function\":{\"name\":\"g\"}}]}"
+
+
+/* of JSON: fences are kept, or taken off, or the document is repaired */
+
+enum {
+    CHECK_PLAIN = 0,
+    CHECK_FENCES,
+    CHECK_REPAIR
 };
 
 
 typedef struct {
     ngx_llmops_rules_t         rules;
     ngx_llmops_rule_t          rule[CHECK_MAX];
-    ngx_llmops_pattern_t       pattern[3];
+    ngx_llmops_pattern_t       pattern[4];
 } check_rules_t;
 
 
@@ -51,8 +68,9 @@ typedef struct {
 } check_result_t;
 
 
-/* mail is redacted, "SECRET_..." is denied, and with json a document with the
-   member n is wanted; require and length are only marked */
+/* mail, and "red" before " car", are redacted, "SECRET_..." is denied, and with
+   json a document with the member n is wanted; require, length and tools are
+   only marked */
 
 static inline void
 check_setup(check_rules_t *c, ngx_uint_t json, ngx_uint_t fences)
@@ -70,10 +88,16 @@ check_setup(check_rules_t *c, ngx_uint_t json, ngx_uint_t fences)
     c->rule[CHECK_JSON].kind = json ? NGX_LLMOPS_RULE_JSON
                                     : NGX_LLMOPS_RULE_PATTERN;
     c->rule[CHECK_JSON].action = NGX_LLMOPS_ACT_NEXT;
-    c->rule[CHECK_JSON].fences = fences;
+    c->rule[CHECK_JSON].fences = (fences == CHECK_FENCES);
+
+    if (fences == CHECK_REPAIR) {
+        c->rule[CHECK_JSON].action = NGX_LLMOPS_ACT_REPAIR;
+    }
+
     c->rule[CHECK_LENGTH].kind = NGX_LLMOPS_RULE_LENGTH;
     c->rule[CHECK_LENGTH].max = 40;
     c->rule[CHECK_REQUIRE].kind = NGX_LLMOPS_RULE_REQUIRE;
+    c->rule[CHECK_TOOLS].kind = NGX_LLMOPS_RULE_TOOLS;
     c->rules.nrules = CHECK_MAX;
 
     if (json) {
@@ -97,8 +121,16 @@ check_setup(check_rules_t *c, ngx_uint_t json, ngx_uint_t fences)
     ngx_str_set(&c->pattern[2].regex, "needed");
     c->pattern[2].rule = CHECK_REQUIRE;
 
-    c->rules.sets[0] = ngx_llmops_patterns_compile(c->pattern, 3, &bad, err,
-                                                   sizeof(err));
+    ngx_str_set(&c->pattern[3].regex, "\\bred(?= car)");
+    ngx_str_set(&c->pattern[3].replacement, "[COLOUR]");
+    c->pattern[3].width = 16;
+    c->pattern[3].action = NGX_LLMOPS_PATTERN_REDACT;
+
+    /* the last one holds back more than the tests of other things like */
+
+    c->rules.sets[0] = ngx_llmops_patterns_compile(c->pattern,
+                                             fences == CHECK_REPAIR ? 4 : 3,
+                                             &bad, err, sizeof(err));
 
 #if (NGX_LLMOPS_HYPERSCAN)
     check_that(c->rules.sets[0]);
@@ -131,6 +163,7 @@ check_stream(check_rules_t *c, ngx_llmops_op_e op, const char *text,
 {
     size_t               n;
     u_char              *piece;
+    ngx_str_t            request;
     ngx_llmops_check_t  *check;
 
     memset(r, 0, sizeof(check_result_t));
@@ -138,6 +171,9 @@ check_stream(check_rules_t *c, ngx_llmops_op_e op, const char *text,
 
     check = ngx_llmops_check_create(&c->rules, op);
     check_that(check);
+
+    ngx_str_set(&request, CHECK_REQUEST);
+    check_that(ngx_llmops_check_request(check, &request, NULL) == NGX_OK);
 
     while (len && r->rc == NGX_OK) {
         n = ngx_min(len, each);
@@ -166,7 +202,7 @@ static inline void
 check_body(check_rules_t *c, ngx_llmops_op_e op, const char *text, size_t len,
     check_result_t *r)
 {
-    ngx_str_t            body;
+    ngx_str_t            body, request;
     ngx_llmops_check_t  *check;
 
     memset(r, 0, sizeof(check_result_t));
@@ -174,6 +210,9 @@ check_body(check_rules_t *c, ngx_llmops_op_e op, const char *text, size_t len,
 
     check = ngx_llmops_check_create(&c->rules, op);
     check_that(check);
+
+    ngx_str_set(&request, CHECK_REQUEST);
+    check_that(ngx_llmops_check_request(check, &request, NULL) == NGX_OK);
 
     body.data = malloc(len + !len);
     body.len = len;

@@ -52,19 +52,23 @@ patterns_set(void)
     ngx_llmops_patterns_t  *set;
 
     static ngx_llmops_pattern_t  p[] = {
-        { ngx_string("\\b[a-z.]{1,30}@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
-          ngx_string("[a-z.]@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
-          ngx_string("[EMAIL]"), NULL, NGX_LLMOPS_PATTERN_REDACT,
-          PATTERNS_EMAIL, 0, 1 },
-        { ngx_string("\\b(?:[0-9][ -]?){12,18}[0-9]\\b"),
-          ngx_null_string, ngx_string("[CARD]"), NULL, NGX_LLMOPS_PATTERN_REDACT,
-          PATTERNS_CARD, 0, 0 },
-        { ngx_string("xyzzy(-[0-9]{1,6})?"), ngx_null_string, ngx_string("[WORD]"), NULL,
-          NGX_LLMOPS_PATTERN_REDACT, PATTERNS_WORD, 1, 1 },
-        { ngx_string("SECRET_[a-z]{16}"), ngx_null_string, ngx_null_string, NULL,
-          NGX_LLMOPS_PATTERN_DENY, PATTERNS_SECRET, 0, 1 },
-        { ngx_string("one.*three|plugh$"), ngx_null_string, ngx_null_string, NULL,
-          NGX_LLMOPS_PATTERN_MARK, PATTERNS_NOTED, 0, 0 },
+        { .regex = ngx_string("\\b[a-z.]{1,30}@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
+          .scan = ngx_string("[a-z.]@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
+          .replacement = ngx_string("[EMAIL]"),
+          .action = NGX_LLMOPS_PATTERN_REDACT,
+          .rule = PATTERNS_EMAIL, .word = 1 },
+        { .regex = ngx_string("\\b(?:[0-9][ -]?){12,18}[0-9]\\b"),
+          .replacement = ngx_string("[CARD]"),
+          .action = NGX_LLMOPS_PATTERN_REDACT, .rule = PATTERNS_CARD },
+        { .regex = ngx_string("xyzzy(-[0-9]{1,6})?"),
+          .replacement = ngx_string("[WORD]"),
+          .action = NGX_LLMOPS_PATTERN_REDACT,
+          .rule = PATTERNS_WORD, .nocase = 1, .word = 1 },
+        { .regex = ngx_string("SECRET_[a-z]{16}"),
+          .action = NGX_LLMOPS_PATTERN_DENY,
+          .rule = PATTERNS_SECRET, .word = 1 },
+        { .regex = ngx_string("one.*three|plugh$"),
+          .action = NGX_LLMOPS_PATTERN_MARK, .rule = PATTERNS_NOTED },
     };
 
     p[1].proof = ngx_llmops_proof_find(&luhn);

@@ -236,7 +236,7 @@ shm_attach(shm_run_t *run, shm_zone_t *zone, size_t size)
     run->store.shm = &run->shm;
     run->store.lease = 15000;
     run->shm.lease = 15000;
-    run->shm.scratch = malloc(NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_SIZE);
+    run->shm.scratch = malloc(NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_LARGE);
 
     assert_int_equal(ngx_llmops_shm_open(&run->shm, &zone->slab, &zone->root,
                                          size),

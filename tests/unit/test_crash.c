@@ -273,7 +273,7 @@ do_tick(shm_run_t *r)
 }
 
 
-/* -- looking at what is left ------------------------------------------------ */
+/* -- looking at what is left ---------------------------------------------- */
 
 /* the sums of all, when nothing is held any more: between those before and
    those after */
@@ -500,7 +500,7 @@ test_tick(void **state)
 }
 
 
-/* -- real processes --------------------------------------------------------- */
+/* -- real processes ------------------------------------------------------- */
 
 typedef struct {
     volatile int64_t  begun;               /* tokens that were to be settled */

@@ -371,7 +371,8 @@ test_refused_sizes(void **state)
     snprintf(wanted, sizeof(wanted), "{\"metadata\":{\"a\":\"%s\"}}", text);
     refused(wanted, "more than 2048 bytes");
 
-    refused("{\"limits\":[\"requests=1/1s\",\"requests=1/2s\",\"requests=1/3s\","
+    refused("{\"limits\":[\"requests=1/1s\",\"requests=1/2s\","
+            "\"requests=1/3s\","
             "\"requests=1/4s\",\"requests=1/5s\",\"requests=1/6s\","
             "\"requests=1/7s\",\"requests=1/8s\",\"requests=1/9s\"]}",
             "1 to 8 limits");

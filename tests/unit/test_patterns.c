@@ -5,6 +5,7 @@
 
 
 #include "unit.h"
+#include <time.h>
 #include "patterns_run.h"
 
 
@@ -141,9 +142,9 @@ test_hold(void **state)
     char                    err[256];
 
     static ngx_llmops_pattern_t  email[] = {
-        { ngx_string("\\b[a-z.]{1,30}@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
-          ngx_null_string, ngx_string("[EMAIL]"), NULL,
-          NGX_LLMOPS_PATTERN_REDACT, 0, 0, 1 }
+        { .regex = ngx_string("\\b[a-z.]{1,30}@[a-z]{1,20}\\.[a-z]{2,5}\\b"),
+          .replacement = ngx_string("[EMAIL]"),
+          .action = NGX_LLMOPS_PATTERN_REDACT, .word = 1 }
     };
 
     set = patterns_set();
@@ -190,7 +191,9 @@ test_refused(void **state)
         { "x{5000}", "has no bound" },
         { "(", "Missing close" },
         { "a*", "empty text" },
-        { "(a)\\1", "" },
+        { "(a)\\2", "" },
+        { "(?<=a{300})b", "looks back" },
+        { "(?!b)a*", "empty text" },
     };
 
     memset(p, 0, sizeof(p));
@@ -220,9 +223,9 @@ test_long(void **state)
     ngx_llmops_patterns_t  *set;
 
     static ngx_llmops_pattern_t  p[] = {
-        { ngx_string("<<[a-y ]{2000,2100}>>"), ngx_null_string,
-          ngx_string("[LONG]"), NULL,
-          NGX_LLMOPS_PATTERN_REDACT, 0, 0, 0 },
+        { .regex = ngx_string("<<[a-y ]{2000,2100}>>"),
+          .replacement = ngx_string("[LONG]"),
+          .action = NGX_LLMOPS_PATTERN_REDACT },
     };
 
     set = ngx_llmops_patterns_compile(p, 1, &bad, err, sizeof(err));
@@ -250,6 +253,146 @@ test_long(void **state)
     patterns_release(&whole);
     ngx_llmops_patterns_free(set);
     free(text);
+}
+
+/* what Hyperscan does not have, together with what it has, at all splits */
+
+static void
+test_pcre(void **state)
+{
+    char                   *text;
+    char                    err[256];
+    size_t                  i, k, len;
+    ngx_uint_t              bad;
+    patterns_result_t       whole, r;
+    ngx_llmops_patterns_t  *set;
+
+    static ngx_llmops_pattern_t  p[] = {
+        { .regex = ngx_string("(?<!not )\\bred(?= car)"),
+          .replacement = ngx_string("[COLOUR]"), .width = 20,
+          .action = NGX_LLMOPS_PATTERN_REDACT, .rule = 0 },
+        { .regex = ngx_string("\\b(\\w{2,8})-\\1\\b"),
+          .replacement = ngx_string("[TWICE]"), .width = 30,
+          .action = NGX_LLMOPS_PATTERN_REDACT, .rule = 1 },
+        { .regex = ngx_string("[0-9]{4,6}"),
+          .replacement = ngx_string("[NUMBER]"),
+          .action = NGX_LLMOPS_PATTERN_REDACT, .rule = 2 },
+        { .regex = ngx_string("(?<=the )end"), .width = 20,
+          .action = NGX_LLMOPS_PATTERN_MARK, .rule = 3 },
+        { .regex = ngx_string("(?<!un)forbidden(?! fruit)"), .width = 20,
+          .action = NGX_LLMOPS_PATTERN_DENY, .rule = 4 },
+        { .regex = ngx_string("SECRET"),
+          .action = NGX_LLMOPS_PATTERN_DENY, .rule = 5 },
+    };
+
+    static const char *const  cases[][3] = {
+        { "a red car, not red cars, a red bike; so-so and bon-bons 12345",
+          "a [COLOUR] car, not red cars, a red bike; [TWICE] and bon-bons "
+          "[NUMBER]", "" },
+        { "so-so", "[TWICE]", "" },
+        { "unforbidden forbidden fruit the end", NULL, "" },
+        { "a red car is forbidden", "a [COLOUR] car is ", "deny" },
+        { "a SECRET, and forbidden", "a ", "deny" },
+    };
+
+    set = ngx_llmops_patterns_compile(p, 6, &bad, err, sizeof(err));
+    assert_non_null(set);
+
+    text = malloc(2000);
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+
+        /* where blocks of 256 bytes meet, too */
+
+        for (k = 0; k < 600; k += (k < 200 || k > 280) ? 50 : 7) {
+            memset(text, '.', k);
+            len = k + sprintf(text + k, "%s", cases[i][0]);
+
+            patterns_split(set, text, len, len, len, &whole);
+
+            assert_int_equal(whole.rc, cases[i][2][0] ? NGX_DECLINED
+                                                      : NGX_OK);
+            if (cases[i][2][0]) {
+                assert_true(whole.out.len <= k + strlen(cases[i][1]));
+                assert_memory_equal(whole.out.data + k, cases[i][1],
+                                    whole.out.len > k ? whole.out.len - k : 0);
+
+            } else {
+                assert_int_equal(whole.out.len - k,
+                                 strlen(cases[i][1] ? cases[i][1]
+                                                    : cases[i][0]));
+                assert_memory_equal(whole.out.data + k,
+                                    cases[i][1] ? cases[i][1] : cases[i][0],
+                                    whole.out.len - k);
+            }
+
+            for (bad = 1; bad < len; bad = bad * 2 + 1) {
+                patterns_pieces(set, text, len, bad, &r);
+                patterns_equal(&whole, &r);
+                patterns_release(&r);
+            }
+
+            patterns_release(&whole);
+        }
+    }
+
+    ngx_llmops_patterns_free(set);
+    free(text);
+}
+
+
+/* patterns that are known to take PCRE2 for ever: what cannot be searched is
+   denied, and soon */
+
+static void
+test_catastrophic(void **state)
+{
+    char                    text[4096], err[256];
+    clock_t                 start;
+    ngx_uint_t              i, bad, action;
+    patterns_result_t       r;
+    ngx_llmops_pattern_t    p;
+    ngx_llmops_patterns_t  *set;
+
+    static const char *const  regexes[] = {
+        "(?=(a+)+$)(a+)+[!?]",
+        "^(?!x)(a|aa)+$[!?]",
+        "(?!b)(a|a?)+[!?]",
+        "(x+x+)+y(?!z)|(?=a)(a*)*b",
+        "(?=a)([a-zA-Z]+)*[!?]",
+        "(?=a)(.*)*,(.*)*,(.*)*[!?]",
+        "([a-z]{1,200}){1,20}(?<!a)[!?]",
+        "(?:a{1,50}){1,50}b",              /* Hyperscan's */
+        "[a-z]{1,4000}",
+        "(a?){200}a{200}",
+    };
+
+    memset(text, 'a', sizeof(text));
+
+    for (i = 0; i < sizeof(regexes) / sizeof(regexes[0]); i++) {
+        for (action = 0; action <= NGX_LLMOPS_PATTERN_DENY; action++) {
+
+            memset(&p, 0, sizeof(p));
+            p.regex = *unit_str(regexes[i]);
+            p.replacement = *unit_str("[X]");
+            p.action = action;
+
+            set = ngx_llmops_patterns_compile(&p, 1, &bad, err, sizeof(err));
+
+            if (set == NULL) {
+                continue;               /* also an answer */
+            }
+
+            start = clock();
+            patterns_pieces(set, text, sizeof(text), 250, &r);
+
+            /* of 17 pieces; one would do for a worker to be missed */
+
+            assert_true(clock() - start < CLOCKS_PER_SEC);
+            patterns_release(&r);
+            ngx_llmops_patterns_free(set);
+        }
+    }
 }
 
 #else
@@ -347,6 +490,8 @@ main(void)
         cmocka_unit_test(test_hold),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_long),
+        cmocka_unit_test(test_pcre),
+        cmocka_unit_test(test_catastrophic),
 #else
         cmocka_unit_test(test_none),
 #endif

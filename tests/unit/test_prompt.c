@@ -103,7 +103,7 @@ done:
     ngx_llmops_arena_free(&arena);
 
     if (p) {
-        ngx_llmops_prompt_free(p);
+        ngx_llmops_prompt_release(p);
     }
 
     return text;

@@ -107,7 +107,7 @@ attach(shm_run_t *r, ngx_llmops_state_t *s)
 
     assert_int_equal(ngx_llmops_state_init(s, &r->shm, unit_str(names[n])),
                      NGX_OK);
-    s->scratch = malloc(NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_SIZE);
+    s->scratch = malloc(NGX_LLMOPS_DOC_ID + NGX_LLMOPS_DOC_LARGE);
 }
 
 

@@ -278,7 +278,7 @@ test_retry(void **state)
 }
 
 
-/* -- never over a limit, whatever is asked ---------------------------------- */
+/* -- never over a limit, whatever is asked ------------------------------- */
 
 #define OPEN    40
 #define RATES   4

@@ -24,7 +24,8 @@ UNIT_LIBS = -lcmocka -ljansson -lhiredis -lcrypto -lpcre2-8 -lz -lm \
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
-UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c, \
+UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
+                 %_arm.c %_find.c %_kept.c %_kept_table.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
@@ -32,8 +33,8 @@ UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
-                 canon.c key.c kind.c number.c shm.c entry.c form.c spell.c \
-                 value.c)
+                 canon.c key.c kind.c number.c seal.c guard.c vector.c \
+                 index.c shm.c entry.c form.c spell.c value.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
@@ -41,17 +42,20 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
 
 UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
 
+UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
+                 sequential.c rollout_guard.c rollout_doc.c)
+
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 cache route ops)
+                 cache route ops rollout)
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
-                 %/ngx_llmops_rules_conf.c %/ngx_llmops_rules_resolve.c \
-                 %/ngx_llmops_rules_input.c, \
+                 $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
+                            ngx_llmops_module/check/ngx_llmops_ask*.c), \
                  $(wildcard $(addsuffix /*.c,$(UNIT_ROOMS)))) $(UNIT_MORE)
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
-                 ngx_llmops_module/cache) \
+                 ngx_llmops_module/cache ngx_llmops_module/rollout) \
                  tests/unit/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 

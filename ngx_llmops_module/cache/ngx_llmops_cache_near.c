@@ -1,0 +1,595 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_own.h"
+#include "ngx_llmops_cache_note.h"
+#include "ngx_llmops_cache_embed.h"
+#include "ngx_llmops_key_check.h"
+
+
+/*
+ * The semantic level: when nobody has an answer to this very question, one to
+ * a question that means the same.
+ *
+ * The index has no answers, only keys of entries: what it finds is looked up
+ * like any exact hit, so that purges, ends, scopes and forms are those of the
+ * entry.  A question is added when its own answer is stored.
+ *
+ * A provider of embeddings that is slow costs no more than wait=: then the
+ * request goes on, and the vector, when it comes, is of use for storing the
+ * answer.
+ *
+ * In shadow mode all is done but the last step: it is counted and logged what
+ * would have been served.
+ */
+
+
+/* of a request: cached->levels[NGX_LLMOPS_CACHE_NEAR], in its pool */
+
+typedef struct {
+    ngx_llmops_embed_t         embed;
+    ngx_llmops_near_text_t     text;
+    uint64_t                   room;
+    ngx_event_t                timer;
+    ngx_llmops_cache_ask_t    *ask;
+    ngx_llmops_near_conf_t    *conf;
+    ngx_llmops_near_hit_t      hit;
+    ngx_llmops_cache_remote_t  remote;
+} ngx_llmops_near_t;
+
+
+/* in shared memory */
+
+typedef struct {
+    ngx_slab_pool_t           *pool;
+    ngx_llmops_near_index_t   *index;
+} ngx_llmops_near_zone_t;
+
+
+static ngx_int_t ngx_llmops_near_ask(ngx_llmops_cache_ask_t *ask);
+static ngx_llmops_near_t *ngx_llmops_near_create(ngx_llmops_cache_ask_t *ask);
+static ngx_int_t ngx_llmops_near_question(ngx_llmops_near_t *near);
+static void ngx_llmops_near_cleanup(void *data);
+static void ngx_llmops_near_embedded(ngx_llmops_embed_t *e);
+static void ngx_llmops_near_late(ngx_event_t *ev);
+static ngx_int_t ngx_llmops_near_look(ngx_llmops_near_t *near);
+static ngx_int_t ngx_llmops_near_found(ngx_llmops_near_t *near);
+static ngx_int_t ngx_llmops_near_far(ngx_llmops_near_t *near);
+static void ngx_llmops_near_reply(ngx_llmops_cache_remote_t *remote);
+static void ngx_llmops_near_gone(ngx_llmops_near_t *near);
+static void ngx_llmops_near_cancel(ngx_llmops_cache_ask_t *ask);
+static void ngx_llmops_near_put(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_answer_t *answer);
+static ngx_llmops_near_conf_t *ngx_llmops_near_conf(ngx_conf_t *cf,
+    ngx_llmops_cache_route_t *cr);
+static ngx_int_t ngx_llmops_near_invalid(ngx_conf_t *cf, ngx_str_t *word,
+    const char *how);
+static ngx_int_t ngx_llmops_near_zone_init(ngx_shm_zone_t *zone, void *old);
+
+
+const ngx_llmops_cache_level_t  ngx_llmops_cache_near = {
+    ngx_string("semantic"),
+    ngx_llmops_near_ask,
+    ngx_llmops_near_cancel,
+    ngx_llmops_near_put,
+    NULL,
+    NULL
+};
+
+
+static ngx_int_t
+ngx_llmops_near_ask(ngx_llmops_cache_ask_t *ask)
+{
+    ngx_int_t                rc;
+    ngx_llmops_near_t       *near;
+    ngx_llmops_main_conf_t  *mcf;
+
+    if (ask->route->semantic == NULL) {
+        return NGX_DECLINED;
+    }
+
+    near = ngx_llmops_near_create(ask);
+
+    if (near == NULL || ngx_llmops_near_question(near) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ask->ctx->cached->levels[NGX_LLMOPS_CACHE_NEAR] = near;
+
+    mcf = ngx_http_get_module_main_conf(ask->request, ngx_llmops_module);
+
+    rc = ngx_llmops_embed_ask(mcf, ask->ctx, &near->embed);
+
+    if (rc == NGX_OK) {
+        return ngx_llmops_near_look(near);
+    }
+
+    if (rc == NGX_AGAIN) {
+        ngx_add_timer(&near->timer, near->conf->wait);
+    }
+
+    return rc;
+}
+
+
+static ngx_llmops_near_t *
+ngx_llmops_near_create(ngx_llmops_cache_ask_t *ask)
+{
+    ngx_llmops_near_t   *near;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(ask->request->pool, sizeof(ngx_llmops_near_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    near = cln->data;
+    ngx_memzero(near, sizeof(ngx_llmops_near_t));
+
+    cln->handler = ngx_llmops_near_cleanup;
+
+    near->ask = ask;
+    near->conf = ask->route->semantic;
+
+    near->embed.target = near->conf->target;
+    near->embed.handler = ngx_llmops_near_embedded;
+    near->embed.data = near;
+
+    near->timer.handler = ngx_llmops_near_late;
+    near->timer.data = near;
+    near->timer.log = ask->request->connection->log;
+
+    return near;
+}
+
+
+/* NGX_DECLINED: it has no text that could be compared */
+
+static ngx_int_t
+ngx_llmops_near_question(ngx_llmops_near_t *near)
+{
+    u_char                       *p, all[2 * NGX_LLMOPS_CACHE_KEY];
+    u_char                        room[NGX_LLMOPS_CACHE_KEY];
+    ngx_str_t                    *name;
+    ngx_llmops_cache_ask_t       *ask = near->ask;
+    ngx_llmops_cache_question_t   q;
+
+    if (ngx_llmops_cache_question(ask->request, ask->ctx, ask->ctx->cached,
+                                  &q)
+        != NGX_OK
+        || ngx_llmops_near_text(&q.text, &near->text) != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    near->embed.text.len = q.text.len;
+    near->embed.text.data = ngx_pstrdup(ask->request->pool, &q.text);
+
+    if (near->embed.text.data == NULL) {
+        return NGX_DECLINED;
+    }
+
+    /* vectors of two models have nothing to do with each other */
+
+    name = &near->conf->target->name;
+
+    if (ngx_llmops_key_sha256(name->data, name->len, all) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    p = all + 16;
+    p = ngx_cpymem(p, &near->text.guard, sizeof(uint64_t));
+    p = ngx_cpymem(p, q.frame, NGX_LLMOPS_CACHE_KEY);
+
+    if (ngx_llmops_key_sha256(all, p - all, room) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_memcpy(&near->room, room, sizeof(uint64_t));
+    near->room |= 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_llmops_near_cleanup(void *data)
+{
+    ngx_llmops_near_t *near = data;
+
+    ngx_llmops_embed_forget(&near->embed);
+    ngx_llmops_cache_remote_forget(&near->remote);
+
+    if (near->timer.timer_set) {
+        ngx_del_timer(&near->timer);
+    }
+}
+
+
+static void
+ngx_llmops_near_embedded(ngx_llmops_embed_t *e)
+{
+    ngx_int_t                rc;
+    ngx_llmops_near_t       *near = e->data;
+    ngx_llmops_cache_ask_t  *ask = near->ask;
+
+    if (!near->timer.timer_set) {
+        return;                              /* it was too late */
+    }
+
+    ngx_del_timer(&near->timer);
+
+    rc = e->vector ? ngx_llmops_near_look(near) : NGX_DECLINED;
+
+    if (rc != NGX_AGAIN) {
+        ask->handler(ask);
+    }
+}
+
+
+/* the vector may still come, for storing this question's own answer */
+
+static void
+ngx_llmops_near_late(ngx_event_t *ev)
+{
+    ngx_llmops_near_t *near = ev->data;
+
+    near->ask->handler(near->ask);
+}
+
+
+/* NGX_OK: ask->answer is set; NGX_DECLINED; NGX_AGAIN: Redis is asked */
+
+static ngx_int_t
+ngx_llmops_near_look(ngx_llmops_near_t *near)
+{
+    ngx_http_request_t      *r = near->ask->request;
+    ngx_llmops_near_zone_t  *zone = near->conf->zone->data;
+    ngx_llmops_cache_own_t  *own = near->ask->route->own;
+
+    if (ngx_llmops_near_index_find(zone->index, near->room, &near->text,
+                                   near->embed.vector,
+                                   near->conf->threshold, &near->hit)
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "cache: a question of similarity 0.%04ui %s",
+                  (ngx_uint_t) ngx_min(9999, near->hit.similarity * 10000),
+                  near->conf->shadow ? "would have answered" : "is known");
+
+    if (near->conf->shadow) {
+        if (own->sh) {
+            (void) ngx_atomic_fetch_add(&own->sh->shadow_hits, 1);
+        }
+
+        return NGX_DECLINED;
+    }
+
+    return ngx_llmops_near_found(near);
+}
+
+
+static ngx_int_t
+ngx_llmops_near_found(ngx_llmops_near_t *near)
+{
+    int64_t                    now;
+    ngx_llmops_cfacts_t        facts;
+    ngx_llmops_cache_t        *cache;
+    ngx_http_request_t        *r = near->ask->request;
+    ngx_llmops_cache_ask_t    *ask = near->ask;
+
+    cache = ngx_llmops_cache_of(r);
+    now = ngx_llmops_now();
+
+    if (ngx_llmops_cshm_find(&cache->shm, near->hit.key, now, &facts)
+        == NGX_OK
+        && now < facts.answer.expires
+        && ngx_llmops_cached_copy(r, &cache->shm, &facts) == NGX_OK)
+    {
+        ask->answer = facts.answer;
+        ask->status = NGX_LLMOPS_CACHE_SEMANTIC;
+        return NGX_OK;
+    }
+
+    return ngx_llmops_near_far(near);
+}
+
+
+/* it has left shared memory, and may be in Redis */
+
+static ngx_int_t
+ngx_llmops_near_far(ngx_llmops_near_t *near)
+{
+    ngx_int_t                rc;
+    ngx_llmops_main_conf_t  *mcf;
+
+    mcf = ngx_http_get_module_main_conf(near->ask->request, ngx_llmops_module);
+
+    rc = NGX_DECLINED;
+
+    if (mcf->redis) {
+        ngx_memcpy(near->remote.key, near->hit.key, NGX_LLMOPS_CACHE_KEY);
+
+        near->remote.max_size = near->ask->route->max_size
+                                + NGX_LLMOPS_CACHE_PACKED;
+        near->remote.handler = ngx_llmops_near_reply;
+        near->remote.data = near;
+        near->remote.log = near->ask->request->connection->log;
+
+        rc = ngx_llmops_cache_remote_ask(mcf->store, &near->remote);
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_llmops_near_gone(near);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_llmops_near_reply(ngx_llmops_cache_remote_t *remote)
+{
+    ngx_llmops_near_t       *near = remote->data;
+    ngx_llmops_cache_ask_t  *ask = near->ask;
+
+    if (ngx_llmops_cache_far_answer(remote, ask) == NGX_OK
+        && (int64_t) ngx_llmops_now() < ask->answer.expires)
+    {
+        ask->status = NGX_LLMOPS_CACHE_SEMANTIC;
+
+    } else {
+        ask->answer.form = NGX_LLMOPS_CACHE_FORM_NONE;
+        ngx_llmops_near_gone(near);
+    }
+
+    ask->handler(ask);
+}
+
+
+static void
+ngx_llmops_near_gone(ngx_llmops_near_t *near)
+{
+    ngx_llmops_near_zone_t  *zone = near->conf->zone->data;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+    ngx_llmops_near_index_drop(zone->index, near->room, near->hit.key);
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+static void
+ngx_llmops_near_cancel(ngx_llmops_cache_ask_t *ask)
+{
+    ngx_llmops_near_t  *near;
+
+    near = ask->ctx->cached->levels[NGX_LLMOPS_CACHE_NEAR];
+
+    ngx_llmops_near_cleanup(near);
+}
+
+
+static void
+ngx_llmops_near_put(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer)
+{
+    ngx_llmops_near_t               *near;
+    ngx_llmops_near_zone_t          *zone;
+    const ngx_llmops_near_vector_t  *vector;
+
+    near = ctx->cached->levels[NGX_LLMOPS_CACHE_NEAR];
+
+    if (near == NULL) {
+        return;
+    }
+
+    vector = ngx_llmops_embed_known(&near->embed);
+
+    if (vector == NULL) {
+        return;
+    }
+
+    zone = near->conf->zone->data;
+
+    ngx_shmtx_lock(&zone->pool->mutex);
+    ngx_llmops_near_index_add(zone->index, near->room, &near->text, vector,
+                              ctx->cached->key);
+    ngx_shmtx_unlock(&zone->pool->mutex);
+}
+
+
+/* -- configuration -------------------------------------------------------- */
+
+ngx_int_t
+ngx_llmops_near_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr,
+    ngx_str_t *word)
+{
+    ngx_int_t                n;
+    ngx_str_t                s;
+    ngx_llmops_near_conf_t  *conf;
+
+    conf = ngx_llmops_near_conf(cf, cr);
+    if (conf == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_strcmp(word->data, "shadow") == 0) {
+        conf->shadow = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_strncmp(word->data, "semantic=", 9) == 0) {
+        n = ngx_atofp(word->data + 9, word->len - 9, 4);
+
+        if (n == NGX_ERROR || n < 5000 || n >= 10000) {
+            return ngx_llmops_near_invalid(cf, word, "a similarity from 0.5 "
+                                           "to below 1, as in "
+                                           "\"semantic=0.93\"");
+        }
+
+        conf->threshold = (float) n / 10000;
+        return NGX_OK;
+    }
+
+    s.data = (u_char *) ngx_strchr(word->data, '=') + 1;
+    s.len = word->data + word->len - s.data;
+
+    if (ngx_strncmp(word->data, "embed=", 6) == 0) {
+        conf->embed = s;
+        return s.len ? NGX_OK
+                     : ngx_llmops_near_invalid(cf, word, "a provider and a "
+                                               "model, as in \"embed=openai/"
+                                               "text-embedding-3-small\"");
+    }
+
+    n = ngx_parse_time(&s, 0);                   /* wait= */
+
+    if (n == NGX_ERROR || n == 0 || n > 10000) {
+        return ngx_llmops_near_invalid(cf, word, "a time up to 10s, as in "
+                                       "\"wait=200ms\"");
+    }
+
+    conf->wait = n;
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_llmops_near_takes(ngx_str_t *word)
+{
+    return ngx_strcmp(word->data, "shadow") == 0
+           || ngx_strncmp(word->data, "semantic=", 9) == 0
+           || ngx_strncmp(word->data, "embed=", 6) == 0
+           || ngx_strncmp(word->data, "wait=", 5) == 0;
+}
+
+
+static ngx_llmops_near_conf_t *
+ngx_llmops_near_conf(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr)
+{
+    ngx_llmops_near_conf_t  *conf = cr->semantic;
+
+    if (conf == NULL) {
+        conf = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_near_conf_t));
+
+        if (conf) {
+            conf->wait = NGX_LLMOPS_NEAR_WAIT;
+            conf->place.file = cf->conf_file->file.name;
+            conf->place.line = cf->conf_file->line;
+            cr->semantic = conf;
+        }
+    }
+
+    return conf;
+}
+
+
+static ngx_int_t
+ngx_llmops_near_invalid(ngx_conf_t *cf, ngx_str_t *word, const char *how)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid \"%V\" in \"cache\", write %s", word, how);
+    return NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_llmops_near_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_route_t *route)
+{
+    ngx_str_t                  name = ngx_string("llm_cache_index");
+    ngx_llmops_near_conf_t    *conf;
+    ngx_llmops_cache_route_t  *cr = route->cache;
+
+    conf = cr->semantic;
+
+    if (conf == NULL) {
+        return NGX_OK;
+    }
+
+    if (conf->threshold == 0 || conf->embed.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "%s of \"cache\" in llm_route \"%V\" in %V:%ui",
+                      conf->threshold == 0
+                      ? "\"embed=\", \"wait=\" and \"shadow\" need "
+                        "\"semantic=\""
+                      : "\"semantic=\" needs \"embed=PROVIDER/MODEL\"",
+                      &route->name, &conf->place.file, conf->place.line);
+        return NGX_ERROR;
+    }
+
+    conf->target = ngx_llmops_target_named(cf, mcf, &conf->embed,
+                                           &conf->place);
+    if (conf->target == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (conf->target->model.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"embed=%V\" names no model, write "
+                      "\"embed=%V/MODEL\" in %V:%ui",
+                      &conf->embed, &conf->embed, &conf->place.file,
+                      conf->place.line);
+        return NGX_ERROR;
+    }
+
+    conf->zone = ngx_shared_memory_add(cf, &name, NGX_LLMOPS_NEAR_SIZE,
+                                       &ngx_llmops_module);
+    if (conf->zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    conf->zone->init = ngx_llmops_near_zone_init;
+
+    ngx_llmops_cache_level(mcf, NGX_LLMOPS_CACHE_NEAR,
+                           &ngx_llmops_cache_near);
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_near_zone_init(ngx_shm_zone_t *zone, void *old)
+{
+    void                    *p;
+    size_t                   size;
+    ngx_slab_pool_t         *pool;
+    ngx_llmops_near_zone_t  *nz;
+
+    if (old) {
+        zone->data = old;
+        return NGX_OK;
+    }
+
+    pool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (zone->shm.exists) {
+        zone->data = pool->data;
+        return NGX_OK;
+    }
+
+    nz = ngx_slab_alloc(pool, sizeof(ngx_llmops_near_zone_t));
+
+    /* all pages that are left, in one piece */
+
+    size = pool->pfree * ngx_pagesize;
+    p = nz ? ngx_slab_alloc(pool, size) : NULL;
+
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    nz->pool = pool;
+    nz->index = ngx_llmops_near_index_init(p, size);
+
+    pool->data = nz;
+    zone->data = nz;
+
+    return nz->index ? NGX_OK : NGX_ERROR;
+}

@@ -1,0 +1,164 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_llmops_json.h"
+#include "ngx_llmops_json_text.h"
+#include "ngx_llmops_texts_read.h"
+
+
+/* The texts of messages, and of content that is an array of parts. */
+
+
+static void ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice, ngx_uint_t index);
+
+
+/* events by their type, but whatever has a text counts */
+
+void
+ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json)
+{
+    ngx_str_t               key, value, type, reason, content;
+    ngx_uint_t              index;
+    ngx_llmops_json_iter_t  it;
+
+    ngx_str_null(&type);
+    index = 0;
+
+    (void) ngx_llmops_json_object(&it, json);
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "index")) {
+            index = ngx_llmops_texts_number(&value);
+
+        } else if (ngx_llmops_texts_is(&key, "type")) {
+            type = value;
+        }
+    }
+
+    if (type.len == 20 && ngx_memcmp(type.data, "\"content_block_stop\"", 20)
+                          == 0)
+    {
+        t->block = index;
+        t->block_stop = 1;
+
+    } else if (type.len == 21
+               && ngx_memcmp(type.data, "\"content_block_start\"", 21) == 0)
+    {
+        t->block = index;
+        t->block_start = 1;
+    }
+
+    (void) ngx_llmops_json_object(&it, json);
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "delta")
+            || ngx_llmops_texts_is(&key, "content_block"))
+        {
+            ngx_llmops_texts_block(t, &value, 0, index);
+
+            if (ngx_llmops_json_get(&value, "stop_reason", &reason) == NGX_OK
+                && reason.data[0] == '"')
+            {
+                ngx_llmops_texts_finish(t, 0);
+            }
+
+        } else if (ngx_llmops_texts_is(&key, "content")) {
+            ngx_llmops_texts_blocks(t, &value, 0);
+
+        } else if (ngx_llmops_texts_is(&key, "stop_reason")
+                   && value.data[0] == '"')
+        {
+            ngx_llmops_texts_finish(t, 0);
+
+        } else if (ngx_llmops_texts_is(&key, "message")
+                   && ngx_llmops_json_get(&value, "content", &content)
+                      == NGX_OK)
+        {
+            ngx_llmops_texts_blocks(t, &content, 0);
+        }
+    }
+}
+
+
+void
+ngx_llmops_texts_blocks(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice)
+{
+    ngx_str_t               value;
+    ngx_uint_t              i;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_array(&it, json) != NGX_OK) {
+        return;
+    }
+
+    for (i = 0; ngx_llmops_json_next(&it, NULL, &value) == NGX_OK; i++) {
+        ngx_llmops_texts_block(t, &value, choice, i);
+    }
+}
+
+
+static void
+ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice, ngx_uint_t index)
+{
+    ngx_str_t               key, value, name, type;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
+        return;
+    }
+
+    ngx_str_null(&name);
+    ngx_str_null(&type);
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "name")) {
+            name = value;
+
+        } else if (ngx_llmops_texts_is(&key, "type")) {
+            type = value;
+
+        } else if (ngx_llmops_texts_is(&key, "text")) {
+            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
+                                 NGX_LLMOPS_TEXT_KEY_CONTENT, choice, index,
+                                 &value);
+
+        } else if (ngx_llmops_texts_is(&key, "thinking")) {
+
+            if (value.data[0] == '[') {         /* of Mistral's parts */
+                ngx_llmops_texts_blocks(t, &value, choice);
+                continue;
+            }
+
+            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_REASONING,
+                                 NGX_LLMOPS_TEXT_KEY_REASONING, choice,
+                                 index, &value);
+
+        } else if (ngx_llmops_texts_is(&key, "partial_json")
+                   || ngx_llmops_texts_is(&key, "input"))
+        {
+            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
+                                 NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
+                                 index, &value);
+        }
+    }
+
+    /* tools of the provider's own have other types */
+
+    if (name.len && type.len == 10
+        && ngx_memcmp(type.data, "\"tool_use\"", 10) == 0)
+    {
+        ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_ARGUMENTS, choice,
+                               index, &name);
+    }
+}

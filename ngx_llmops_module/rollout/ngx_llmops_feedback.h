@@ -1,0 +1,80 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#ifndef _NGX_LLMOPS_FEEDBACK_H_INCLUDED_
+#define _NGX_LLMOPS_FEEDBACK_H_INCLUDED_
+
+
+#include "ngx_llmops.h"
+
+
+/*
+ * What people say of answers.  Requests are remembered by their id, for a while
+ * and up to a number, in shared memory: which route, target and prompt they
+ * had, and which arm of a canary.
+ */
+
+
+/* mcf->feedback: NULL without llm_feedback */
+
+typedef struct {
+    time_t                     valid;      /* seconds that one is remembered */
+    void                      *sh;         /* of this worker, or NULL */
+    ngx_uint_t                 sets;
+} ngx_llmops_feedback_t;
+
+
+/* what is known of a request; names are NULL where the configuration no longer
+   has them */
+
+typedef struct {
+    ngx_llmops_route_t        *route;
+    ngx_llmops_target_t       *target;
+    struct ngx_llmops_prompt_s  *prompt;
+    struct ngx_llmops_rollout_s  *rollout; /* NULL: it was in none */
+    unsigned                   candidate:1;
+} ngx_llmops_feedback_about_t;
+
+
+/* llm_feedback TIME; */
+char *ngx_llmops_feedback_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+#define NGX_LLMOPS_FEEDBACK_COMMANDS                                          \
+                                                                              \
+    { ngx_string("llm_feedback"),                                             \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,                                      \
+      ngx_llmops_feedback_directive,                                          \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      0,                                                                      \
+      NULL }
+
+/* Finds the index in the zone; in each worker. */
+void ngx_llmops_feedback_attach(ngx_llmops_main_conf_t *mcf);
+
+/* A request is over: remembers it, if it has been answered.  From the log
+   handler. */
+void ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_ctx_t *ctx);
+
+/*
+ * Takes a score from 0 to 1 for a request: counts it, for the guards of its
+ * canary, too.  NGX_OK, about is filled in; NGX_DECLINED: nothing is known of
+ * the request (any more); NGX_BUSY: it has had its feedback.
+ */
+ngx_int_t ngx_llmops_feedback_give(ngx_llmops_main_conf_t *mcf,
+    ngx_str_t *id, double score, ngx_llmops_feedback_about_t *about);
+
+
+/* by route and arm: in the zone; scores times 10^6 */
+
+typedef struct {
+    ngx_atomic_t               n[3];       /* in no canary, stable, candidate */
+    ngx_atomic_t               sum[3];
+} ngx_llmops_feedback_count_sh_t;
+
+
+#endif /* _NGX_LLMOPS_FEEDBACK_H_INCLUDED_ */

@@ -1,0 +1,298 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops_rollout_doc.h"
+
+
+/*
+ *            +--------- STEP (time has passed) ---------+
+ *            v                                          |
+ *   START -> running -- HOLD -> holding -- STEP --------+--> promoted
+ *            |  ^ PAUSE/RESUME                                  |
+ *            v  v                                               |
+ *            paused            ROLLBACK from anywhere -> rolled_back
+ *                              RESTART from both ends -> running
+ *
+ * An epoch is one stay at one step: with it everything that has been observed
+ * begins anew.  It never comes back, so that observations of an older one are
+ * known as such.
+ */
+
+
+#define NGX_LLMOPS_ROLLOUT_BIT(state)  (1 << NGX_LLMOPS_ROLLOUT_##state)
+
+
+typedef struct {
+    ngx_uint_t                 from;       /* bits of states */
+    const char                *error;
+} ngx_llmops_rollout_way_t;
+
+
+static ngx_uint_t ngx_llmops_rollout_doc_move(ngx_llmops_rollout_doc_t *doc,
+    ngx_llmops_rollout_action_e action, ngx_uint_t steps, int64_t now);
+static json_t *ngx_llmops_rollout_doc_string(ngx_str_t *s);
+
+
+const char  *ngx_llmops_rollout_state_names[] = {
+    "running", "holding", "paused", "promoted", "rolled_back"
+};
+
+const char  *ngx_llmops_rollout_action_names[] = {
+    "start", "step", "promote", "hold", "rollback", "pause", "resume",
+    "restart"
+};
+
+
+/* in the order of ngx_llmops_rollout_action_e */
+
+static const ngx_llmops_rollout_way_t  ngx_llmops_rollout_ways[] = {
+
+    { 0, "it has started already" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(RUNNING)|NGX_LLMOPS_ROLLOUT_BIT(HOLDING)
+      |NGX_LLMOPS_ROLLOUT_BIT(PAUSED),
+      "it is over; to begin again, restart it" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(RUNNING)|NGX_LLMOPS_ROLLOUT_BIT(HOLDING)
+      |NGX_LLMOPS_ROLLOUT_BIT(PAUSED),
+      "it is over; to begin again, restart it" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(RUNNING), "it is not running" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(RUNNING)|NGX_LLMOPS_ROLLOUT_BIT(HOLDING)
+      |NGX_LLMOPS_ROLLOUT_BIT(PAUSED)|NGX_LLMOPS_ROLLOUT_BIT(PROMOTED),
+      "it has been rolled back already" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(RUNNING)|NGX_LLMOPS_ROLLOUT_BIT(HOLDING),
+      "only one that runs can be paused" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(PAUSED), "it is not paused" },
+
+    { NGX_LLMOPS_ROLLOUT_BIT(PROMOTED)|NGX_LLMOPS_ROLLOUT_BIT(ROLLED_BACK),
+      "it is under way; roll it back before" }
+};
+
+
+json_t *
+ngx_llmops_rollout_doc_new(ngx_str_t *route, ngx_str_t *candidate,
+    int64_t now)
+{
+    return json_pack("{s:i,s:o,s:o,s:s,s:i,s:i,s:I,"
+                     "s:[{s:I,s:s,s:s,s:i,s:s,s:s}]}",
+                     "v", 1,
+                     "route", ngx_llmops_rollout_doc_string(route),
+                     "candidate", ngx_llmops_rollout_doc_string(candidate),
+                     "state", "running",
+                     "step", 0,
+                     "epoch", 1,
+                     "since", (json_int_t) now,
+                     "history",
+                         "time", (json_int_t) now,
+                         "action", "start",
+                         "state", "running",
+                         "step", 0,
+                         "by", "configuration",
+                         "reason", "");
+}
+
+
+/* names of a configuration need not be UTF-8 */
+
+static json_t *
+ngx_llmops_rollout_doc_string(ngx_str_t *s)
+{
+    size_t   i;
+    char    *copy;
+    json_t  *value;
+
+    value = json_stringn((char *) s->data, s->len);
+
+    if (value) {
+        return value;
+    }
+
+    copy = malloc(s->len + 1);
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < s->len; i++) {
+        copy[i] = (s->data[i] < 0x80) ? (char) s->data[i] : '?';
+    }
+
+    value = json_stringn(copy, s->len);
+
+    free(copy);
+
+    return value;
+}
+
+
+json_t *
+ngx_llmops_rollout_doc_load(ngx_str_t *text)
+{
+    int          step, since;
+    json_t      *json;
+    ngx_uint_t   i;
+    const char  *state;
+
+    json = json_loadb((char *) text->data, text->len, JSON_REJECT_DUPLICATES,
+                      NULL);
+
+    state = json_string_value(json_object_get(json, "state"));
+    step = json_is_integer(json_object_get(json, "step"))
+           && json_is_integer(json_object_get(json, "epoch"));
+    since = json_is_integer(json_object_get(json, "since"))
+            && json_is_array(json_object_get(json, "history"));
+
+    for (i = 0; state && i < NGX_LLMOPS_ROLLOUT_STATES; i++) {
+
+        if (ngx_strcmp(state, ngx_llmops_rollout_state_names[i]) == 0
+            && step && since)
+        {
+            return json;
+        }
+    }
+
+    json_decref(json);
+
+    return NULL;
+}
+
+
+void
+ngx_llmops_rollout_doc_get(json_t *json, ngx_llmops_rollout_doc_t *doc)
+{
+    json_int_t   step;
+    ngx_uint_t   i;
+    const char  *state;
+
+    state = json_string_value(json_object_get(json, "state"));
+
+    doc->state = NGX_LLMOPS_ROLLOUT_ROLLED_BACK;
+
+    for (i = 0; state && i < NGX_LLMOPS_ROLLOUT_STATES; i++) {
+        if (ngx_strcmp(state, ngx_llmops_rollout_state_names[i]) == 0) {
+            doc->state = i;
+        }
+    }
+
+    step = json_integer_value(json_object_get(json, "step"));
+
+    doc->step = (step >= 0 && step < NGX_LLMOPS_ROLLOUT_STEPS) ? step : 0;
+    doc->epoch = (uint32_t) json_integer_value(json_object_get(json,
+                                                               "epoch"));
+    doc->since = json_integer_value(json_object_get(json, "since"));
+}
+
+
+ngx_int_t
+ngx_llmops_rollout_doc_apply(json_t *json, ngx_llmops_rollout_action_e action,
+    ngx_uint_t steps, int64_t now, ngx_str_t *by, ngx_str_t *reason,
+    json_t *figures, json_t **entry, const char **error)
+{
+    json_t                     *history;
+    ngx_llmops_rollout_doc_t    doc;
+
+    ngx_llmops_rollout_doc_get(json, &doc);
+
+    if ((ngx_llmops_rollout_ways[action].from & (1 << doc.state)) == 0) {
+        *error = ngx_llmops_rollout_ways[action].error;
+        json_decref(figures);
+        return NGX_DECLINED;
+    }
+
+    if (ngx_llmops_rollout_doc_move(&doc, action, steps, now)) {
+        doc.epoch++;
+        doc.since = now;
+    }
+
+    *entry = json_pack("{s:I,s:s,s:s,s:i,s:o,s:o,s:o*}",
+                       "time", (json_int_t) now,
+                       "action", ngx_llmops_rollout_action_names[action],
+                       "state", ngx_llmops_rollout_state_names[doc.state],
+                       "step", (int) doc.step,
+                       "by", ngx_llmops_rollout_doc_string(by),
+                       "reason", ngx_llmops_rollout_doc_string(reason),
+                       "figures", figures);
+
+    history = json_object_get(json, "history");
+
+    if (*entry == NULL || json_array_append_new(history, *entry) != 0
+        || ngx_llmops_rollout_doc_set(json, &doc) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    while (json_array_size(history) > NGX_LLMOPS_ROLLOUT_HISTORY) {
+        (void) json_array_remove(history, 0);
+    }
+
+    return NGX_OK;
+}
+
+
+/* whether another step begins */
+
+static ngx_uint_t
+ngx_llmops_rollout_doc_move(ngx_llmops_rollout_doc_t *doc,
+    ngx_llmops_rollout_action_e action, ngx_uint_t steps, int64_t now)
+{
+    switch (action) {
+
+    case NGX_LLMOPS_ROLLOUT_STEP:
+        doc->state = NGX_LLMOPS_ROLLOUT_RUNNING;
+
+        if (doc->step + 1 < steps) {
+            doc->step++;
+            return 1;
+        }
+
+        /* fall through */
+
+    case NGX_LLMOPS_ROLLOUT_PROMOTE:
+        doc->step = steps - 1;
+        doc->state = NGX_LLMOPS_ROLLOUT_PROMOTED;
+        return 1;
+
+    case NGX_LLMOPS_ROLLOUT_HOLD:
+        doc->state = NGX_LLMOPS_ROLLOUT_HOLDING;
+        return 0;
+
+    case NGX_LLMOPS_ROLLOUT_ROLLBACK:
+        doc->state = NGX_LLMOPS_ROLLOUT_ROLLED_BACK;
+        return 1;
+
+    case NGX_LLMOPS_ROLLOUT_PAUSE:
+        doc->state = NGX_LLMOPS_ROLLOUT_PAUSED;
+        return 0;
+
+    case NGX_LLMOPS_ROLLOUT_RESUME:
+        doc->state = NGX_LLMOPS_ROLLOUT_RUNNING;
+        return 0;
+
+    default:                                 /* RESTART */
+        doc->step = 0;
+        doc->state = NGX_LLMOPS_ROLLOUT_RUNNING;
+        return 1;
+    }
+}
+
+
+ngx_int_t
+ngx_llmops_rollout_doc_set(json_t *json, const ngx_llmops_rollout_doc_t *doc)
+{
+    if (json_object_set_new(json, "state", json_string(
+                            ngx_llmops_rollout_state_names[doc->state])) != 0
+        || json_object_set_new(json, "step", json_integer(doc->step)) != 0
+        || json_object_set_new(json, "epoch", json_integer(doc->epoch)) != 0
+        || json_object_set_new(json, "since", json_integer(doc->since)) != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}

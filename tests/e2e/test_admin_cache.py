@@ -1,0 +1,117 @@
+"""The cache in the admin API: savings, purging."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import Reply, openai_wire, route, wait_for
+
+CHAT = "/v1/chat/completions"
+ADMIN = "location /llm/ { llm_admin write; }"
+ACTION = [("x-llm-action", "1")]
+
+
+def ask(text="hi", **more):
+    return {"model": "m", "temperature": 0,
+            "messages": [{"role": "user", "content": text}], **more}
+
+
+def status(response):
+    return response.header("x-llm-cache")
+
+
+@pytest.fixture
+def cached(gateway, provider):
+    def make(directive="", words="scope=$http_x_scope", n=1, **parts):
+        up = provider(openai_wire.server(Reply(text="Yes.", input=100,
+                                               output=10)))
+        text = (up.upstream("up", "llm_price m input=2.00 output=8.00;")
+                + route("target up/m;", f"cache ttl=1m {words};", match="m")
+                + route("target up/m;", f"cache ttl=1m {words};", match="o",
+                        name="other") + directive)
+        gws = [gateway(http=text, server=ADMIN, **parts) for _ in range(n)]
+        return (*gws, up)
+    return make
+
+
+def purge(gw, **what):
+    return gw.post("/llm/cache/purge", what, headers=ACTION)
+
+
+def test_savings(cached):
+    gw, up = cached()
+    gw.post(CHAT, ask())
+    gw.post(CHAT, ask())
+    gw.post(CHAT, ask(stream=True))
+    gw.post(CHAT, ask(temperature=1))
+    gw.ledger(4)
+    value = gw.get("/llm/cache").json
+    mine = value["routes"][0]
+    assert mine["route"] == "r"
+    assert mine["requests"] == {"bypass": 1, "miss": 1, "hit": 2, "stale": 0,
+                                "shared": 0, "semantic": 0}
+    assert mine["saved"] == {"input_tokens": 200, "output_tokens": 20,
+                             "cost_usd": "0.00056"}
+    assert value["memory"]["entries"] == 1
+    text = gw.fetch_metrics().body.decode()
+    assert 'llm_cache_requests_total{route="r",status="hit"} 2' in text
+    assert 'llm_cache_saved_tokens_total{route="r",type="input"} 200' \
+        in text
+    assert 'llm_cache_saved_cost_usd_total{route="r"} 0.000560' in text
+    assert "llm_cache_entries 1" in text
+
+
+@pytest.mark.parametrize("engine", ["shm", "redis"])
+def test_purge(cached, request, engine):
+    """By each kind of name, on all gateways; and nothing else goes."""
+    server = request.getfixturevalue("redis")() if engine == "redis" else None
+    directive = server.directive() if server else ""
+    *gws, up = cached(directive, n=2 if server else 1)
+    one, two = gws[0], gws[-1]
+    a, b = [("x-scope", "a")], [("x-scope", "b")]
+
+    def fill():
+        for model in ("m", "o"):
+            for scope in (a, b):
+                one.post(CHAT, ask(model=model), headers=scope)
+        if server:
+            wait_for(lambda: len(server.do("KEYS", "llm:c:*")) == 4)
+
+    def state(gw):
+        return [status(gw.post(CHAT, ask(model=model),
+                               headers=[*scope, ("x-llm-cache", "no-store")]))
+                for model in ("m", "o") for scope in (a, b)]
+    fill()
+    assert state(two) == ["hit"] * 4
+    assert purge(one, scope="a").status == 200
+    assert state(one) == ["miss", "hit", "miss", "hit"]
+    wait_for(lambda: state(two) == ["miss", "hit", "miss", "hit"])
+    fill()
+    assert state(one) == ["hit"] * 4
+    assert purge(one, route="other").status == 200
+    wait_for(lambda: state(two) == ["hit", "hit", "miss", "miss"])
+    fill()
+    assert purge(one, all=True).status == 200
+    wait_for(lambda: state(two) == ["miss"] * 4)
+
+
+def test_purge_by_key(cached):
+    gw, up = cached()
+    gw.post(CHAT, ask())
+    gw.post(CHAT, ask("ho"))
+    key = gw.ledger(1)[0].get("llm_cache_key")
+    if not key:
+        pytest.skip("the log has no key")
+    assert purge(gw, key=key).json["removed"] == 1
+    assert status(gw.post(CHAT, ask())) == "miss"
+    assert status(gw.post(CHAT, ask("ho"))) == "hit"
+
+
+@pytest.mark.parametrize("body", [
+    {}, {"route": "r", "all": True}, {"route": ""}, {"key": "12"},
+    {"all": False}, {"who": "x"}])
+def test_mistakes(cached, body):
+    gw, up = cached()
+    answer = gw.post("/llm/cache/purge", body, headers=ACTION)
+    assert answer.status == 400
+    assert answer.json["error"]["code"] == "invalid"

@@ -1,0 +1,409 @@
+"""Canaries: who gets the candidate, and what becomes of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from harness import Reply, answers, openai_wire, wait_for
+from harness.canary import ADMIN, Canary, canary_conf
+from harness.openapi import Admin
+from harness.provider import Provider
+
+BY = "by=$http_x_key"
+
+
+def failing(x):
+    answers.openai_error(500)(x)
+
+
+@pytest.fixture
+def canary(gateway, provider):
+    """words: of the directive, behind the candidate."""
+    def make(words, stable=None, candidate=None, *, http="", engine="",
+             server="", ready=True, **parts):
+        ups = [provider(stable), provider(candidate)]
+        conf = {key: parts.pop(key) for key in ("lines", "upstream", "target")
+                if key in parts}
+        gw = gateway(http=http + engine + canary_conf(*ups, words, **conf),
+                     server=ADMIN + server, **parts)
+        made = Canary(gw, *ups)
+        if ready:
+            wait_for(lambda: made.listed()["since"] > 0, 10, "a document")
+        return made
+    return make
+
+
+# -- who gets it ---------------------------------------------------------------
+
+def test_the_share_of_callers(canary):
+    c = canary(f"steps=20%,60%,100% {BY} hold=1h guard=errors<5%")
+    first = c.arms(200)
+    assert set(first) == {"stable", "candidate"}
+    assert 20 <= first.count("candidate") <= 62
+    # a caller stays where he is
+    assert c.arms(200) == first
+    assert len(c.candidate.requests) == 2 * first.count("candidate")
+    assert c.candidate.last.json["model"] == "b"
+    # a larger share only adds callers
+    assert c.decide("promote")["step"] == 2
+    second = c.arms(200)
+    assert 90 <= second.count("candidate") <= 150
+    assert all(b == "candidate" for a, b in zip(first, second)
+               if a == "candidate")
+    assert c.decide("promote")["share"] == 1
+    assert set(c.arms(20)) == {"candidate"}
+    for _ in range(2):
+        (answer,) = c.ask(key="x")
+        assert answer.header("x-llm-target") == "new/b"
+    line = c.gateway.ledger(622)[-1]
+    assert (line["llm_arm"], line["llm_target"]) == ("candidate", "new/b")
+
+
+def test_without_a_key(canary):
+    """Who has none is in no arm, until all have the candidate."""
+    c = canary(f"share=50% {BY} hold=1h guard=errors<5%")
+    for _ in range(10):
+        answer = c.gateway.chat()
+        assert answer.header("x-llm-arm") is None
+        assert answer.header("x-llm-target") == "up/a"
+    assert c.shown()["requests"] == {"candidate": 0, "stable": 0}
+    c.decide("promote", all=True)
+    assert c.gateway.chat().header("x-llm-arm") == "candidate"
+
+
+def test_at_random(canary):
+    c = canary("share=50% hold=1h guard=errors<5%")
+    arms = [c.gateway.chat().header("x-llm-arm") for _ in range(60)]
+    assert 10 <= arms.count("candidate") <= 50
+
+
+def test_prompts_as_arms(gateway, provider, tmp_path):
+    for version in ("v1", "v2"):
+        (tmp_path / version).write_text(
+            '{"messages": [{"role": "system", "content": "I am %s"}, '
+            '"{{>messages}}"]}' % version)
+    up = provider()
+    from harness import route
+    gw = gateway(server=ADMIN, http=up.upstream("up") + f"""
+        llm_prompt p v1 {tmp_path}/v1;
+        llm_prompt p v2 {tmp_path}/v2;
+    """ + route("target up/a;", "prompt p@v1;",
+                f"canary prompt=p@v2 share=50% {BY} hold=1h guard=errors<5%;"))
+    c = Canary(gw, up, None)
+    wait_for(lambda: c.listed()["since"] > 0)
+    assert c.listed()["candidate"] == "prompt=p@v2"
+    seen = set()
+    for i in range(30):
+        (answer,) = c.ask(key=f"k{i}")
+        arm = answer.header("x-llm-arm")
+        version = "v2" if arm == "candidate" else "v1"
+        assert answer.header("x-llm-prompt") == f"p@{version}"
+        assert f"I am {version}" in up.last.body.decode()
+        seen.add(arm)
+    assert seen == {"stable", "candidate"}
+    # who names a version gets that one, and is in no arm
+    answer = gw.chat(headers=[("x-key", "k1"), ("x-llm-prompt", "p@v1")])
+    assert answer.header("x-llm-prompt") == "p@v1"
+    assert answer.header("x-llm-arm") is None
+    c.decide("rollback")
+    for i in range(10):
+        assert c.ask(key=f"k{i}")[0].header("x-llm-prompt") == "p@v1"
+
+
+def test_a_candidate_that_fails_is_hidden(canary):
+    """The route's targets answer instead, and the failure counts."""
+    c = canary(f"share=50% {BY} hold=1h guard=errors<5% min=1000", None,
+               failing, metrics=True)
+    got = c.ask(12)
+    assert {answer.status for answer in got} == {200}
+    n = [a.header("x-llm-arm") for a in got].count("candidate")
+    assert n and {a.header("x-llm-target") for a in got} == {"up/a"}
+    metrics = c.gateway.metrics()
+    assert metrics.sum("llm_rollout_requests_total", arm="candidate",
+                       result="failed") == n
+    assert metrics.sum("llm_rollout_requests_total", arm="stable",
+                       result="ok") == 12 - n
+
+
+def test_a_candidate_that_asks_to_wait_is_left_alone(canary):
+    c = canary(f"share=100% {BY} hold=1h guard=failures<5", None,
+               answers.openai_error(429, headers=[("retry-after", "60")]))
+    assert {a.status for a in c.ask(8)} == {200}
+    assert len(c.candidate.requests) == 1
+    assert c.listed()["state"] == "running"
+
+
+# -- guards --------------------------------------------------------------------
+
+def slow(x):
+    time.sleep(0.06)
+    openai_wire.server(Reply())(x)
+
+
+def chatty(x):
+    openai_wire.server(Reply(output=400))(x)
+
+
+def words(n, pause):
+    """A stream of n pieces."""
+    def chunk(choices, more=""):
+        return (b'data: {"id":"1","object":"chat.completion.chunk","created":1,'
+                b'"model":"m","choices":[' + choices + b"]" + more.encode()
+                + b"}\n\n")
+    piece = chunk(b'{"index":0,"delta":{"content":"word "},'
+                  b'"finish_reason":null}')
+    end = [chunk(b'{"index":0,"delta":{},"finish_reason":"stop"}'),
+           chunk(b"", ',"usage":{"prompt_tokens":5,"completion_tokens":40,'
+                      '"total_tokens":45}'), b"data: [DONE]\n\n"]
+    return answers.events([piece] * n + end, pause=pause)
+
+
+def filtered(x):
+    openai_wire.server(Reply(finish="content_filter"))(x)
+
+
+RULES = """
+    llm_rules strict { output json on_fail=mark; }
+"""
+PRICES = ("llm_price a input=2 output=8;", "llm_price b input=2 output=8;")
+
+
+@pytest.mark.parametrize("guard, candidate, more", [
+    ("errors<5%", failing, {}),
+    ("errors<+5%", failing, {}),
+    ("errors<2x", failing, {}),
+    ("failures<5", failing, {}),
+    ("latency_p90<50ms", slow, {}),
+    ("latency_p50<1.5x", slow, {}),
+    ("first_token_p90<50ms", slow, {"stream": True}),
+    ("cost<0.0001usd", chatty, {}),
+    ("cost_p90<0.0002usd", chatty, {}),
+    ("cost_p50<1.5x", chatty, {}),
+    ("checks>95%", Reply(text="no JSON"), {}),
+    ("checks>-5%", Reply(text="no JSON"), {}),
+    ("refusals<5%", filtered, {}),
+    ("refusals<+5%", filtered, {}),
+])
+def test_a_guard_rolls_back(canary, guard, candidate, more):
+    """Each kind by itself, and the log says why with figures."""
+    c = canary(f"share=50% {BY} hold=1h guard={guard} alpha=0.2",
+               Reply(text="{}"), candidate, http=RULES,
+               lines=("rules strict;",), upstream=PRICES)
+    n = c.until("rolled_back", **more)
+    assert 2 <= n <= 300, n
+    assert set(c.arms(20)) == {"stable"}
+    seen = len(c.candidate.requests)
+    c.ask(20)
+    assert len(c.candidate.requests) == seen
+    shown = c.shown()
+    last = shown["history"][-1]
+    assert (last["action"], last["by"]) == ("rollback", "guard")
+    assert last["reason"].startswith(f"{guard} is broken: ")
+    assert last["figures"]["guard"] == guard
+    assert last["figures"]["evidence"] >= last["figures"]["needed"]
+    assert last["figures"]["candidate"]["observed"] >= 2
+    said = c.gateway.error_log()
+    assert 'llm canary "new/b" of route "r": rollback, it is rolled_back' \
+        in said
+    assert said.count(": rollback, it is") == 1
+    assert f"{guard} is broken" in said
+
+
+def test_tokens_per_second(canary):
+    c = canary(f"share=50% {BY} hold=1h guard=tokens_per_second_p50>1000 "
+               "guard=tokens_per_second_p50>0.5x alpha=0.2",
+               words(2, 0.002), words(2, 0.04))
+    c.until("rolled_back", stream=True)
+    assert "tokens_per_second_p50" in c.shown()["history"][-1]["reason"]
+
+
+def test_a_good_candidate_is_promoted(canary):
+    """Through all steps, by time and number."""
+    c = canary(f"steps=30%,60%,100% {BY} hold=150ms min=5 guard=errors<10% "
+               "guard=latency_p95<10s", metrics=True)
+    n = c.until("promoted", most=600)
+    shown = c.shown()
+    assert [(e["action"], e["state"], e["step"]) for e in shown["history"]] \
+        == [("start", "running", 0), ("step", "running", 1),
+            ("step", "running", 2), ("step", "promoted", 2)]
+    times = [e["time"] for e in shown["history"]]
+    assert all(b - a >= 150 for a, b in zip(times, times[1:]))
+    assert all("no guard is broken" in e["reason"]
+               for e in shown["history"][1:])
+    assert n >= 15
+    assert set(c.arms(10, key="new")) == {"candidate"}
+    metrics = c.gateway.metrics()
+    assert metrics.sum("llm_rollout_decisions_total", action="step") == 3
+    assert metrics.sum("llm_rollout_share_ratio") == 1
+    assert metrics.sum("llm_rollout_state", state="promoted") == 1
+    assert metrics.sum("llm_rollout_state") == 1
+
+
+def test_a_step_waits_for_its_number(canary):
+    c = canary(f"steps=50%,100% {BY} hold=50ms min=30 guard=errors<10%")
+    c.ask(20)
+    time.sleep(0.3)
+    assert c.listed()["state"] == "running" and c.listed()["step"] == 1
+    assert c.listed()["requests"]["candidate"] < 30
+
+
+def test_a_person_promotes(canary):
+    c = canary(f"steps=50%,100% {BY} hold=50ms min=3 promote=manual "
+               "guard=errors<10%")
+    c.until("holding")
+    assert c.listed()["step"] == 1
+    assert set(c.arms(20)) == {"stable", "candidate"}
+    c.decide("promote", "looks good")
+    assert c.listed()["step"] == 2
+    c.until("holding")
+    assert c.decide("promote")["state"] == "promoted"
+
+
+# -- by one call ---------------------------------------------------------------
+
+def test_decisions_of_a_person(canary):
+    c = canary(f"steps=50%,100% {BY} hold=1h guard=errors<10%", workers=2,
+               listen="reuseport")
+    assert c.decide("pause", "lunch")["state"] == "paused"
+    assert c.admin.post("rollouts/r/pause", {"reason": "x"}).status == 409
+    assert c.decide("resume")["state"] == "running"
+    assert c.admin.post("rollouts/r/restart", {"reason": "x"}).status == 409
+    shown = c.decide("rollback", "I do not like it")
+    assert (shown["state"], shown["share"]) == ("rolled_back", 0)
+    # at once, whichever worker is asked
+    assert set(c.arms(30)) == {"stable"}
+    assert c.admin.post("rollouts/r/rollback", {"reason": "x"}).status == 409
+    assert c.admin.post("rollouts/r/promote", {"reason": "x"}).status == 409
+    assert c.decide("restart", "again")["state"] == "running"
+    assert set(c.arms(30)) == {"stable", "candidate"}
+    assert c.decide("promote", "sure", all=True)["state"] == "promoted"
+    assert set(c.arms(10)) == {"candidate"}
+    history = c.shown()["history"]
+    assert [e["action"] for e in history] == [
+        "start", "pause", "resume", "rollback", "restart", "promote"]
+    assert history[3]["reason"] == "I do not like it"
+    assert all(e["by"] == "admin" for e in history[1:])
+    records = c.admin.get("audit").json["records"]
+    assert {r["action"] for r in records} >= {"rollBackRollout",
+                                              "promoteRollout"}
+    assert any("I do not like it" in (r["detail"] or "") for r in records)
+
+
+@pytest.mark.parametrize("path, value, status", [
+    ("rollouts/r/rollback", {}, 400),
+    ("rollouts/r/rollback", {"reason": ""}, 400),
+    ("rollouts/r/rollback", {"reason": 1}, 400),
+    ("rollouts/r/rollback", {"reason": "x" * 401}, 400),
+    ("rollouts/r/rollback", {"reason": "x", "all": True}, 400),
+    ("rollouts/r/promote", {"reason": "x", "all": 1}, 400),
+    ("rollouts/r/promote", {"reason": "x", "step": 1}, 400),
+    ("rollouts/nobody/promote", {"reason": "x"}, 404),
+    ("rollouts/nobody/pause", {"reason": "x"}, 404),
+    ("rollouts/nobody/resume", {"reason": "x"}, 404),
+    ("rollouts/nobody/restart", {"reason": "x"}, 404),
+    ("rollouts/nobody/rollback", {"reason": "x"}, 404),
+])
+def test_calls_that_are_none(canary, path, value, status):
+    c = canary(f"share=50% {BY} hold=1h guard=errors<10%")
+    assert c.admin.post(path, value).status == status
+    assert c.admin.get("rollouts/nobody").status == 404
+    assert Admin(c.gateway, "/read").post(path, value).status == 403
+    assert c.listed()["state"] == "running"
+
+
+def test_streams_under_way_finish(canary):
+    started = []
+
+    def stream(x):
+        started.append(x)
+        words(20, 0.02)(x)
+    c = canary("share=100% hold=1h guard=errors<10%", None, stream)
+    client = c.gateway.connect()
+    client.request("POST", "/v1/chat/completions", json={
+        "model": "m", "messages": [], "stream": True})
+    wait_for(lambda: started, 5)
+    c.decide("rollback")
+    answer = client.read()
+    assert answer.body.count(b"word") == 20 and answer.complete
+    assert set(c.arms(3)) == {"stable"}
+
+
+def test_a_webhook_is_told(canary, provider):
+    import hashlib
+    import hmac
+    hook = provider(answers.body(b"", 204), key="")
+    c = canary(f"share=50% {BY} hold=1h guard=failures<3 "
+               f"webhook=http://127.0.0.1:{hook.port}/x "
+               "webhook_secret=env:HOOK_SECRET", None, failing,
+               env={"HOOK_SECRET": "webhook-secret-77ab"})
+    c.gateway.secret("webhook-secret-77ab")
+    c.until("rolled_back")
+    start, rollback = hook.wait_requests(2)
+    told = rollback.json
+    assert told["type"] == "llm.rollout.decision"
+    assert (told["route"], told["candidate"]) == ("r", "new/b")
+    assert told["decision"]["action"] == "rollback"
+    assert told["decision"]["figures"]["guard"] == "failures<3"
+    assert start.json["decision"]["action"] == "start"
+    stamp = rollback.header("x-llm-webhook-timestamp")
+    assert rollback.header("x-llm-webhook-signature") == "sha256=" + hmac.new(
+        b"webhook-secret-77ab", f"{stamp}.".encode() + rollback.body,
+        hashlib.sha256).hexdigest()
+    wait_for(lambda: c.gateway.metrics().sum(
+        "llm_rollout_webhooks_total", result="sent") == 2)
+
+
+# -- what the configuration may say ---------------------------------------------
+
+@pytest.mark.parametrize("words, advice", [
+    ("new/b share=5%", 'without a guard'),
+    ("new/b guard=errors<2%", 'add "share=5%"'),
+    ("share=5% guard=errors<2%", "has no candidate"),
+    ("up/a share=5% guard=errors<2%", "is a target of the route already"),
+    ("new/b share=0% guard=errors<2%", "above 0%"),
+    ("new/b share=101% guard=errors<2%", "above 0%"),
+    ("new/b share=5 guard=errors<2%", "above 0%"),
+    ("new/b steps=5%,5% guard=errors<2%", "each larger"),
+    ("new/b share=5% steps=10%,20% guard=errors<2%", "is not the first"),
+    ("new/b steps=10%,20% share=5% guard=errors<2%", "is not the first"),
+    ("new/b share=5% share=5% guard=errors<2%", 'duplicate "share="'),
+    ("new/b share=5% guard=errors<2% guard=errors<2%", "duplicate"),
+    ("new/b share=5% guard=errors<2% by=me", "write a variable"),
+    ("new/b share=5% guard=errors<2% hold=x", 'for example "hold=30m"'),
+    ("new/b share=5% guard=errors<2% min=0", 'for example "min=200"'),
+    ("new/b share=5% guard=errors<2% alpha=0.6", "up to 0.5"),
+    ("new/b share=5% guard=errors<2% promote=x", "promote=auto"),
+    ("new/b share=5% guard=errors<2% webhook=x", "write a URL"),
+    ("new/b share=5% guard=errors<2% colour=x", '"canary" has'),
+    ("new/b share=5% guard=wrong<2%", "it knows errors"),
+    ("new/b share=5% guard=errors>2%", 'write "errors<2%"'),
+    ("new/b share=5% guard=latency<2s", 'write "latency_p95<20s"'),
+    ("new/b share=5% guard=checks>97%", "has no rules to look at"),
+    ("new/b share=5% guard=cost<0.1usd", "needs the price"),
+    ("new/b prompt=p@v share=5% guard=errors<2%", 'unknown prompt "p@v"'),
+    ("new/b prompt=p share=5% guard=errors<2%", "NAME@VERSION"),
+    ("old/b share=5% guard=errors<2%", 'unknown provider "old"'),
+    ("new/b share=5% guard=errors<2% webhook=http://h.example/",
+     "no resolver"),
+])
+def test_nginx_refuses(gateway, provider, words, advice):
+    from harness import route
+    ups = [provider(), provider()]
+    gw = gateway(start=False, http=ups[0].upstream("up")
+                 + ups[1].upstream("new")
+                 + route("target up/a;", f"canary {words};"))
+    check = gw.check()
+    assert not check.ok
+    assert advice in check.stderr, check.stderr
+    assert f":{check.line_of('canary ')}" in check.stderr
+
+
+def test_one_canary_of_a_route(gateway, provider):
+    from harness import route
+    up = provider()
+    line = "canary up/b share=5% guard=errors<2%;"
+    gw = gateway(start=False, http=up.upstream("up")
+                 + route("target up/a;", line, line))
+    assert "one canary at a time" in gw.check().stderr

@@ -1,0 +1,199 @@
+"""Shadows: copies of requests for a candidate, which callers do not notice."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from harness import Reply, answers, openai_wire, wait_for
+from harness.nginx import route
+
+SHADOW = "llm_shadow_requests_total"
+
+
+@pytest.fixture
+def shadowed(gateway, provider):
+    """A gateway before a stable provider and a candidate."""
+    def make(shadow="", stable=None, candidate=None, *, dialect="openai",
+             lines=(), http="", **parts):
+        up = provider(stable)
+        new = provider(candidate, dialect=dialect)
+        conf = up.upstream("up", "llm_price good input=2 output=4;")
+        conf += new.upstream("new", "llm_price next input=1 output=2;") + http
+        conf += route("target up/good;", f"shadow new/next {shadow};", *lines)
+        return gateway(http=conf, **parts), up, new
+    return make
+
+
+def outcomes(gw, count, outcome="compared"):
+    wait_for(lambda: gw.metrics().sum(SHADOW, outcome=outcome) == count, 10,
+             f"{count} of {outcome}")
+    return gw.metrics()
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_pair(shadowed, stream, dialect):
+    gw, up, new = shadowed(stable=Reply(text="one two three four"),
+                           candidate=Reply(text="One, two; three. Five"),
+                           dialect=dialect)
+    answer = gw.chat(stream=stream)
+    assert answer.status == 200 and answer.complete
+    metrics = outcomes(gw, 1)
+    assert new.requests[0].json["model"] == "next"
+    assert new.requests[0].json.get("stream", False) == stream
+    assert metrics.sum("llm_shadow_similarity_sum") == 0.75
+    assert metrics.sum("llm_shadow_similarity_count") == 1
+    for side in ("stable", "shadow"):
+        assert metrics.sum("llm_shadow_output_tokens_total", side=side) > 0
+        assert metrics.sum("llm_shadow_cost_usd_total", side=side) > 0
+    assert metrics.sum("llm_shadow_text_bytes_total", side="stable") == 18
+    assert metrics.sum("llm_shadow_text_bytes_total", side="shadow") == 21
+    assert metrics.sum("llm_requests_total", route="r:shadow") == 1
+    assert metrics.sum("llm_requests_total", route="r") == 1
+    [line] = gw.ledger()
+    assert line["llm_target"] == "up/good"
+
+
+def test_a_share(shadowed):
+    gw, up, new = shadowed("share=50% max=1000")
+    timed(gw, 200)
+    wait_for(lambda: gw.metrics().sum("llm_detached_in_flight") == 0, 5, "end")
+    assert 60 <= gw.metrics().sum(SHADOW) <= 140
+    gw.reload(http=gw.config.http.replace("share=50%", "share=0%"))
+    before = gw.metrics().sum(SHADOW)
+    assert gw.chat().status == 200
+    assert gw.metrics().sum(SHADOW) == before
+
+
+def quantile(times, q):
+    return sorted(times)[int(len(times) * q)]
+
+
+def timed(gw, count):
+    times = []
+    client = gw.connect()
+    for i in range(count):
+        start = time.monotonic()
+        client.request("POST", "/v1/chat/completions", json={
+            "model": "m", "messages": [], "stream": i % 2 == 0})
+        answer = client.read()
+        times.append(time.monotonic() - start)
+        assert answer.status == 200 and answer.complete
+    client.close()
+    return times
+
+
+def test_a_candidate_that_hangs(shadowed):
+    gw, up, new = shadowed("max=8 timeout=60s", candidate=answers.stall,
+                           main="worker_shutdown_timeout 100ms;")
+    count = 300
+    hanging = timed(gw, count)
+    metrics = gw.metrics()
+    assert metrics.sum("llm_detached_in_flight") == 8
+    assert metrics.sum(SHADOW, outcome="dropped_max") == count - 8
+    rss = gw.rss()
+    gw.reload(http=gw.config.http.replace("max=8", "share=0%"))
+    alone = timed(gw, count)
+    print(f"p50 {quantile(hanging, .5) * 1e3:.2f} / "
+          f"{quantile(alone, .5) * 1e3:.2f} ms, "
+          f"p99 {quantile(hanging, .99) * 1e3:.2f} / "
+          f"{quantile(alone, .99) * 1e3:.2f} ms")
+    assert quantile(hanging, .5) < 3 * quantile(alone, .5) + 0.05
+    assert rss < 100 << 20
+
+
+@pytest.mark.parametrize("candidate", [
+    answers.openai_error(500), answers.close,
+    answers.openai_error(429, headers=[("Retry-After", "60")])])
+def test_a_candidate_that_fails(shadowed, candidate):
+    gw, up, new = shadowed(candidate=candidate)
+    gw.allow(r"\[error\]")
+    for stream in (False, True, False):
+        answer = gw.chat(stream=stream)
+        assert answer.status == 200 and answer.complete
+    outcomes(gw, 3, "failed")
+    assert gw.metrics().sum("llm_requests_total", route="r",
+                            error_type="") == 3
+
+
+def test_its_time_is_bounded(shadowed):
+    gw, up, new = shadowed("timeout=100ms", candidate=answers.stall)
+    assert gw.chat().status == 200
+    outcomes(gw, 1, "failed")
+
+
+def test_failures_have_no_shadow(shadowed):
+    gw, up, new = shadowed(stable=answers.openai_error(400))
+    assert gw.chat().status == 400
+    client = gw.connect()
+    client.close()
+    assert gw.metrics().sum(SHADOW) == 0 and not new.requests
+
+
+def test_rate_and_budget(shadowed):
+    gw, up, new = shadowed("rate=3/m")
+    for _ in range(10):
+        assert gw.chat().status == 200
+    wait_for(lambda: gw.metrics().sum(SHADOW) == 10, 5, "all")
+    # a minute that begins meanwhile gives three more
+    assert gw.metrics().sum(SHADOW, outcome="dropped_rate") in (4, 7)
+    gw.reload(http=gw.config.http.replace("rate=3/m",
+                                          "budget=0.000001usd/day"))
+    for _ in range(3):
+        assert gw.chat().status == 200
+        wait_for(lambda: gw.metrics().sum("llm_detached_in_flight") == 0, 5,
+                 "the copy's end")
+    wait_for(lambda: gw.metrics().sum(SHADOW) == 13, 5, "all")
+    assert gw.metrics().sum(SHADOW, outcome="dropped_budget") >= 2
+
+
+def test_rules_of_the_route_are_the_shadows_too(shadowed):
+    gw, up, new = shadowed(
+        stable=Reply(text='{"a":1}'), candidate=Reply(text="no json"),
+        http="llm_rules s { output json; }\n", lines=["rules s;"])
+    gw.allow(r"\[warn\]")
+    assert gw.chat().status == 200
+    metrics = outcomes(gw, 1, "refused")
+    assert metrics.sum("llm_checks_total", route="r:shadow") == 1
+    assert metrics.sum("llm_checks_total", route="r") == 0
+
+
+def test_callers_who_leave_and_reloads(shadowed):
+    go = threading.Event()
+
+    def held(x):
+        x.wait(go, 20)
+        openai_wire.server(Reply())(x)
+    gw, up, new = shadowed("max=100 timeout=20s", candidate=held, workers=2)
+    for i in range(10):
+        client = gw.connect()
+        client.request("POST", "/v1/chat/completions", json={
+            "model": "m", "messages": [], "stream": i % 2 == 0})
+        if i % 3:
+            client.read()
+        client.close()
+    wait_for(lambda: len(new.requests) >= 6, 5, "shadows")
+    gw.reload()
+    go.set()
+    wait_for(lambda: not gw.workers(leaving=True), 10, "old workers to end")
+    assert gw.metrics().sum(SHADOW, outcome="compared") == len(new.requests)
+    assert gw.metrics().sum("llm_detached_in_flight") == 0
+
+
+@pytest.mark.parametrize("line, said", [
+    ("shadow nowhere/x;", "unknown provider \"nowhere\""),
+    ("shadow new/x share=10;", "invalid or duplicate parameter \"share=10\""),
+    ("shadow new/x share=101%;", "invalid or duplicate"),
+    ("shadow new/x max=0;", "invalid or duplicate"),
+    ("shadow new/x rate=5;", "invalid or duplicate"),
+    ("shadow new/x rate=5/s rate=5/s;", "invalid or duplicate"),
+    ("shadow new/x budget=5;", "invalid or duplicate"),
+    ("shadow new/x budget=5usd/day;", "the price of \"new/x\" is not known"),
+])
+def test_bad_configuration(shadowed, line, said):
+    gw, *_ = shadowed(lines=[line], start=False)
+    checked = gw.check()
+    assert not checked.ok and said in checked.stderr, checked.stderr
