@@ -194,5 +194,10 @@ ngx_llmops_drain_left(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     ctx->client_gone = 1;
     r->connection->error = 1;
 
+    /* as ngx_http_request_handler() ends one: the upstream, which is closed by
+       a cleanup handler, takes a count with it */
+
+    r->main->count++;
+
     ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
 }
