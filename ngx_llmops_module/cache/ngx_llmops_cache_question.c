@@ -8,6 +8,7 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_rules.h"
 
 
 /*
@@ -53,6 +54,15 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_int_t                    rc;
     ngx_str_t                    parts[NGX_LLMOPS_CACHE_PARTS];
     ngx_llmops_cache_question_t  q;
+
+    if (ngx_llmops_rules_reverse(ctx)) {
+
+        /* with placeholders in their place two callers' values look alike,
+           and the answer has one caller's */
+
+        cached->reason = "values that are put back";
+        return NGX_DECLINED;
+    }
 
     rc = ngx_llmops_cache_asked(r, ctx, cached, &q, parts);
 

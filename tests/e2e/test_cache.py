@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from harness.nginx import ROOT
 from harness import Reply, Tool, answers, anthropic_wire, openai_wire, wait_for
 
 CHAT = "/v1/chat/completions"
@@ -284,6 +285,39 @@ def test_scopes_keys_and_prompts_are_apart(serve):
     # order and white space of members are nothing
     body = json.dumps(dict(reversed(ask().items())), indent=2).encode()
     assert text_of(gw.post(CHAT, body, [("X-Scope", "a")])) == seen["a", 0]
+
+
+def test_versions_of_a_prompt_are_apart(serve, tmp_path):
+    """Also where both make the same request of it."""
+    for version in "12":
+        (tmp_path / f"{version}.json").write_text(json.dumps(
+            {"messages": [{"role": "system", "content": "s"}, "{{>messages}}"],
+             "notes": version}))
+    gw, up = serve(Reply(), lines=[CACHE], http="".join(
+        f"llm_prompt p {v} {tmp_path}/{v}.json;\n" for v in "12"))
+    for expected in ("miss", "hit"):
+        for version in "12":
+            got = gw.post(CHAT, ask(), [("x-llm-prompt", f"p@{version}")])
+            assert status(got) == expected, version
+    assert len(up.requests) == 2
+
+
+def test_values_that_are_put_back_are_nobody_else_s(serve):
+    """What two callers ask looks the same once their values are taken out."""
+    def script(x):
+        said = x.request.json["messages"][0]["content"]
+        answers.json(openai_wire.chat(Reply(text=said), x.request.json))(x)
+
+    gw, up = serve(script, lines=["rules r;", CACHE],
+                   http=f"include {ROOT}/lua-free-rules/personal/pack.conf;\n"
+                        "llm_rules r { input redact match=email reversible; "
+                        "}\n")
+    for who in ("ann@example.org", "bob@example.org") * 2:
+        got = gw.post(CHAT, ask(f"I am {who}"))
+        assert text_of(got) == f"I am {who}"
+        assert status(got) == "bypass"
+    assert {r.json["messages"][0]["content"] for r in up.requests} \
+        == {up.requests[0].json["messages"][0]["content"]}
 
 
 def test_tenants_are_apart_by_default(serve, tmp_path):
