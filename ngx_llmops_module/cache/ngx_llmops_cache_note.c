@@ -125,6 +125,8 @@ ngx_llmops_note_fits(ngx_llmops_cache_note_t *note, const u_char *key,
 ngx_uint_t
 ngx_llmops_cache_notes(void)
 {
+    ngx_llmops_note_read();
+
     return ngx_llmops_note.nnotes;
 }
 
@@ -333,7 +335,19 @@ ngx_llmops_note_page(ngx_llmops_docop_t *op)
 
         if (ngx_llmops_note.nnext < NGX_LLMOPS_CACHE_NOTES) {
             ngx_llmops_note.next[ngx_llmops_note.nnext++] = note;
+            continue;
         }
+
+        /* several gateways may have put more of them at a time: the last place
+           stands for all that find no other, and for everything */
+
+        have = &ngx_llmops_note.next[NGX_LLMOPS_CACHE_NOTES - 1];
+        note.at = ngx_max(have->at, note.at);
+
+        ngx_memzero(have, sizeof(ngx_llmops_cache_note_t));
+
+        have->kind = NGX_LLMOPS_CACHE_TAG_ALL;
+        have->at = note.at;
     }
 }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 
 import pytest
 
 from harness import answers, wait_for
+from harness.util import SLOW
 from harness.canary import ADMIN, Canary, canary_conf
 
 from conftest import connected
@@ -145,6 +147,7 @@ def test_crashes_while_it_is_decided(canary, engine):
         pytest.skip("the same as with llm_state, and less")
     c = canary(f"steps=20%,40%,60%,80%,100% {BY} hold=60ms min=2 "
                "guard=errors<90%", engine)
+    luck = random.Random(7)
     for i in range(200):
         if c.listed()["state"] == "promoted":
             break
@@ -153,6 +156,8 @@ def test_crashes_while_it_is_decided(canary, engine):
         except OSError:
             pass
         if i % 2:
+            # it decides every 50 ms: sometimes before, sometimes behind
+            time.sleep(luck.uniform(0, 0.15) * SLOW)
             crash(c)
     history = c.shown()["history"]
     assert [e["action"] for e in history] == ["start"] + ["step"] * 5
