@@ -172,6 +172,13 @@ ngx_llmops_tally_known_full(ngx_llmops_tally_rate_t *tr,
         return 1;
     }
 
+    /* nobody has asked for a while: it is no flood any more */
+
+    if (now >= tr->full_until + NGX_LLMOPS_TALLY_SOFT) {
+        tr->full_until = 0;
+        return 0;
+    }
+
     tr->full_until = now + NGX_LLMOPS_TALLY_SOFT;
     tr->full_hard = 0;
 
@@ -318,6 +325,7 @@ static void
 ngx_llmops_tally_remember(ngx_llmops_tally_t *tally,
     ngx_llmops_charge_t *charge, ngx_uint_t i, int64_t now)
 {
+    int64_t                   used;
     ngx_llmops_level_t       *level;
     ngx_llmops_tally_rate_t  *tr;
 
@@ -328,11 +336,18 @@ ngx_llmops_tally_remember(ngx_llmops_tally_t *tally,
     }
 
     level = &charge->levels[i];
+    used = level->used;
+
+    /* the requests of others may be claimed only, and denied */
+
+    if (tr->unit == NGX_LLMOPS_UNIT_REQUESTS) {
+        used -= tally->others_held[tr->unit];
+    }
 
     tr->full_least = ngx_llmops_tally_least(charge, tr->unit);
     tr->full_limit = level->limit;
     tr->full_start = charge->rates[i].start;
-    tr->full_hard = (level->limit - level->used < tr->full_least);
+    tr->full_hard = (level->limit - used < tr->full_least);
 
     /* what slides out of a window is known, but not what an administrator
        does; what is reserved may be given back at any time */
