@@ -11,9 +11,9 @@
 
 /*
  * Vectors are blind to what decides most: "with 5 users" and "with 50", "can I"
- * and "can I not", "before" and "after", Paris and Rome lie as close together as
- * two ways of saying the same.  So the words are looked at, too.  What must be
- * equal makes a digest that is part of where a text may be looked for:
+ * and "can I not", "before" and "after", Paris and Rome lie as close together
+ * as two ways of saying the same.  So the words are looked at, too.  What must
+ * be equal makes a digest that is part of where a text may be looked for:
  *
  *   numbers, in their order; a few are known as words as well
  *   how many negations there are
@@ -142,9 +142,9 @@ static const char *const  ngx_llmops_guard_light[] = {
     "we", "our", "us", "it", "its", "they", "them", "their", "this", "that",
     "these", "those", "of", "in", "at", "by", "for", "with", "about", "as",
     "and", "or", "but", "if", "then", "so", "what", "which", "how", "there",
-    "here", "to", "on", "please", "tell", "explain", "give", "show", "let", "know",
-    "want", "need", "like", "some", "any", "also", "just", "hi", "hello",
-    "hey", "thanks", "thank", "s", "m", "re", "ve", "ll", "d", "t",
+    "here", "to", "on", "please", "tell", "explain", "give", "show", "let",
+    "know", "want", "need", "like", "some", "any", "also", "just", "hi",
+    "hello", "hey", "thanks", "thank", "s", "m", "re", "ve", "ll", "d", "t",
     "whats", "hows", "way", "kindly", "get", "s", NULL
 };
 

@@ -105,7 +105,7 @@ void ngx_llmops_cache_scratch_trim(ngx_llmops_cache_scratch_t *scratch);
 void ngx_llmops_cache_scratch_free(ngx_llmops_cache_scratch_t *scratch);
 
 
-/* -- private to the key's files, and for tests ------------------------------ */
+/* -- private to the key's files, and for tests ----------------------------- */
 
 /*
  * The canonical form is a row of tokens, each of which says where it ends:

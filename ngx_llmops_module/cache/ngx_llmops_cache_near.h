@@ -26,15 +26,15 @@
  */
 
 
-#define NGX_LLMOPS_NEAR_TEXT   4096        /* bytes of a text that is compared */
+#define NGX_LLMOPS_NEAR_TEXT   4096        /* bytes of a compared text */
 #define NGX_LLMOPS_NEAR_DIMS   3072        /* of a vector, at most */
 #define NGX_LLMOPS_NEAR_WORDS  32          /* that carry meaning, of a text */
 
 
 typedef struct {
-    uint64_t                   guard;      /* equal in all that must be: numbers,
-                                              negations, opposites, names, what
-                                              is asked for */
+    uint64_t                   guard;      /* equal in all that must be: its
+                                              numbers, negations, opposites,
+                                              names, what is asked for */
     uint32_t                   words[NGX_LLMOPS_NEAR_WORDS];   /* ascending */
     ngx_uint_t                 nwords;
 } ngx_llmops_near_text_t;

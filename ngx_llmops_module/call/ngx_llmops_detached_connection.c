@@ -288,17 +288,16 @@ ngx_llmops_detached_closed(ngx_event_t *ev)
 static u_char *
 ngx_llmops_detached_log(ngx_log_t *log, u_char *buf, size_t len)
 {
-    u_char              *p;
+    u_char              *p, *last;
     ngx_llmops_ctx_t    *ctx;
     ngx_http_request_t  *r;
     ngx_http_log_ctx_t  *log_ctx;
 
     p = buf;
+    last = buf + len;
 
     if (log->action) {
-        p = ngx_snprintf(buf, len, " while %s", log->action);
-        len -= p - buf;
-        buf = p;
+        p = ngx_slprintf(p, last, " while %s", log->action);
     }
 
     log_ctx = log->data;
@@ -311,11 +310,9 @@ ngx_llmops_detached_log(ngx_log_t *log, u_char *buf, size_t len)
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
 
     if (ctx && ctx->detached) {
-        p = ngx_snprintf(buf, len, ", detached: \"%V\"",
+        p = ngx_slprintf(p, last, ", detached: \"%V\"",
                          &ctx->detached->purpose->label);
-        len -= p - buf;
-        buf = p;
     }
 
-    return r->log_handler(r, log_ctx->current_request, p, len);
+    return r->log_handler(r, log_ctx->current_request, p, last - p);
 }

@@ -118,7 +118,7 @@ char *
 ngx_llmops_rules_param(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
     ngx_uint_t params, ngx_str_t *arg)
 {
-    ngx_str_t                  value;
+    ngx_str_t                 *value;
     const ngx_llmops_param_t  *p;
 
     for (p = ngx_llmops_params; p->name.len; p++) {
@@ -129,10 +129,15 @@ ngx_llmops_rules_param(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
             continue;
         }
 
-        value.data = arg->data + p->name.len;
-        value.len = arg->len - p->name.len;
+        value = ngx_palloc(cf->pool, sizeof(ngx_str_t));
+        if (value == NULL) {
+            return NGX_CONF_ERROR;
+        }
 
-        return p->set(cf, line, &value);
+        value->data = arg->data + p->name.len;
+        value->len = arg->len - p->name.len;
+
+        return p->set(cf, line, value);
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -404,7 +404,7 @@ struct ngx_llmops_ctx_s {
     ngx_str_t                  error_body;
     ngx_str_t                  warnings;
     ngx_array_t               *checked;    /* check/: what rules have done */
-    struct ngx_llmops_ruling_s  *ruling;   /* check/: of this request, or NULL */
+    struct ngx_llmops_ruling_s  *ruling;   /* check/: of this one, or NULL */
     struct ngx_llmops_asking_s  *asking;   /* check/: who is being asked, or
                                               NULL */
     ngx_llmops_out_t          *kept;       /* call/: what has gone to the

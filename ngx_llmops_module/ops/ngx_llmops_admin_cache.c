@@ -14,8 +14,8 @@
  * The cache: what it holds, what it has saved, route by route; and purging.
  *
  * A purge is noted in the store first, for all gateways, and then carried out
- * in this nginx's shared memory: when the answer comes, nothing that it names is
- * served here any more, and elsewhere within half a second.
+ * in this nginx's shared memory: when the answer comes, nothing that it names
+ * is served here any more, and elsewhere within half a second.
  */
 
 

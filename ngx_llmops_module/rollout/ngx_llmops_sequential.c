@@ -99,7 +99,9 @@ ngx_llmops_seq_bet(const ngx_llmops_seq_t *s, double p, double sign)
         most = fmax(most, one[i]);
     }
 
-    for (sum = 0, i = 0; i < NGX_LLMOPS_SEQ_SHIFTS; i++) {
+    sum = exp(one[0] - most);
+
+    for (i = 1; i < NGX_LLMOPS_SEQ_SHIFTS; i++) {
         sum += exp(one[i] - most);
     }
 
