@@ -28,6 +28,7 @@
 
 
 static ngx_int_t ngx_llmops_answer_status(ngx_http_request_t *r);
+static ngx_uint_t ngx_llmops_answer_plain(ngx_http_upstream_t *u);
 static ngx_int_t ngx_llmops_answer_header(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_answer_line(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
@@ -113,6 +114,28 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/*
+ * Whether bytes have come from a provider of TLS before there was a handshake:
+ * anybody on the way may have sent them.  A worker that is busy gets to see the
+ * connection and these bytes in one event, and hosts without the guard against
+ * CVE-2026-1642 (1.29.5, 1.28.2) take them for the answer.
+ */
+
+static ngx_uint_t
+ngx_llmops_answer_plain(ngx_http_upstream_t *u)
+{
+#if (NGX_HTTP_SSL)
+    ngx_connection_t  *c;
+
+    c = u->peer.connection;
+
+    return u->ssl && (c->ssl == NULL || !c->ssl->handshaked);
+#else
+    return 0;
+#endif
+}
+
+
 static ngx_int_t
 ngx_llmops_answer_status(ngx_http_request_t *r)
 {
@@ -125,6 +148,12 @@ ngx_llmops_answer_status(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
     u = r->upstream;
     status = &ctx->call.status;
+
+    if (ngx_llmops_answer_plain(u)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider has answered before the TLS handshake");
+        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
 
     rc = ngx_http_parse_status_line(r, &u->buffer, status);
 

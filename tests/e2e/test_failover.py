@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime
 import email.utils
+import os
+import signal
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -478,6 +481,49 @@ def test_answers_of_two_providers_are_never_mixed(gateway, provider):
     assert not wrong, f"{len(wrong)} of 1440: {wrong[0]}"
     assert first.connections >= models
     assert len(good.requests) == 1440
+
+
+def connecting(port: int) -> bool:
+    """Whether a connection to a port of this machine is being made."""
+    return any(f":{port:04X} 02 " in line
+               for line in open("/proc/net/tcp", encoding="ascii"))
+
+
+def test_an_answer_before_the_handshake_is_nobody_s(gateway, provider):
+    """nginx up to 1.28.1 takes plain bytes for the answer of a TLS server, if
+    they are there when it looks at the connection for the first time: so the
+    connection is made, and the worker stopped meanwhile."""
+    good = provider(GOOD)
+    with socket.socket() as listener, ThreadPoolExecutor(1) as pool:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        gw = gateway(http=f"""
+            upstream early {{ llm_endpoint https://127.0.0.1:{port}/v1;
+                             llm_dialect openai; llm_ssl_verify off;
+                             llm_timeouts connect=20s; }}
+            {good.upstream("good")}"""
+            + route("target early;", "fallback good;"))
+        (pid,) = gw.workers()
+        # there is no room for a second one, which has to knock again
+        with socket.create_connection(("127.0.0.1", port)):
+            call = pool.submit(gw.chat)
+            wait_for(lambda: connecting(port))
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                listener.accept()[0].close()
+                listener.settimeout(10)
+                with listener.accept()[0] as sock:
+                    sock.sendall(b"HTTP/1.1 400 Bad Request\r\n"
+                                 b"X-Old: stale\r\nContent-Length: 0\r\n\r\n")
+                    time.sleep(0.05)
+                    os.kill(pid, signal.SIGCONT)
+                    answer = call.result()
+            finally:
+                os.kill(pid, signal.SIGCONT)
+    assert answer.status == 200 and text_of(answer) == GOOD.text
+    assert not answer.header("x-old")
+    assert len(good.requests) == 1
 
 
 @pytest.mark.skipif("not __import__('os').environ.get('LLMOPS_PROVE')",
