@@ -52,6 +52,7 @@ static void ngx_llmops_outer_free(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t state);
 static void ngx_llmops_attempt_failed(ngx_peer_connection_t *pc,
     ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_attempt_on(ngx_llmops_fail_e fail);
 static ngx_uint_t ngx_llmops_attempt_timedout(ngx_peer_connection_t *pc);
 static void ngx_llmops_outer_notify(ngx_peer_connection_t *pc, void *data,
     ngx_uint_t type);
@@ -564,37 +565,41 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
         return;
     }
 
-    switch (call->fail) {
-
-    case NGX_LLMOPS_FAIL_FIRST_TOKEN:
-    case NGX_LLMOPS_FAIL_TOTAL:
-        on = NGX_LLMOPS_ON_TIMEOUT;
-        break;
-
-    case NGX_LLMOPS_FAIL_STATUS:
-        on = NGX_LLMOPS_ON_DEFAULT;             /* has been asked before */
-        break;
-
-    case NGX_LLMOPS_FAIL_FIRST_EVENT:
-        on = NGX_LLMOPS_ON_FIRST_EVENT;
-        break;
-
-    case NGX_LLMOPS_FAIL_INVALID:
-        on = NGX_LLMOPS_ON_INVALID;
-        break;
-
-    case NGX_LLMOPS_FAIL_CHECK:
-        on = NGX_LLMOPS_ON_CHECK;
-        break;
-
-    default:
-        on = NGX_LLMOPS_ON_CONNECT;
-    }
+    on = ngx_llmops_attempt_on(call->fail);
 
     if (ngx_llmops_call_can_next(r, ctx, on)) {
         call->cur++;
         call->entered = 0;
         pc->tries = ctx->plan.nsteps - call->cur;
+    }
+}
+
+
+/* what of "retry on=" lets a failure lead to the next target */
+
+static ngx_uint_t
+ngx_llmops_attempt_on(ngx_llmops_fail_e fail)
+{
+    switch (fail) {
+
+    case NGX_LLMOPS_FAIL_FIRST_TOKEN:
+    case NGX_LLMOPS_FAIL_TOTAL:
+        return NGX_LLMOPS_ON_TIMEOUT;
+
+    case NGX_LLMOPS_FAIL_STATUS:
+        return NGX_LLMOPS_ON_DEFAULT;           /* has been asked before */
+
+    case NGX_LLMOPS_FAIL_FIRST_EVENT:
+        return NGX_LLMOPS_ON_FIRST_EVENT;
+
+    case NGX_LLMOPS_FAIL_INVALID:
+        return NGX_LLMOPS_ON_INVALID;
+
+    case NGX_LLMOPS_FAIL_CHECK:
+        return NGX_LLMOPS_ON_CHECK;
+
+    default:
+        return NGX_LLMOPS_ON_CONNECT;
     }
 }
 
