@@ -19,6 +19,8 @@
  *   ngx_llmops_cache.c          the stages of a request: ask, recall
  *   ngx_llmops_cache_conf.c     "llm_cache", and "cache" of a route
  *   ngx_llmops_cache_shm.c      entries in shared memory
+ *   ngx_llmops_cache_entry.c    what is done with one: _read, _write, _sweep,
+ *                               _stats
  *   ngx_llmops_cache_wake.c     how workers wake each other
  *   ngx_llmops_cache_take.c     an answer is taken down while it passes
  *   ngx_llmops_cache_play.c     an entry is given to a caller

@@ -220,7 +220,7 @@ ngx_llmops_cshm_note(ngx_llmops_croot_t *root, uintptr_t *addr)
 }
 
 
-/* of ngx_llmops_cache_shm.c and _entry.c to each other: with the lock */
+/* of ngx_llmops_cache_shm.c and _entry*.c to each other: with the lock */
 
 /* A block, an entry; NULL: there is no room.  May evict, which commits. */
 ngx_llmops_cblock_t *ngx_llmops_cshm_block(ngx_llmops_cshm_t *shm);

@@ -34,7 +34,8 @@ UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
                  canon.c key.c kind.c number.c seal.c guard.c vector.c \
-                 index.c shm.c entry.c form.c spell.c value.c)
+                 index.c shm.c entry.c entry_read.c entry_write.c \
+                 entry_sweep.c entry_stats.c form.c spell.c value.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
@@ -70,7 +71,8 @@ UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis%, \
 # the same for the cache's own memory
 UNIT_PLAIN_CACHE := $(OUT)/test_cache_crash
 UNIT_CACHE := $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
-                  shm.c entry.c)
+                  shm.c entry.c entry_read.c entry_write.c entry_sweep.c \
+                  entry_stats.c)
 
 UNIT_PROGRAMS := $(filter-out $(UNIT_PLAIN) $(UNIT_PLAIN_CACHE),$(patsubst tests/unit/%.c, \
                    $(OUT)/%,$(wildcard tests/unit/test_*.c)))
