@@ -24,6 +24,8 @@
  *   ngx_llmops_cache_wake.c     how workers wake each other
  *   ngx_llmops_cache_take.c     an answer is taken down while it passes
  *   ngx_llmops_cache_play.c     an entry is given to a caller
+ *   ngx_llmops_cache_flight.c   one that still comes
+ *   ngx_llmops_cache_send.c     what goes out to him
  *   ngx_llmops_cache_event.c    one event on its way to a caller
  *   ngx_llmops_cache_fresh.c    a stale one is asked for again
  *   ngx_llmops_cache_form.c     a whole answer made of a stream's events

@@ -137,6 +137,43 @@ ngx_int_t ngx_llmops_cache_follow(ngx_http_request_t *r,
 /* The request is over: lets go of what it has.  Any number of times. */
 void ngx_llmops_cache_play_end(ngx_llmops_cache_play_t *play);
 
+#define NGX_LLMOPS_PLAY_READ       16384   /* bytes read at once */
+
+/* Something has happened: does what can be done now.  The request may be gone
+   when it returns; who calls from an event runs posted requests. */
+void ngx_llmops_play_run(ngx_llmops_cache_play_t *play);
+
+/*
+ * Steps of ngx_llmops_play_run().  NGX_OK: there is more to do; NGX_AGAIN:
+ * something will call; NGX_DONE: it is over; NGX_DECLINED: the flight has
+ * failed before anything of it was given; or an error.
+ */
+
+/* -- ngx_llmops_cache_flight.c: a flight that is followed */
+
+/* Reads what has come of the flight since; with play->out empty. */
+ngx_int_t ngx_llmops_play_live(ngx_llmops_cache_play_t *play);
+
+/* Does not follow any more.  Any number of times. */
+void ngx_llmops_play_unfollow(ngx_llmops_cache_play_t *play);
+
+/* Goes through those that wait to be woken. */
+void ngx_llmops_cache_woken(void);
+
+/* -- ngx_llmops_cache_send.c: to the caller */
+
+/* Sends all that is in play->out, which is empty then; with the header, if it
+   has not gone out. */
+ngx_int_t ngx_llmops_play_send(ngx_llmops_cache_play_t *play);
+
+/* Accounts the request and sends the end, once; to who wants no stream with
+   header and body.  play->answer has all. */
+ngx_int_t ngx_llmops_play_last(ngx_llmops_cache_play_t *play);
+
+/* With play->busy: tries again, and waits for the socket if that is of no
+   use. */
+ngx_int_t ngx_llmops_play_blocked(ngx_llmops_cache_play_t *play);
+
 /* -- ngx_llmops_cache_event.c: one event on its way to a caller */
 
 /* Adds to play->out what of an event the caller is to get.  NGX_OK or
@@ -147,9 +184,6 @@ ngx_int_t ngx_llmops_play_event(ngx_llmops_cache_play_t *play,
 /* All has been read: adds an event without its blank line, and an end that had
    to wait for its usage. */
 ngx_int_t ngx_llmops_play_rest(ngx_llmops_cache_play_t *play);
-
-/* Goes through those that wait to be woken. */
-void ngx_llmops_cache_woken(void);
 
 /* A complete answer as it goes to this caller, in the form that he wants, with
    an id and a time of its own; in out.  NGX_OK, NGX_DECLINED, NGX_ERROR. */
