@@ -6,8 +6,6 @@
 
 #include "ngx_llmops_cache_work.h"
 #include "ngx_llmops_cache_note.h"
-#include "ngx_llmops_guard.h"
-#include "ngx_llmops_prompt.h"
 
 
 /*
@@ -37,47 +35,11 @@
  */
 
 
-/* of ngx_llmops_cached_t */
-
-enum {
-    NGX_LLMOPS_CACHED_OFF = 0,             /* this request is not cached */
-    NGX_LLMOPS_CACHED_FOUND,               /* shared memory has a fresh one */
-    NGX_LLMOPS_CACHED_ASKING,              /* a level */
-    NGX_LLMOPS_CACHED_ANSWERED,            /* by that level */
-    NGX_LLMOPS_CACHED_NOTHING,             /* it had none */
-    NGX_LLMOPS_CACHED_OVER                 /* the rest is another's */
-};
-
-#define NGX_LLMOPS_CACHED_FLIGHTS  2       /* that may fail before one goes on
-                                              alone */
-
-
-typedef struct {
-    ngx_llmops_cfacts_t        facts;
-    ngx_uint_t                 fresh;
-} ngx_llmops_cache_found_t;
-
-
-static ngx_llmops_cached_t *ngx_llmops_cached_make(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_route_t *route);
-static void ngx_llmops_cached_wishes(ngx_http_request_t *r,
-    ngx_llmops_cached_t *cached);
-static ngx_uint_t ngx_llmops_cached_wish(ngx_str_t *value, const char *word);
-static void ngx_llmops_cached_tags(ngx_llmops_ctx_t *ctx,
-    ngx_llmops_cached_t *cached);
-static ngx_int_t ngx_llmops_cached_look(ngx_http_request_t *r,
-    ngx_llmops_cached_t *cached);
 static void ngx_llmops_cached_level(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t n);
 static void ngx_llmops_cached_answer(ngx_llmops_cache_ask_t *ask);
-static ngx_int_t ngx_llmops_cached_found(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_status_e status);
 static ngx_int_t ngx_llmops_cached_answered(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_cached_board(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
-static ngx_int_t ngx_llmops_cached_lead(ngx_http_request_t *r,
-    ngx_llmops_cached_t *cached, ngx_llmops_creader_t *reader);
 
 
 const ngx_str_t  ngx_llmops_cache_names[] = {
@@ -133,107 +95,9 @@ ngx_llmops_cache_ask(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-static ngx_llmops_cached_t *
-ngx_llmops_cached_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_cache_route_t *route)
-{
-    ngx_llmops_cached_t  *cached;
-
-    cached = ngx_pcalloc(r->pool, sizeof(ngx_llmops_cached_t));
-    if (cached == NULL) {
-        return NULL;
-    }
-
-    cached->route = route;
-    cached->status = NGX_LLMOPS_CACHE_BYPASS;
-    cached->saved_cost = -1;
-
-    if (route->scope) {
-        if (ngx_http_complex_value(r, route->scope, &cached->scope)
-            != NGX_OK)
-        {
-            return NULL;
-        }
-
-    } else if (ctx->identity) {
-        cached->scope = ctx->identity->tenant;
-    }
-
-    ngx_llmops_cached_wishes(r, cached);
-
-    return cached;
-}
-
-
-/* x-llm-cache: no-cache, no-store */
-
-static void
-ngx_llmops_cached_wishes(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_llmops_header_in(r, "x-llm-cache", sizeof("x-llm-cache") - 1);
-
-    if (h) {
-        cached->no_cache = ngx_llmops_cached_wish(&h->value, "no-cache");
-        cached->no_store = ngx_llmops_cached_wish(&h->value, "no-store");
-    }
-}
-
-
-static ngx_uint_t
-ngx_llmops_cached_wish(ngx_str_t *value, const char *word)
-{
-    return value->len >= 8
-           && ngx_strlcasestrn(value->data, value->data + value->len,
-                               (u_char *) word, 8 - 1)
-              != NULL;
-}
-
-
-uint64_t
-ngx_llmops_cache_tag(ngx_str_t *name)
-{
-    size_t    i;
-    uint64_t  h;
-
-    if (name->len == 0) {
-        return 0;
-    }
-
-    h = 0xcbf29ce484222325ull;
-
-    for (i = 0; i < name->len; i++) {
-        h = (h ^ name->data[i]) * 0x100000001b3ull;
-    }
-
-    return h ? h : 1;
-}
-
-
-static void
-ngx_llmops_cached_tags(ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached)
-{
-    cached->tags[NGX_LLMOPS_CACHE_TAG_ROUTE]
-                                    = ngx_llmops_cache_tag(&ctx->route->name);
-    cached->tags[NGX_LLMOPS_CACHE_TAG_SCOPE]
-                                    = ngx_llmops_cache_tag(&cached->scope);
-
-    if (ctx->identity) {
-        cached->tags[NGX_LLMOPS_CACHE_TAG_TENANT]
-                              = ngx_llmops_cache_tag(&ctx->identity->tenant);
-    }
-
-    if (ctx->prompt) {
-        cached->tags[NGX_LLMOPS_CACHE_TAG_PROMPT]
-                                   = ngx_llmops_cache_tag(&ctx->prompt->full);
-    }
-}
-
-
 /* NGX_OK, NGX_DECLINED, NGX_ERROR */
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
 {
     int64_t                    now;
@@ -419,7 +283,7 @@ ngx_llmops_cache_recall(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 /* NGX_DECLINED: it is gone meanwhile */
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_cached_found(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cache_status_e status)
 {
@@ -512,175 +376,6 @@ ngx_llmops_cached_answered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     return ngx_llmops_cache_play(r, ctx, answer, &facts.marks);
-}
-
-
-/*
- * Nobody has a fresh answer.  A stale one is given if no target can be asked,
- * after flights have failed, or while somebody else asks for a new one.
- */
-
-static ngx_int_t
-ngx_llmops_cached_board(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
-{
-    int64_t                    now;
-    ngx_int_t                  rc;
-    ngx_uint_t                 follow, stale;
-    ngx_llmops_cache_t        *cache;
-    ngx_llmops_cached_t       *cached;
-    ngx_llmops_creader_t       reader;
-    ngx_llmops_cache_found_t  *found;
-
-    cache = ngx_llmops_cache_of(r);
-    cached = ctx->cached;
-    found = cached->found;
-    now = ngx_llmops_now();
-
-    if (found && (ctx->plan.nsteps == 0
-                  || cached->tries == NGX_LLMOPS_CACHED_FLIGHTS))
-    {
-        return ngx_llmops_cached_found(r, ctx, NGX_LLMOPS_CACHE_STALE);
-    }
-
-    stale = found && !found->fresh
-            && now < found->facts.answer.expires
-                     + (int64_t) cached->route->stale;
-
-    follow = cached->route->share && !cached->no_cache && !stale
-             && cached->tries < NGX_LLMOPS_CACHED_FLIGHTS;
-
-    if (ctx->plan.nsteps == 0) {
-        cached->state = NGX_LLMOPS_CACHED_OVER;
-        return NGX_OK;
-    }
-
-    rc = ngx_llmops_cshm_board(&cache->shm, cached->key, cached->tags,
-                               (cached->no_cache || cached->purged)
-                               ? 0 : now,
-                               follow,
-                               !cached->no_store, &reader);
-
-    if (rc == NGX_BUSY && ngx_llmops_cached_look(r, cached) == NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    if (stale) {
-        if (rc == NGX_DONE) {
-            ngx_llmops_cache_refresh(r, ctx, &reader);
-        }
-
-        return ngx_llmops_cached_found(r, ctx, NGX_LLMOPS_CACHE_STALE);
-    }
-
-    cached->state = NGX_LLMOPS_CACHED_OVER;
-
-    if (rc == NGX_OK) {
-        cached->status = NGX_LLMOPS_CACHE_SHARED;
-        return ngx_llmops_cache_follow(r, ctx, &reader, cached->resume);
-    }
-
-    if (rc == NGX_DONE) {
-        return ngx_llmops_cached_lead(r, cached, &reader);
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_llmops_cached_lead(ngx_http_request_t *r, ngx_llmops_cached_t *cached,
-    ngx_llmops_creader_t *reader)
-{
-    ngx_llmops_cache_take_t  *take;
-
-    take = ngx_pcalloc(r->pool, sizeof(ngx_llmops_cache_take_t));
-
-    if (take == NULL) {
-        uint64_t  mask[NGX_LLMOPS_CACHE_WORDS] = { 0 };
-
-        ngx_llmops_cshm_fail(&ngx_llmops_cache_of(r)->shm, reader, mask);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    take->reader = *reader;
-    cached->take = take;
-
-    return NGX_OK;
-}
-
-
-/* a flight has failed before anything of it was given */
-
-void
-ngx_llmops_cached_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
-{
-    ngx_llmops_cached_t *cached = ctx->cached;
-
-    cached->play = NULL;
-    cached->tries++;
-    cached->status = NGX_LLMOPS_CACHE_MISS;
-    cached->level = NGX_LLMOPS_CACHE_LEVELS;
-    cached->state = NGX_LLMOPS_CACHED_NOTHING;
-
-    if (ngx_llmops_cached_look(r, cached) == NGX_DECLINED) {
-        cached->found = NULL;
-    }
-
-    cached->resume(r);
-}
-
-
-ngx_uint_t
-ngx_llmops_cache_saves(ngx_llmops_ctx_t *ctx)
-{
-    return ctx->cached && ctx->cached->found;
-}
-
-
-ngx_int_t
-ngx_llmops_cache_rescue(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_str_t *body)
-{
-    ngx_llmops_out_t           out;
-    ngx_llmops_cfacts_t        facts;
-    ngx_llmops_cache_t        *cache;
-    ngx_llmops_cached_t       *cached;
-
-    if (!ngx_llmops_cache_saves(ctx)) {
-        return NGX_DECLINED;
-    }
-
-    cache = ngx_llmops_cache_of(r);
-    cached = ctx->cached;
-
-    if (ngx_llmops_cshm_find(&cache->shm, cached->key, ngx_llmops_now(),
-                             &facts)
-        != NGX_OK
-        || ngx_llmops_cached_copy(r, &cache->shm, &facts) != NGX_OK
-        || ngx_llmops_cache_render(ctx, &facts.answer, &facts.marks, &out)
-           != NGX_OK)
-    {
-        return NGX_DECLINED;
-    }
-
-    body->len = out.len;
-    body->data = ngx_pnalloc(r->pool, out.len);
-
-    if (body->data) {
-        ngx_memcpy(body->data, out.data, out.len);
-    }
-
-    ngx_llmops_out_free(&out);
-
-    if (body->data == NULL) {
-        return NGX_DECLINED;
-    }
-
-    cached->status = NGX_LLMOPS_CACHE_STALE;
-    cached->saved = facts.answer.usage;
-    cached->saved_cost = facts.answer.cost;
-
-    return NGX_OK;
 }
 
 

@@ -51,10 +51,64 @@ void ngx_llmops_wake_ring(ngx_int_t own, uint64_t *mask);
 
 /* -- ngx_llmops_cache.c ---------------------------------------------------- */
 
+/* of ngx_llmops_cached_t: state */
+
+enum {
+    NGX_LLMOPS_CACHED_OFF = 0,             /* this request is not cached */
+    NGX_LLMOPS_CACHED_FOUND,               /* shared memory has a fresh one */
+    NGX_LLMOPS_CACHED_ASKING,              /* a level */
+    NGX_LLMOPS_CACHED_ANSWERED,            /* by that level */
+    NGX_LLMOPS_CACHED_NOTHING,             /* it had none */
+    NGX_LLMOPS_CACHED_OVER                 /* the rest is another's */
+};
+
+/* the same: found */
+
+typedef struct {
+    ngx_llmops_cfacts_t        facts;
+    ngx_uint_t                 fresh;
+} ngx_llmops_cache_found_t;
+
+/*
+ * Looks into shared memory.  NGX_OK with cached->found set, and the state
+ * FOUND if it is fresh; NGX_DECLINED: nothing that may be served; NGX_ERROR: no
+ * memory.
+ */
+ngx_int_t ngx_llmops_cached_look(ngx_http_request_t *r,
+    ngx_llmops_cached_t *cached);
+
+/* Gives what was found, with that status.  As ngx_llmops_cache_play(), or
+   NGX_DECLINED: it is gone meanwhile, and the state is NOTHING. */
+ngx_int_t ngx_llmops_cached_found(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_status_e status);
+
 /* Copies an entry's bytes into r->pool: facts->answer.body.  NGX_OK, or
    NGX_DECLINED: it is gone, or there is no memory. */
 ngx_int_t ngx_llmops_cached_copy(ngx_http_request_t *r,
     ngx_llmops_cshm_t *shm, ngx_llmops_cfacts_t *facts);
+
+
+/* -- ngx_llmops_cache_request.c -------------------------------------------- */
+
+/* Of a request whose route has a cache: scope and wishes are set, the status
+   is BYPASS.  In r->pool; NULL: no memory, or no scope. */
+ngx_llmops_cached_t *ngx_llmops_cached_make(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_route_t *route);
+
+/* Sets cached->tags; when identity, prompt and scope are known. */
+void ngx_llmops_cached_tags(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cached_t *cached);
+
+
+/* -- ngx_llmops_cache_board.c ---------------------------------------------- */
+
+/*
+ * No level has a fresh answer: follows a flight, or leads one, or gives a stale
+ * answer.  As a stage returns (NGX_OK: the request goes on to its call), or
+ * NGX_DECLINED: the state has changed, look at it again.
+ */
+ngx_int_t ngx_llmops_cached_board(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 /* The flight that was followed has failed, and nothing of it was given: looks
    again, and resumes the request. */

@@ -1,0 +1,118 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_guard.h"
+#include "ngx_llmops_prompt.h"
+
+
+/*
+ * What a request is to the cache, beside its key: its scope, what its caller
+ * wants of the cache, and the tags by which its answer may be purged.
+ */
+
+
+static void ngx_llmops_cached_wishes(ngx_http_request_t *r,
+    ngx_llmops_cached_t *cached);
+static ngx_uint_t ngx_llmops_cached_wish(ngx_str_t *value, const char *word);
+
+
+ngx_llmops_cached_t *
+ngx_llmops_cached_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_route_t *route)
+{
+    ngx_llmops_cached_t  *cached;
+
+    cached = ngx_pcalloc(r->pool, sizeof(ngx_llmops_cached_t));
+    if (cached == NULL) {
+        return NULL;
+    }
+
+    cached->route = route;
+    cached->status = NGX_LLMOPS_CACHE_BYPASS;
+    cached->saved_cost = -1;
+
+    if (route->scope) {
+        if (ngx_http_complex_value(r, route->scope, &cached->scope)
+            != NGX_OK)
+        {
+            return NULL;
+        }
+
+    } else if (ctx->identity) {
+        cached->scope = ctx->identity->tenant;
+    }
+
+    ngx_llmops_cached_wishes(r, cached);
+
+    return cached;
+}
+
+
+/* x-llm-cache: no-cache, no-store */
+
+static void
+ngx_llmops_cached_wishes(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_llmops_header_in(r, "x-llm-cache", sizeof("x-llm-cache") - 1);
+
+    if (h) {
+        cached->no_cache = ngx_llmops_cached_wish(&h->value, "no-cache");
+        cached->no_store = ngx_llmops_cached_wish(&h->value, "no-store");
+    }
+}
+
+
+static ngx_uint_t
+ngx_llmops_cached_wish(ngx_str_t *value, const char *word)
+{
+    return value->len >= 8
+           && ngx_strlcasestrn(value->data, value->data + value->len,
+                               (u_char *) word, 8 - 1)
+              != NULL;
+}
+
+
+uint64_t
+ngx_llmops_cache_tag(ngx_str_t *name)
+{
+    size_t    i;
+    uint64_t  h;
+
+    if (name->len == 0) {
+        return 0;
+    }
+
+    h = 0xcbf29ce484222325ull;
+
+    for (i = 0; i < name->len; i++) {
+        h = (h ^ name->data[i]) * 0x100000001b3ull;
+    }
+
+    return h ? h : 1;
+}
+
+
+void
+ngx_llmops_cached_tags(ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached)
+{
+    cached->tags[NGX_LLMOPS_CACHE_TAG_ROUTE]
+                                    = ngx_llmops_cache_tag(&ctx->route->name);
+    cached->tags[NGX_LLMOPS_CACHE_TAG_SCOPE]
+                                    = ngx_llmops_cache_tag(&cached->scope);
+
+    if (ctx->identity) {
+        cached->tags[NGX_LLMOPS_CACHE_TAG_TENANT]
+                              = ngx_llmops_cache_tag(&ctx->identity->tenant);
+    }
+
+    if (ctx->prompt) {
+        cached->tags[NGX_LLMOPS_CACHE_TAG_PROMPT]
+                                   = ngx_llmops_cache_tag(&ctx->prompt->full);
+    }
+}
