@@ -35,6 +35,7 @@
  *   ngx_llmops_cache_spell.c    the events of a whole answer; ids and times
  *   ngx_llmops_cache_value.c    an answer as the value of another level
  *   ngx_llmops_cache_key.c      the key of a request
+ *   ngx_llmops_cache_canon.c    a text's canonical form: _string, _sort
  *   ngx_llmops_cache_redis.c    the level in Redis
  */
 

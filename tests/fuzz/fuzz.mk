@@ -31,7 +31,7 @@ FUZZ_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 FUZZ_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
-                 canon.c key.c kind.c number.c)
+                 canon.c canon_sort.c canon_string.c key.c kind.c number.c)
 FUZZ_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
                  %_arm.c %_find.c %_kept.c %_kept_table.c, \

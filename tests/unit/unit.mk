@@ -33,8 +33,8 @@ UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
                  jwt_base64.c jwt_jwks.c jwt_token.c jwt_verify.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
-                 canon.c key.c kind.c number.c seal.c guard.c vector.c \
-                 index.c shm.c entry.c entry_read.c entry_write.c \
+                 canon.c canon_sort.c canon_string.c key.c kind.c number.c \
+                 seal.c guard.c vector.c index.c shm.c entry.c entry_read.c entry_write.c \
                  entry_sweep.c entry_stats.c form.c spell.c value.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
