@@ -31,7 +31,8 @@
  *   ngx_llmops_cache_send.c     what goes out to him
  *   ngx_llmops_cache_event.c    one event on its way to a caller
  *   ngx_llmops_cache_fresh.c    a stale one is asked for again
- *   ngx_llmops_cache_form.c     a whole answer made of a stream's events
+ *   ngx_llmops_cache_form.c     a whole answer made of a stream's events:
+ *                               _chat, _messages
  *   ngx_llmops_cache_spell.c    the events of a whole answer; ids and times
  *   ngx_llmops_cache_value.c    an answer as the value of another level
  *   ngx_llmops_cache_key.c      the key of a request

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_form.h"
 #include "ngx_llmops_openai_codec.h"
 
 
@@ -18,6 +18,9 @@
  *
  * Texts are gathered in buffers of their own, one for each member of each
  * object that grows, and put in at the end: a stream of n tokens costs n.
+ *
+ * What an event is in a dialect is in ngx_llmops_cache_form_chat.c and
+ * ..._form_messages.c; a response tells all of itself in its last event.
  */
 
 
@@ -26,51 +29,10 @@
 #define NGX_LLMOPS_GATHER_INDEX    256     /* choices, blocks, tool calls */
 
 
-typedef struct {
-    json_t                    *target;     /* borrowed: it is part of top */
-    const char                *key;        /* of target's, static */
-    ngx_llmops_out_t           out;
-    unsigned                   json:1;     /* it is the text of a value */
-} ngx_llmops_gather_text_t;
-
-
-typedef struct {
-    ngx_llmops_op_e            op;
-    json_t                    *top;
-    ngx_llmops_gather_text_t  *texts;
-    ngx_uint_t                 ntexts;
-    unsigned                   failed:1;
-    unsigned                   ended:1;
-} ngx_llmops_gather_t;
-
-
 static void ngx_llmops_gather_event(ngx_llmops_gather_t *g, ngx_str_t *data);
-static void ngx_llmops_gather_chunk(ngx_llmops_gather_t *g, json_t *chunk);
-static void ngx_llmops_gather_choice(ngx_llmops_gather_t *g, json_t *from);
-static void ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
-    json_t *delta);
-static void ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message,
-    json_t *from);
-static void ngx_llmops_gather_message(ngx_llmops_gather_t *g, json_t *ev);
-static void ngx_llmops_gather_block(ngx_llmops_gather_t *g, json_t *ev);
-static json_t *ngx_llmops_gather_slot(ngx_llmops_gather_t *g, json_t *object,
-    const char *key, json_t *index);
-static void ngx_llmops_gather_text(ngx_llmops_gather_t *g, json_t *target,
-    const char *key, json_t *value, ngx_uint_t json);
-static void ngx_llmops_gather_lists(ngx_llmops_gather_t *g, json_t *object,
-    const char *key, json_t *from);
-static void ngx_llmops_gather_set(ngx_llmops_gather_t *g, json_t *object,
-    const char *key, json_t *value);
 static void ngx_llmops_gather_put(ngx_llmops_gather_t *g);
 static ngx_int_t ngx_llmops_gather_write(ngx_llmops_gather_t *g,
     ngx_llmops_usage_t *usage, ngx_llmops_out_t *out);
-
-
-/* texts of a chat's delta; everything else is said once, or is a list */
-
-static const char  *ngx_llmops_gather_keys[] = {
-    "content", "reasoning_content", "reasoning", "refusal", NULL
-};
 
 
 ngx_int_t
@@ -172,292 +134,9 @@ ngx_llmops_gather_event(ngx_llmops_gather_t *g, ngx_str_t *data)
 }
 
 
-static void
-ngx_llmops_gather_chunk(ngx_llmops_gather_t *g, json_t *chunk)
-{
-    size_t       i;
-    json_t      *value, *choices;
-    const char  *key;
-
-    if (g->top == NULL) {
-        g->top = json_object();
-    }
-
-    json_object_foreach(chunk, key, value) {
-
-        if (strcmp(key, "choices") == 0) {
-            continue;
-        }
-
-        if (strcmp(key, "object") == 0) {
-            value = json_string(g->op == NGX_LLMOPS_OP_CHAT
-                                ? "chat.completion" : "text_completion");
-            ngx_llmops_gather_set(g, g->top, key, value);
-            json_decref(value);
-            continue;
-        }
-
-        if (!json_is_null(value) || json_object_get(g->top, key) == NULL) {
-            ngx_llmops_gather_set(g, g->top, key, value);
-        }
-
-        if (strcmp(key, "model") == 0
-            && json_object_get(g->top, "choices") == NULL)
-        {
-            value = json_array();
-            ngx_llmops_gather_set(g, g->top, "choices", value);
-            json_decref(value);
-        }
-    }
-
-    choices = json_object_get(chunk, "choices");
-
-    for (i = 0; i < json_array_size(choices); i++) {
-        ngx_llmops_gather_choice(g, json_array_get(choices, i));
-    }
-}
-
-
-static void
-ngx_llmops_gather_choice(ngx_llmops_gather_t *g, json_t *from)
-{
-    json_t      *to, *message, *value;
-    const char  *key;
-
-    to = ngx_llmops_gather_slot(g, g->top, "choices",
-                                json_object_get(from, "index"));
-    if (to == NULL) {
-        return;
-    }
-
-    if (g->op == NGX_LLMOPS_OP_CHAT
-        && json_object_get(to, "message") == NULL)
-    {
-        ngx_llmops_gather_set(g, to, "index", json_object_get(from, "index"));
-
-        message = json_pack("{s:s,s:n}", "role", "assistant", "content");
-        ngx_llmops_gather_set(g, to, "message", message);
-        json_decref(message);
-    }
-
-    json_object_foreach(from, key, value) {
-
-        if (strcmp(key, "delta") == 0) {
-            ngx_llmops_gather_delta(g, json_object_get(to, "message"), value);
-
-        } else if (strcmp(key, "text") == 0) {
-            ngx_llmops_gather_text(g, to, "text", value, 0);
-
-        } else if (strcmp(key, "logprobs") == 0 && json_is_object(value)) {
-            ngx_llmops_gather_lists(g, to, "logprobs", value);
-
-        } else if (!json_is_null(value)
-                   || json_object_get(to, key) == NULL)
-        {
-            ngx_llmops_gather_set(g, to, key, value);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
-    json_t *delta)
-{
-    size_t        i;
-    json_t       *value;
-    const char   *key, **k;
-
-    json_object_foreach(delta, key, value) {
-
-        if (json_is_null(value)) {
-            continue;
-        }
-
-        for (k = ngx_llmops_gather_keys; *k && strcmp(key, *k); k++) {
-            /* void */
-        }
-
-        if (*k && ngx_llmops_tree_is_string(value)) {
-            ngx_llmops_gather_text(g, message, *k, value, 0);
-
-        } else if (strcmp(key, "tool_calls") == 0) {
-
-            for (i = 0; i < json_array_size(value); i++) {
-                ngx_llmops_gather_tool(g, message, json_array_get(value, i));
-            }
-
-        } else if (json_is_array(value)
-                   && json_is_array(json_object_get(message, key)))
-        {
-            if (json_array_extend(json_object_get(message, key), value) != 0) {
-                g->failed = 1;
-            }
-
-        } else {
-            ngx_llmops_gather_set(g, message, key, value);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message, json_t *from)
-{
-    json_t      *to, *value, *part, *object;
-    const char  *key, *name;
-
-    to = ngx_llmops_gather_slot(g, message, "tool_calls",
-                                json_object_get(from, "index"));
-    if (to == NULL) {
-        return;
-    }
-
-    json_object_foreach(from, key, value) {
-
-        if (strcmp(key, "index") == 0 || json_is_null(value)) {
-            continue;
-        }
-
-        if (!json_is_object(value)) {
-            ngx_llmops_gather_set(g, to, key, value);
-            continue;
-        }
-
-        /* "function", "custom" */
-
-        object = json_object_get(to, key);
-
-        if (object == NULL) {
-            object = json_object();
-            ngx_llmops_gather_set(g, to, key, object);
-            json_decref(object);
-        }
-
-        json_object_foreach(value, name, part) {
-
-            if (strcmp(name, "arguments") == 0) {
-                ngx_llmops_gather_text(g, object, "arguments", part, 0);
-
-            } else if (strcmp(name, "input") == 0) {
-                ngx_llmops_gather_text(g, object, "input", part, 0);
-
-            } else if (!json_is_null(part)) {
-                ngx_llmops_gather_set(g, object, name, part);
-            }
-        }
-    }
-}
-
-
-static void
-ngx_llmops_gather_message(ngx_llmops_gather_t *g, json_t *ev)
-{
-    json_t      *value, *usage;
-    const char  *key, *type;
-
-    type = ngx_llmops_tree_str(ev, "type");
-
-    if (type == NULL) {
-        return;
-    }
-
-    if (strcmp(type, "message_start") == 0) {
-        value = json_object_get(ev, "message");
-
-        if (json_is_object(value) && g->top == NULL) {
-            g->top = json_incref(value);
-        }
-
-        return;
-    }
-
-    if (g->top == NULL) {
-        return;
-    }
-
-    if (strcmp(type, "message_stop") == 0) {
-        g->ended = 1;
-        return;
-    }
-
-    if (strcmp(type, "message_delta") == 0) {
-
-        json_object_foreach(json_object_get(ev, "delta"), key, value) {
-            ngx_llmops_gather_set(g, g->top, key, value);
-        }
-
-        usage = json_object_get(g->top, "usage");
-
-        json_object_foreach(json_object_get(ev, "usage"), key, value) {
-            if (json_is_object(usage)) {
-                ngx_llmops_gather_set(g, usage, key, value);
-            }
-        }
-
-        return;
-    }
-
-    ngx_llmops_gather_block(g, ev);
-}
-
-
-static void
-ngx_llmops_gather_block(ngx_llmops_gather_t *g, json_t *ev)
-{
-    json_t      *to, *delta, *value;
-    const char  *key, *type;
-
-    type = ngx_llmops_tree_str(ev, "type");
-
-    if (strncmp(type, "content_block_", 14) != 0
-        || strcmp(type, "content_block_stop") == 0)
-    {
-        return;
-    }
-
-    to = ngx_llmops_gather_slot(g, g->top, "content",
-                                json_object_get(ev, "index"));
-    if (to == NULL) {
-        return;
-    }
-
-    if (strcmp(type, "content_block_start") == 0) {
-
-        json_object_foreach(json_object_get(ev, "content_block"), key, value) {
-            ngx_llmops_gather_set(g, to, key, value);
-        }
-
-        return;
-    }
-
-    delta = json_object_get(ev, "delta");
-
-    ngx_llmops_gather_text(g, to, "text", json_object_get(delta, "text"), 0);
-    ngx_llmops_gather_text(g, to, "thinking",
-                           json_object_get(delta, "thinking"), 0);
-    ngx_llmops_gather_text(g, to, "signature",
-                           json_object_get(delta, "signature"), 0);
-    ngx_llmops_gather_text(g, to, "input",
-                           json_object_get(delta, "partial_json"), 1);
-
-    value = json_object_get(delta, "citation");
-
-    if (value) {
-        if (!json_is_array(json_object_get(to, "citations"))) {
-            json_object_set_new(to, "citations", json_array());
-        }
-
-        if (json_array_append(json_object_get(to, "citations"), value) != 0) {
-            g->failed = 1;
-        }
-    }
-}
-
-
 /* the object at an index of a list, both made if need be */
 
-static json_t *
+json_t *
 ngx_llmops_gather_slot(ngx_llmops_gather_t *g, json_t *object,
     const char *key, json_t *index)
 {
@@ -488,7 +167,7 @@ ngx_llmops_gather_slot(ngx_llmops_gather_t *g, json_t *object,
 }
 
 
-static void
+void
 ngx_llmops_gather_text(ngx_llmops_gather_t *g, json_t *target,
     const char *key, json_t *value, ngx_uint_t json)
 {
@@ -539,40 +218,7 @@ found:
 }
 
 
-/* an object whose members are lists that grow */
-
-static void
-ngx_llmops_gather_lists(ngx_llmops_gather_t *g, json_t *object,
-    const char *key, json_t *from)
-{
-    json_t      *to, *value, *list;
-    const char  *name;
-
-    to = json_object_get(object, key);
-
-    if (!json_is_object(to)) {
-        to = json_deep_copy(from);
-        ngx_llmops_gather_set(g, object, key, to);
-        json_decref(to);
-        return;
-    }
-
-    json_object_foreach(from, name, value) {
-        list = json_object_get(to, name);
-
-        if (json_is_array(list) && json_is_array(value)) {
-            if (json_array_extend(list, value) != 0) {
-                g->failed = 1;
-            }
-
-        } else if (!json_is_null(value)) {
-            ngx_llmops_gather_set(g, to, name, value);
-        }
-    }
-}
-
-
-static void
+void
 ngx_llmops_gather_set(ngx_llmops_gather_t *g, json_t *object,
     const char *key, json_t *value)
 {
