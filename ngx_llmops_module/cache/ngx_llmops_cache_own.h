@@ -9,6 +9,7 @@
 
 
 #include "ngx_llmops_cache.h"
+#include "ngx_llmops_cache_near.h"
 #include "ngx_llmops_cache_redis.h"
 #include "ngx_llmops_route.h"
 
@@ -20,7 +21,8 @@
  *   ngx_llmops_cache_question.c  from a request to its key
  *   ngx_llmops_cache_version.c   what of the configuration is part of that
  *   ngx_llmops_cache_far.c       the level in Redis, as a request sees it
- *   ngx_llmops_cache_near.c      the semantic level, and its parameters
+ *   ngx_llmops_cache_near.c      the semantic level, as a request sees it
+ *   ngx_llmops_cache_near_conf.c its parameters, and its zone
  *   ngx_llmops_cache_saved.c     counts
  */
 
@@ -57,6 +59,13 @@ typedef struct {
     ngx_llmops_place_t         place;
     unsigned                   shadow:1;
 } ngx_llmops_near_conf_t;
+
+/* conf->zone->data */
+
+typedef struct {
+    ngx_slab_pool_t           *pool;       /* its mutex: for changes */
+    ngx_llmops_near_index_t   *index;
+} ngx_llmops_near_zone_t;
 
 #define NGX_LLMOPS_NEAR_WAIT         200   /* ms: default of wait= */
 #define NGX_LLMOPS_NEAR_SIZE         (16 * 1024 * 1024)
