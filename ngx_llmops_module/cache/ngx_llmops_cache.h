@@ -21,6 +21,8 @@
  *   ngx_llmops_cache_board.c    nobody has an answer: who asks for one
  *   ngx_llmops_cache_rescue.c   a stale one instead of an error
  *   ngx_llmops_cache_conf.c     "llm_cache", and "cache" of a route
+ *   ngx_llmops_cache_zone.c     the zone, from the configuration to a worker's
+ *                               end
  *   ngx_llmops_cache_shm.c      entries in shared memory
  *   ngx_llmops_cache_entry.c    what is done with one: _read, _write, _sweep,
  *                               _stats
