@@ -18,7 +18,7 @@
  * but their text: meanings that are close, and nothing in their words that
  * says the opposite.  Pure: for tests, too.
  *
- *   ngx_llmops_cache_guard.c    words
+ *   ngx_llmops_cache_guard.c    words: _word
  *   ngx_llmops_cache_vector.c   meanings
  *   ngx_llmops_cache_index.c    many of them, in shared memory
  *   ngx_llmops_cache_embed.c    from a text to its meaning: asks a provider
