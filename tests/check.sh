@@ -129,8 +129,8 @@ step_static() {
 }
 
 step_fuzz() {
-    # one more than there are processors: each has its minute all the same
-    make -j$((jobs + 1)) fuzz
+    # each has its minute all the same
+    make -j"$waiting" fuzz
 }
 
 step_bench() {
