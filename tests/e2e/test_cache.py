@@ -445,7 +445,9 @@ def test_flight_is_shared(serve, workers):
     got = [client.read() for client in clients] + [whole.read()]
     assert {text_of(r) for r in got} == {"abcdefghijkl"}
     assert all(r.complete for r in got)
-    assert [status(r) for r in got] == ["miss"] + ["shared"] * 8
+    assert [status(r) for r in got[:-1]] == ["miss"] + ["shared"] * 7
+    # nothing goes out of a document before its end: it may have come then
+    assert status(got[-1]) in ("shared", "hit")
     assert len(up.requests) == 1
     assert status(gw.post(CHAT, ask())) == "hit"
 
