@@ -25,7 +25,9 @@
  *   ngx_llmops_rollout_resolve.c   what it names
  *   ngx_llmops_rollout_arm.c       the arm of a request
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
- *   ngx_llmops_rollout_run.c       worker 0: decisions
+ *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
+ *   ngx_llmops_rollout_store.c     worker 0: the document in the store
+ *   ngx_llmops_rollout_decide.c    worker 0: decisions
  *   ngx_llmops_rollout_fleet.c     what other gateways have seen
  *   ngx_llmops_rollout_tell.c      decisions in log, metrics and webhook
  *   ngx_llmops_feedback.c          which request was which, and human judgement
