@@ -9,6 +9,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_check.h"
 
 
 /*
@@ -23,7 +24,7 @@
  *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
  *   ngx_llmops_timer.c     the times that bound an attempt and its answer
  *   ngx_llmops_answer*.c   the header stage: errors, peek, hold
- *   ngx_llmops_checked.c   answers with rules
+ *   ngx_llmops_checked*.c  answers with rules: bytes, header stage, verdict
  *   ngx_llmops_asked.c     answers that somebody is asked about
  *   ngx_llmops_keep.c      what has gone to a caller
  *   ngx_llmops_stream.c    the input filter: framing, taps, translation
@@ -260,23 +261,32 @@ ngx_int_t ngx_llmops_checked_end(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_checked_translated(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
-/* u->process_header of a stream. */
-ngx_int_t ngx_llmops_checked_stream(ngx_http_request_t *r);
-
 /* A whole answer, or with stream all its events, which are replaced by what
    may go.  NGX_OK; NGX_DECLINED: _verdict() says what to return; NGX_ERROR. */
 ngx_int_t ngx_llmops_checked_whole(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_out_t *out, ngx_uint_t stream);
 
-/* A rule is broken before the header has gone out: what the header stage
-   returns, after it has put an error in the answer's place. */
-ngx_int_t ngx_llmops_checked_verdict(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
-
-
 /* What follows from a broken rule, in a stream that has been committed or
    not: noted in call->fail and ctx->stream_error.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_llmops_checked_broken(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* The rule that has ended the answer, found here or by somebody who was asked;
+   NULL: there is none, since the answer cannot be read. */
+ngx_llmops_rule_t *ngx_llmops_checked_rule(ngx_llmops_ctx_t *ctx);
+
+
+/* checked_stream.c */
+
+/* u->process_header of a stream with rules. */
+ngx_int_t ngx_llmops_checked_stream(ngx_http_request_t *r);
+
+
+/* checked_verdict.c */
+
+/* A rule is broken before the header has gone out: what the header stage
+   returns, after it has put an error in the answer's place. */
+ngx_int_t ngx_llmops_checked_verdict(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
 

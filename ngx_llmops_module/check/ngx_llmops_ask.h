@@ -105,6 +105,13 @@ void ngx_llmops_ask_attach(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_route_t *route);
 
 
+/* ask_param.c */
+
+/* A parameter of such a line.  NGX_OK, or NGX_ERROR. */
+ngx_int_t ngx_llmops_ask_param(ngx_conf_t *cf, ngx_llmops_ask_t *ask,
+    ngx_str_t *arg);
+
+
 /* ask_body.c: knows nothing of requests */
 
 /* Appends what is sent.  boundary is 16 characters that nobody can guess. */

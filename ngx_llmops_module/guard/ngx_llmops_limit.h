@@ -19,6 +19,8 @@
  * What the files of limits share; others see ngx_llmops_guard.h.
  *
  *   ngx_llmops_limit_conf.c      llm_limit, llm_quota: reading
+ *   ngx_llmops_limit_param.c     their parameters
+ *   ngx_llmops_limit_tz.c        the time zone of a quota
  *   ngx_llmops_limit_init.c      what they name, and what routes name of them
  *   ngx_llmops_limit.c           entering: asking the store, what to do then
  *   ngx_llmops_limit_charge.c    what a request may use, limit by limit
@@ -274,6 +276,24 @@ void ngx_llmops_limit_warn(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 /* mcf->limits, made if there is none; NULL: out of memory. */
 ngx_llmops_limits_conf_t *ngx_llmops_limits_conf(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
+
+
+/* -- ngx_llmops_limit_param.c --------------------------------------------- */
+
+/* Reads a parameter or an amount into limit, whose .quota is set; *seen has a
+   bit for each parameter that it has.  NGX_OK, or NGX_ERROR (logged). */
+ngx_int_t ngx_llmops_limit_word(ngx_conf_t *cf, ngx_llmops_limit_t *limit,
+    ngx_str_t *word, ngx_uint_t *seen);
+
+
+/* -- ngx_llmops_limit_tz.c ------------------------------------------------ */
+
+#define NGX_LLMOPS_ZONEINFO        "/usr/share/zoneinfo/"
+
+/* "tz=": sets limit->tz and its calendar.  NGX_OK; NGX_DECLINED: there is no
+   such zone; NGX_ERROR (logged, unless out of memory). */
+ngx_int_t ngx_llmops_limit_tz(ngx_conf_t *cf, ngx_llmops_limit_t *limit,
+    ngx_str_t *value);
 
 
 /* -- ngx_llmops_limit_init.c ---------------------------------------------- */

@@ -21,9 +21,13 @@
  *   ngx_llmops_rollout_guard.c     guards, reduced to them
  *   ngx_llmops_rollout_doc.c       the document of a rollout, its states
  *   ngx_llmops_rollout_conf.c      the directive "canary"
+ *   ngx_llmops_rollout_param.c     its parameters
+ *   ngx_llmops_rollout_resolve.c   what it names
  *   ngx_llmops_rollout_arm.c       the arm of a request
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
- *   ngx_llmops_rollout_run.c       worker 0: decisions
+ *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
+ *   ngx_llmops_rollout_store.c     worker 0: the document in the store
+ *   ngx_llmops_rollout_decide.c    worker 0: decisions
  *   ngx_llmops_rollout_fleet.c     what other gateways have seen
  *   ngx_llmops_rollout_tell.c      decisions in log, metrics and webhook
  *   ngx_llmops_feedback.c          which request was which, and human judgement
@@ -249,6 +253,14 @@ void ngx_llmops_rollout_webhook(ngx_llmops_rollout_t *ro);
    seen them; NULL: out of memory. */
 json_t *ngx_llmops_rollout_figures(ngx_llmops_rollout_t *ro,
     ngx_uint_t guard);
+
+
+/* -- private to the configuration ----------------------------------------- */
+
+/* A parameter of "canary"; *seen has a bit for each that has been read.
+   NGX_CONF_OK, or NGX_CONF_ERROR (logged). */
+char *ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *arg, ngx_uint_t *seen);
 
 
 /* -- private to worker 0 -------------------------------------------------- */

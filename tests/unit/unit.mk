@@ -27,7 +27,7 @@ UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
                  %_arm.c %_find.c %_kept.c %_kept_table.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
-UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_calendar.c
+UNIT_MORE += $(wildcard ngx_llmops_module/guard/ngx_llmops_calendar*.c)
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
 UNIT_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \
