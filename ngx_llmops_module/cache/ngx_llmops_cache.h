@@ -91,7 +91,8 @@ typedef struct {
     ngx_str_t                  body;
     ngx_llmops_usage_t         usage;      /* of the call that made it */
     int64_t                    cost;       /* the same; -1: unknown */
-    int64_t                    created;    /* ms since the epoch, like */
+    int64_t                    created;    /* ms by ngx_llmops_store_now(),
+                                              when it was asked for */
     int64_t                    expires;    /* fresh up to */
     uint64_t                   tags[4];    /* as in an entry: see purge */
 } ngx_llmops_cache_answer_t;

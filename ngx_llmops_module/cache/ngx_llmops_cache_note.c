@@ -31,6 +31,8 @@
 
 #define NGX_LLMOPS_NOTE_TICK    500        /* ms */
 #define NGX_LLMOPS_NOTE_PAGE    256
+#define NGX_LLMOPS_NOTE_SLACK   50         /* ms by which what gateways think
+                                              of the server's clock differs */
 #define NGX_LLMOPS_NOTE_RECENT  5000       /* ms: may have come while this
                                               worker was started */
 
@@ -90,6 +92,10 @@ ngx_llmops_cache_stands(ngx_llmops_main_conf_t *mcf, const u_char *key,
 
     if (ngx_llmops_note.pool) {
         return 0;
+    }
+
+    if (mcf->store->engine != mcf->store->local) {
+        created -= NGX_LLMOPS_NOTE_SLACK;
     }
 
     for (i = 0; i < ngx_llmops_note.nnotes; i++) {

@@ -165,8 +165,10 @@ ngx_llmops_take_store(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_t *cache,
     uint64_t                   mask[NGX_LLMOPS_CACHE_WORDS] = { 0 };
     ngx_llmops_cfacts_t        facts;
     ngx_llmops_creader_t       reader;
+    ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_cache_route_t  *route;
 
+    mcf = ngx_http_get_module_main_conf(ctx->request, ngx_llmops_module);
     route = ctx->cached->route;
     now = ngx_llmops_now();
 
@@ -175,7 +177,8 @@ ngx_llmops_take_store(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_t *cache,
     facts.answer.form = take->form;
     facts.answer.usage = ctx->meter.usage;
     facts.answer.cost = ctx->cost;
-    facts.answer.created = now - (int64_t) (ngx_current_msec - ctx->start);
+    facts.answer.created = ngx_llmops_store_now(mcf->store)
+                           - (int64_t) (ngx_current_msec - ctx->start);
     facts.answer.expires = now + (int64_t) route->ttl;
     facts.answer.body.len = take->len;
     ngx_memcpy(facts.answer.tags, ctx->cached->tags,

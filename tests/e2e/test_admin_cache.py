@@ -73,7 +73,7 @@ def test_purge(cached, request, engine):
     a, b = [("x-scope", "a")], [("x-scope", "b")]
 
     def fill():
-        time.sleep(0.005)       # what is as old as a purge is purged
+        time.sleep(0.1)         # what is as old as a purge is purged
         for model in ("m", "o"):
             for scope in (a, b):
                 one.post(CHAT, ask(model=model), headers=scope)

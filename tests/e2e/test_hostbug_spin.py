@@ -66,7 +66,7 @@ def test_the_worker_stays_quiet(serve, authority):
                    upstream=[f"llm_ssl_trusted_certificate {authority.pem};",
                              "llm_ssl_name localhost;"])
     client = blocked_client(gw, test)
-    wait_for(lambda: "broken" in test, 10, "TLS to break")
+    wait_for(lambda: "broken" in test, 30, "TLS to break")
     assert busy(gw, 5) < 0.1
     assert gw.get("/nothing").status == 404
     # and the client learns of it when it reads at last
