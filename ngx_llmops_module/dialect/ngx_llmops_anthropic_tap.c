@@ -192,6 +192,10 @@ ngx_llmops_anthropic_member_whole(ngx_llmops_cursor_t *c, ngx_str_t *key,
         return ngx_llmops_cursor_value(c, &e->stop_reason);
     }
 
+    if (ngx_llmops_is(key, "delta") || ngx_llmops_is(key, "content_block")) {
+        return ngx_llmops_cursor_skip(c);       /* of events only */
+    }
+
     return ngx_llmops_anthropic_member(c, key, e);
 }
 
