@@ -123,6 +123,14 @@ class Config:
         return Config(**{**self.__dict__, **changes})
 
 
+def _alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
 class Gateway:
     def __init__(self, prefix: Path, config: Config, *,
                  authority: Authority, env: dict[str, str] | None = None,
@@ -298,10 +306,14 @@ http {{
             self.kill()
 
     def kill(self) -> None:
+        """All processes at once; returns when they are gone."""
         if self.running:
             assert self.process is not None
+            children = list(self._children())
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+            wait_for(lambda: not any(map(_alive, children)), 10,
+                     "the workers' end")
 
     def reload(self, **changes: Any) -> None:
         """HUP with a changed configuration; returns when it serves."""
