@@ -42,7 +42,7 @@ teardown(void **state)
 }
 
 
-/* -- what is done ----------------------------------------------------------- */
+/* -- what is done --------------------------------------------------------- */
 
 static void
 do_store(cache_run_t *r)
@@ -173,7 +173,7 @@ do_bury(cache_run_t *r)
 }
 
 
-/* -- looking at what is left -------------------------------------------------- */
+/* -- looking at what is left ---------------------------------------------- */
 
 static void
 recover(pid_t pid)
@@ -340,7 +340,7 @@ test_again(void **state)
 }
 
 
-/* -- real processes ----------------------------------------------------------- */
+/* -- real processes ------------------------------------------------------- */
 
 /* others may evict it meanwhile; what comes is right */
 
