@@ -12,9 +12,9 @@
 /*
  * The same target once more, told what was wrong: its answer, as a turn of the
  * assistant, and the reason, as one of the user, come behind the messages of
- * the request, or the input of responses.  Of several tries only the last is told
- * of, so that a request grows by no more than one answer.  Where there are no
- * messages (completions) the request is sent again as it was.
+ * the request, or the input of responses.  Of several tries only the last is
+ * told of, so that a request grows by no more than one answer.  Where there are
+ * no messages (completions) the request is sent again as it was.
  */
 
 

@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include "ngx_llmops_json.h"
 #include "ngx_llmops_json_text.h"
-#include "ngx_llmops_texts_read.h"
+#include "ngx_llmops_texts_item.h"
 
 
 /*
@@ -20,22 +20,6 @@
  */
 
 
-/* what a text is in its item */
-
-#define NGX_LLMOPS_PLACE_CONTENT    0
-#define NGX_LLMOPS_PLACE_ARGUMENTS  1
-#define NGX_LLMOPS_PLACE_SUMMARY    2
-#define NGX_LLMOPS_PLACE_REASONING  3
-#define NGX_LLMOPS_PLACE_OUTPUT     4      /* of a tool that ran there */
-
-
-typedef struct {
-    ngx_uint_t                 output;     /* index of the item */
-    ngx_uint_t                 part;
-    ngx_str_t                  item;       /* its id, raw; len 0: unknown */
-} ngx_llmops_place_t;
-
-
 /* events with pieces of texts: response.NAME.delta and response.NAME.done */
 
 typedef struct {
@@ -45,20 +29,6 @@ typedef struct {
     const char                *part;       /* its index, or NULL */
     ngx_uint_t                 free;
 } ngx_llmops_texts_event_t;
-
-
-/* the first rows in this order: they are named below */
-
-enum {
-    NGX_LLMOPS_ROW_TEXT = 0,
-    NGX_LLMOPS_ROW_REFUSAL,
-    NGX_LLMOPS_ROW_SUMMARY,
-    NGX_LLMOPS_ROW_REASONING,
-    NGX_LLMOPS_ROW_CALL,
-    NGX_LLMOPS_ROW_MCP,
-    NGX_LLMOPS_ROW_CUSTOM,
-    NGX_LLMOPS_ROW_CODE
-};
 
 
 static const ngx_llmops_texts_event_t  ngx_llmops_texts_events[] = {
@@ -91,20 +61,14 @@ static const ngx_llmops_texts_event_t  ngx_llmops_texts_events[] = {
 };
 
 
-static void ngx_llmops_texts_item(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t output);
-
-
-static ngx_uint_t
+ngx_uint_t
 ngx_llmops_texts_place(ngx_llmops_place_t *place, ngx_uint_t what)
 {
     return (place->output & 0xfff) << 20 | (place->part & 0xffff) << 4 | what;
 }
 
 
-/* notes a text of a row */
-
-static void
+void
 ngx_llmops_texts_put(ngx_llmops_texts_t *t, ngx_llmops_place_t *place,
     ngx_uint_t row, ngx_str_t *raw)
 {
@@ -181,200 +145,6 @@ ngx_llmops_texts_row(ngx_str_t *type)
     }
 
     return i;
-}
-
-
-/* a part of content or of a summary; row: what its "text" is */
-
-static void
-ngx_llmops_texts_part(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_llmops_place_t *place, ngx_uint_t row)
-{
-    ngx_str_t               key, value, type;
-    ngx_llmops_json_iter_t  it;
-
-    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
-        return;
-    }
-
-    if (ngx_llmops_json_get(json, "type", &type) == NGX_OK
-        && ngx_llmops_texts_is(&type, "\"reasoning_text\""))
-    {
-        row = NGX_LLMOPS_ROW_REASONING;
-    }
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "text")) {
-            ngx_llmops_texts_put(t, place, row, &value);
-
-        } else if (ngx_llmops_texts_is(&key, "refusal")) {
-            ngx_llmops_texts_put(t, place, NGX_LLMOPS_ROW_REFUSAL, &value);
-
-        } else if (ngx_llmops_texts_is(&key, "logprobs")) {
-            ngx_llmops_texts_odds(t, 0,
-                  ngx_llmops_texts_place(place, NGX_LLMOPS_PLACE_CONTENT),
-                  &value);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_texts_parts(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_llmops_place_t *place, ngx_uint_t row)
-{
-    ngx_str_t               value;
-    ngx_llmops_json_iter_t  it;
-
-    if (json->data[0] == '"') {
-        ngx_llmops_texts_put(t, place, row, json);
-        return;
-    }
-
-    if (ngx_llmops_json_array(&it, json) != NGX_OK) {
-        return;
-    }
-
-    for (place->part = 0;
-         ngx_llmops_json_next(&it, NULL, &value) == NGX_OK;
-         place->part++)
-    {
-        ngx_llmops_texts_part(t, &value, place, row);
-    }
-
-    place->part = 0;
-}
-
-
-/* which rows an item's members are, by its type */
-
-static ngx_uint_t
-ngx_llmops_texts_item_row(ngx_str_t *type)
-{
-    if (ngx_llmops_texts_is(type, "\"function_call\"")) {
-        return NGX_LLMOPS_ROW_CALL;
-    }
-
-    if (ngx_llmops_texts_is(type, "\"code_interpreter_call\"")) {
-        return NGX_LLMOPS_ROW_CODE;
-    }
-
-    if (ngx_llmops_texts_is(type, "\"reasoning\"")) {
-        return NGX_LLMOPS_ROW_REASONING;
-    }
-
-    if (ngx_llmops_texts_is(type, "\"custom_tool_call\"")) {
-        return NGX_LLMOPS_ROW_CUSTOM;
-    }
-
-    return NGX_LLMOPS_ROW_MCP;
-}
-
-
-static void
-ngx_llmops_texts_item_member(ngx_llmops_texts_t *t, ngx_llmops_place_t *place,
-    ngx_uint_t row, ngx_str_t *key, ngx_str_t *value)
-{
-    ngx_uint_t  n;
-
-    if (ngx_llmops_texts_is(key, "content")) {
-        ngx_llmops_texts_parts(t, value, place,
-                               row == NGX_LLMOPS_ROW_REASONING
-                               ? row : NGX_LLMOPS_ROW_TEXT);
-
-    } else if (ngx_llmops_texts_is(key, "summary")) {
-        ngx_llmops_texts_parts(t, value, place, NGX_LLMOPS_ROW_SUMMARY);
-
-    } else if (ngx_llmops_texts_is(key, "arguments")) {
-        ngx_llmops_texts_put(t, place,
-                             row == NGX_LLMOPS_ROW_CALL ? row
-                                                        : NGX_LLMOPS_ROW_MCP,
-                             value);
-
-    } else if (ngx_llmops_texts_is(key, "input")) {
-        ngx_llmops_texts_put(t, place, NGX_LLMOPS_ROW_CUSTOM, value);
-
-    } else if (ngx_llmops_texts_is(key, "code")) {
-        ngx_llmops_texts_put(t, place, NGX_LLMOPS_ROW_CODE, value);
-
-    } else if (ngx_llmops_texts_is(key, "output") && value->data[0] == '"') {
-        n = t->ntexts;
-        ngx_llmops_texts_put(t, place, NGX_LLMOPS_ROW_CUSTOM, value);
-
-        if (t->ntexts != n) {
-            t->texts[n].index = ngx_llmops_texts_place(place,
-                                                   NGX_LLMOPS_PLACE_OUTPUT);
-        }
-    }
-}
-
-
-static void
-ngx_llmops_texts_item(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t output)
-{
-    ngx_str_t               key, value, type, name;
-    ngx_uint_t              row;
-    ngx_llmops_place_t      place;
-    ngx_llmops_json_iter_t  it;
-
-    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
-        return;
-    }
-
-    ngx_memzero(&place, sizeof(ngx_llmops_place_t));
-    place.output = output;
-
-    ngx_str_null(&type);
-    ngx_str_null(&name);
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "type")) {
-            type = value;
-
-        } else if (ngx_llmops_texts_is(&key, "id")) {
-            place.item = value;
-
-        } else if (ngx_llmops_texts_is(&key, "name")) {
-            name = value;
-        }
-    }
-
-    row = ngx_llmops_texts_item_row(&type);
-
-    (void) ngx_llmops_json_object(&it, json);
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-        ngx_llmops_texts_item_member(t, &place, row, &key, &value);
-    }
-
-    /* tools of the provider's own have other types */
-
-    if (row == NGX_LLMOPS_ROW_CALL && name.len) {
-        ngx_llmops_texts_named(t, NGX_LLMOPS_TEXT_KEY_RESPONSES + row, 0,
-                     ngx_llmops_texts_place(&place,
-                                            NGX_LLMOPS_PLACE_ARGUMENTS),
-                     &name);
-    }
-}
-
-
-static void
-ngx_llmops_texts_output(ngx_llmops_texts_t *t, ngx_str_t *json)
-{
-    ngx_str_t               value;
-    ngx_uint_t              i;
-    ngx_llmops_json_iter_t  it;
-
-    if (ngx_llmops_json_array(&it, json) != NGX_OK) {
-        return;
-    }
-
-    for (i = 0; ngx_llmops_json_next(&it, NULL, &value) == NGX_OK; i++) {
-        ngx_llmops_texts_item(t, &value, i);
-    }
 }
 
 

@@ -637,6 +637,34 @@ test_replace(void **state)
 }
 
 
+/* in the other APIs, too: of the choice that has changed, and of no other */
+
+static void
+test_odds(void **state)
+{
+    check_rules_t   c;
+    check_result_t  r;
+
+    static const char  chat[] =
+        "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"ann@b.de\"},"
+        "\"logprobs\":{\"content\":[{\"token\":\"ann@\"}]}},{\"index\":1,"
+        "\"logprobs\":{\"content\":[{\"token\":\"fine\"}]},\"message\":{"
+        "\"content\":\"fine\"}}]}";
+
+    check_setup(&c, 0, 0);
+    check_body(&c, NGX_LLMOPS_OP_CHAT, chat, sizeof(chat) - 1, &r);
+    assert_int_equal(r.rc, NGX_OK);
+
+    (void) ngx_llmops_out_lit(&r.out, "\0");
+    assert_null(strstr((char *) r.out.data, "ann@"));
+    assert_non_null(strstr((char *) r.out.data, "\"logprobs\":null"));
+    assert_non_null(strstr((char *) r.out.data, "\"token\":\"fine\""));
+
+    check_release(&r);
+    check_teardown(&c);
+}
+
+
 int
 main(void)
 {
@@ -648,6 +676,7 @@ main(void)
         cmocka_unit_test(test_odd),
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_odds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
