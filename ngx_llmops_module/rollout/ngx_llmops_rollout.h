@@ -29,12 +29,14 @@
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
  *   ngx_llmops_rollout_decide.c    worker 0: decisions
  *   ngx_llmops_rollout_fleet.c     what other gateways have seen
+ *   ngx_llmops_rollout_evaluated.c what evaluations say of the candidate
  *   ngx_llmops_rollout_tell.c      decisions in log, metrics and webhook
  *   ngx_llmops_feedback.c          which request was which, and human judgement
  */
 
 
 #define NGX_LLMOPS_ROLLOUT_GUARDS  8
+#define NGX_LLMOPS_ROLLOUT_EVALUATIONS  8
 #define NGX_LLMOPS_ROLLOUT_MICRO   1000000
 
 
@@ -121,6 +123,8 @@ struct ngx_llmops_rollout_s {
     ngx_llmops_guard_t         guards[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_uint_t                 nguards;
     ngx_uint_t                 measures;   /* bits: those that guards need */
+    ngx_str_t                  evaluations[NGX_LLMOPS_ROLLOUT_EVALUATIONS];
+    ngx_uint_t                 nevaluations;   /* that have to pass */
     ngx_llmops_webhook_t      *webhook;    /* or NULL */
     ngx_llmops_place_t         place;
 
@@ -138,6 +142,8 @@ typedef struct {
     ngx_array_t                rollouts;   /* of ngx_llmops_rollout_t * */
     void                      *runner;     /* worker 0 */
     void                      *fleet;      /* worker 0, with llm_redis */
+    ngx_queue_t                told;       /* of this worker: what evaluations
+                                              say, on its way to the store */
 } ngx_llmops_rollouts_t;
 
 
@@ -241,7 +247,17 @@ void ngx_llmops_rollout_seen(ngx_llmops_rollout_t *ro, ngx_uint_t guard,
 ngx_uint_t ngx_llmops_rollout_doc_share(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_doc_t *doc);
 
-/* Says what has been decided and is in the store: log, metric, webhook. */
+/* An evaluation that has to pass before there is another step, and has not; or
+   NULL. */
+#define ngx_llmops_rollout_lacks(ro, json)                                    \
+    ngx_llmops_rollout_doc_lacks(json, (ro)->evaluations, (ro)->nevaluations)
+
+/* Begins, and ends in each worker, what is told of evaluations. */
+void ngx_llmops_rollout_evaluated_start(ngx_llmops_rollouts_t *rollouts);
+void ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf);
+
+/* Says what has been decided and is in the store: log, metric, webhook; in any
+   worker. */
 void ngx_llmops_rollout_tell(ngx_llmops_rollout_t *ro,
     ngx_llmops_rollout_action_e action, const ngx_llmops_rollout_doc_t *doc,
     json_t *entry);

@@ -183,6 +183,13 @@ ngx_llmops_rollout_finish(ngx_conf_t *cf, ngx_llmops_route_t *route,
         return NGX_CONF_ERROR;
     }
 
+    if (ro->nevaluations && ro->model.len == 0 && ro->reference.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"evaluation=\" is of a target or of a version of "
+                           "a prompt, and this \"canary\" has none");
+        return NGX_CONF_ERROR;
+    }
+
     /* each guard, at each step, has its part of the chance */
 
     ro->needed = ngx_llmops_seq_needed(ro->alpha, ro->nguards * ro->nsteps);

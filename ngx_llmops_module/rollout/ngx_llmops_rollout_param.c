@@ -36,6 +36,8 @@ static ngx_int_t ngx_llmops_rollout_set_hold(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_guard(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_evaluation(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_min(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_alpha(ngx_conf_t *cf,
@@ -70,6 +72,10 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
       "write a time, for example \"hold=30m\"", 0 },
 
     { ngx_string("guard="), ngx_llmops_rollout_set_guard, NULL, 1 },
+
+    { ngx_string("evaluation="), ngx_llmops_rollout_set_evaluation,
+      "write the name of an evaluation that has to pass, each one once, for "
+      "example \"evaluation=golden\"", 1 },
 
     { ngx_string("min="), ngx_llmops_rollout_set_min,
       "write a number of requests from 1 to 1000000000, for example "
@@ -136,8 +142,9 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
                        "invalid parameter \"%V\", \"canary\" has "
                        "\"UPSTREAM/MODEL\" first, then \"prompt=\", "
                        "\"share=\", \"steps=\", \"by=\", \"hold=\", "
-                       "\"guard=\", \"min=\", \"alpha=\", \"promote=\", "
-                       "\"webhook=\" and \"webhook_secret=\"", arg);
+                       "\"guard=\", \"evaluation=\", \"min=\", "
+                       "\"alpha=\", \"promote=\", \"webhook=\" and "
+                       "\"webhook_secret=\"", arg);
     return NGX_CONF_ERROR;
 }
 
@@ -344,6 +351,33 @@ ngx_llmops_rollout_set_guard(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
 
     ro->measures |= (ngx_uint_t) 1 << guard->measure;
     ro->nguards++;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_rollout_set_evaluation(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    if (ro->nevaluations == NGX_LLMOPS_ROLLOUT_EVALUATIONS
+        || !ngx_llmops_prompt_name(value))
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < ro->nevaluations; i++) {
+        if (ro->evaluations[i].len == value->len
+            && ngx_memcmp(ro->evaluations[i].data, value->data, value->len)
+               == 0)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    ro->evaluations[ro->nevaluations++] = *value;
 
     return NGX_OK;
 }

@@ -53,6 +53,8 @@ ngx_llmops_rollouts_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
         return NGX_OK;
     }
 
+    ngx_llmops_rollout_evaluated_start(rollouts);
+
     ro = rollouts->rollouts.elts;
 
     for (i = 0; i < rollouts->rollouts.nelts; i++) {
@@ -96,6 +98,7 @@ ngx_llmops_rollouts_stop(ngx_llmops_main_conf_t *mcf)
         return;
     }
 
+    ngx_llmops_rollout_evaluated_stop(mcf);
     ngx_llmops_rollout_fleet_stop(mcf);
     ngx_llmops_rollout_run_stop(mcf);
 
