@@ -24,6 +24,7 @@
  *   ngx_llmops_rollout_param.c     its parameters
  *   ngx_llmops_rollout_resolve.c   what it names
  *   ngx_llmops_rollout_arm.c       the arm of a request
+ *   ngx_llmops_rollout_cut.c       streams that a rollback ends
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
  *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
@@ -120,6 +121,7 @@ struct ngx_llmops_rollout_s {
     double                     alpha;
     double                     needed;     /* evidence: its logarithm */
     ngx_flag_t                 manual;
+    ngx_flag_t                 cut;        /* streams, at a rollback */
     ngx_llmops_guard_t         guards[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_uint_t                 nguards;
     ngx_uint_t                 measures;   /* bits: those that guards need */
@@ -133,6 +135,9 @@ struct ngx_llmops_rollout_s {
                                               requests are the stable arm's */
     ngx_llmops_rollout_guard_sh_t  *guard_sh[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_llmops_rollout_run_t  *run;        /* worker 0 */
+    ngx_queue_t                streams;    /* of ngx_llmops_arm_t: those that a
+                                              rollback cuts */
+    ngx_event_t                cutter;     /* while there are some */
 };
 
 
@@ -181,9 +186,13 @@ ngx_llmops_rollout_t *ngx_llmops_rollout_named(ngx_llmops_main_conf_t *mcf,
 
 typedef struct ngx_llmops_arm_s {
     ngx_llmops_rollout_t      *rollout;
+    ngx_llmops_ctx_t          *ctx;
+    ngx_queue_t                queue;      /* of .streams, if queued */
     uint32_t                   epoch;      /* of the word that chose it */
     unsigned                   candidate:1;
     unsigned                   watched:1;  /* decisions are still to come */
+    unsigned                   queued:1;
+    unsigned                   cut:1;      /* by a rollback */
 } ngx_llmops_arm_t;
 
 
@@ -202,6 +211,9 @@ ngx_llmops_target_t *ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx);
 
 /* The candidate cannot serve this request: it is in no rollout. */
 void ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx);
+
+/* The request is over, or its pool about to go: nothing is left of it here. */
+void ngx_llmops_rollout_gone(ngx_llmops_ctx_t *ctx);
 
 /* "stable", "candidate", or len 0. */
 void ngx_llmops_rollout_arm_name(ngx_llmops_ctx_t *ctx, ngx_str_t *name);
@@ -261,6 +273,12 @@ void ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf);
 void ngx_llmops_rollout_tell(ngx_llmops_rollout_t *ro,
     ngx_llmops_rollout_action_e action, const ngx_llmops_rollout_doc_t *doc,
     json_t *entry);
+
+/* Streams of the candidate, in each worker: prepares, adds one that begins, and
+   takes one out. */
+void ngx_llmops_rollout_cut_init(ngx_llmops_rollout_t *ro);
+void ngx_llmops_rollout_cut_add(ngx_llmops_arm_t *arm);
+void ngx_llmops_rollout_cut_remove(ngx_llmops_arm_t *arm);
 
 /* Begins to send its messages; in each worker. */
 void ngx_llmops_rollout_webhook(ngx_llmops_rollout_t *ro);

@@ -44,6 +44,8 @@ static ngx_int_t ngx_llmops_rollout_set_alpha(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_promote(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_streams(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_webhook(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_secret(ngx_conf_t *cf,
@@ -87,6 +89,9 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
 
     { ngx_string("promote="), ngx_llmops_rollout_set_promote,
       "write \"promote=auto\" or \"promote=manual\"", 0 },
+
+    { ngx_string("streams="), ngx_llmops_rollout_set_streams,
+      "write \"streams=finish\" or \"streams=cut\"", 0 },
 
     { ngx_string("webhook="), ngx_llmops_rollout_set_webhook,
       "write a URL, for example \"webhook=https://ops.example.com/rollouts\"",
@@ -143,8 +148,8 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
                        "\"UPSTREAM/MODEL\" first, then \"prompt=\", "
                        "\"share=\", \"steps=\", \"by=\", \"hold=\", "
                        "\"guard=\", \"evaluation=\", \"min=\", "
-                       "\"alpha=\", \"promote=\", \"webhook=\" and "
-                       "\"webhook_secret=\"", arg);
+                       "\"alpha=\", \"promote=\", \"streams=\", "
+                       "\"webhook=\" and \"webhook_secret=\"", arg);
     return NGX_CONF_ERROR;
 }
 
@@ -430,6 +435,25 @@ ngx_llmops_rollout_set_promote(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
 
     if (ngx_strcmp(value->data, "manual") == 0) {
         ro->manual = 1;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* what becomes of the candidate's streams at a rollback */
+
+static ngx_int_t
+ngx_llmops_rollout_set_streams(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    if (ngx_strcmp(value->data, "finish") == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_strcmp(value->data, "cut") == 0) {
+        ro->cut = 1;
         return NGX_OK;
     }
 

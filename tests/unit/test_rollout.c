@@ -342,7 +342,7 @@ note(const char *name, const char *id, const char *verdict, int64_t time)
 static void
 test_evaluations(void **state)
 {
-    u_char            name[16];
+    char              name[16];
     ngx_str_t         names[2];
     ngx_uint_t        i;
 
@@ -375,8 +375,8 @@ test_evaluations(void **state)
     assert_int_equal(note("golden", "e5", "pass", 5000), NGX_OK);
 
     for (i = 0; i < 3 * NGX_LLMOPS_ROLLOUT_NOTED; i++) {
-        *ngx_sprintf(name, "n%ui", i) = '\0';
-        assert_int_equal(note((char *) name, "e", "pass", 200 + i), NGX_OK);
+        (void) snprintf(name, sizeof(name), "n%u", (unsigned) i);
+        assert_int_equal(note(name, "e", "pass", 200 + i), NGX_OK);
     }
 
     assert_int_equal(json_object_size(json_object_get(json, "evaluations")),
