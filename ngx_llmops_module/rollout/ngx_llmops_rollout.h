@@ -106,12 +106,16 @@ typedef struct ngx_llmops_rollout_s      ngx_llmops_rollout_t;
 
 struct ngx_llmops_rollout_s {
     ngx_str_t                  id;         /* of document and shared node */
-    ngx_str_t                  candidate;  /* as written: target, prompt */
+    ngx_str_t                  candidate;  /* as written: target, prompt,
+                                              rules */
     ngx_str_t                  model;      /* UPSTREAM/MODEL, or len 0 */
     ngx_str_t                  reference;  /* NAME@VERSION, or len 0 */
     ngx_llmops_route_t        *route;
-    ngx_llmops_target_t       *target;     /* NULL: only another prompt */
-    struct ngx_llmops_prompt_s  *prompt;   /* NULL: only another target */
+    ngx_llmops_target_t       *target;     /* NULL: the route's */
+    struct ngx_llmops_prompt_s  *prompt;   /* NULL: the route's */
+    ngx_str_t                  rules;      /* NAME,NAME...; or len 0 */
+    ngx_llmops_route_t        *other;      /* the route with these rules; NULL:
+                                              with its own */
     ngx_http_complex_value_t  *by;         /* NULL: at random */
     ngx_uint_t                 steps[NGX_LLMOPS_ROLLOUT_STEPS];    /* shares, in
                                               hundredths of a per cent */
@@ -165,7 +169,7 @@ char *ngx_llmops_rollout_directive(ngx_conf_t *cf, ngx_command_t *cmd,
       0,                                                                      \
       NULL }
 
-/* Resolves targets and prompts, after those of routes.  NGX_OK, or NGX_ERROR
+/* Resolves targets, prompts and rules, after those of routes.  NGX_OK, or NGX_ERROR
    (logged with file and line). */
 ngx_int_t ngx_llmops_rollouts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
@@ -273,6 +277,10 @@ void ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf);
 void ngx_llmops_rollout_tell(ngx_llmops_rollout_t *ro,
     ngx_llmops_rollout_action_e action, const ngx_llmops_rollout_doc_t *doc,
     json_t *entry);
+
+/* Makes ro->other what the route is, but for its rules; in each worker. */
+void ngx_llmops_rollout_rules(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro);
 
 /* Streams of the candidate, in each worker: prepares, adds one that begins, and
    takes one out. */

@@ -76,6 +76,10 @@ ngx_llmops_rollout_arm(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     ctx->arm = arm;
 
+    if (ro->other && candidate) {
+        ctx->route = ro->other;
+    }
+
     if (ro->cut && candidate && ctx->env.stream) {
         ngx_llmops_rollout_cut_add(arm);
     }
@@ -175,9 +179,26 @@ ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx)
 void
 ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx)
 {
+    ngx_llmops_rollout_t  *ro;
+
+    if (ctx->arm == NULL) {
+        return;
+    }
+
     ngx_llmops_rollout_gone(ctx);
 
+    ro = ctx->arm->rollout;
     ctx->arm = NULL;
+
+    if (ro->other == NULL || ctx->route != ro->other) {
+        return;
+    }
+
+    ctx->route = ro->route;
+
+    if (ctx->plan.route) {
+        ctx->plan.route = ro->route;
+    }
 }
 
 

@@ -26,6 +26,8 @@ typedef struct {
 
 static ngx_int_t ngx_llmops_rollout_set_prompt(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_rules(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_share(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_steps(ngx_conf_t *cf,
@@ -58,6 +60,9 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
 
     { ngx_string("prompt="), ngx_llmops_rollout_set_prompt,
       "write NAME@VERSION, for example \"prompt=support@v4\"", 0 },
+
+    { ngx_string("rules="), ngx_llmops_rollout_set_rules,
+      "write names of llm_rules, for example \"rules=strict,polite\"", 0 },
 
     { ngx_string("share="), ngx_llmops_rollout_set_share,
       "write a share above 0% and up to 100%, for example \"share=5%\"", 0 },
@@ -146,7 +151,7 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"canary\" has "
                        "\"UPSTREAM/MODEL\" first, then \"prompt=\", "
-                       "\"share=\", \"steps=\", \"by=\", \"hold=\", "
+                       "\"rules=\", \"share=\", \"steps=\", \"by=\", \"hold=\", "
                        "\"guard=\", \"evaluation=\", \"min=\", "
                        "\"alpha=\", \"promote=\", \"streams=\", "
                        "\"webhook=\" and \"webhook_secret=\"", arg);
@@ -177,6 +182,48 @@ ngx_llmops_rollout_set_prompt(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     }
 
     ro->reference = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_rollout_set_rules(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    u_char     *p, *end, *last;
+    ngx_str_t  *name;
+
+    ro->other = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_route_t));
+    if (ro->other == NULL) {
+        return NGX_ERROR;
+    }
+
+    ro->other->rules = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+    if (ro->other->rules == NULL) {
+        return NGX_ERROR;
+    }
+
+    ro->rules = *value;
+
+    last = value->data + value->len;
+
+    for (p = value->data; p <= last; p = end + 1) {
+        end = ngx_strlchr(p, last, ',');
+        end = end ? end : last;
+
+        if (end == p) {
+            return NGX_DECLINED;
+        }
+
+        name = ngx_array_push(ro->other->rules);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        name->data = p;
+        name->len = end - p;
+    }
 
     return NGX_OK;
 }

@@ -61,6 +61,7 @@ ngx_llmops_rollouts_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
 
         ngx_llmops_rollout_attach(mcf, ro[i]);
         ngx_llmops_rollout_cut_init(ro[i]);
+        ngx_llmops_rollout_rules(mcf, ro[i]);
 
         if (ro[i]->sh == NULL) {
             ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
