@@ -57,6 +57,12 @@ typedef struct {
     ngx_str_t                  input;      /* the request, plain: judges read
                                               it; from ngx_llmops_score_input()
                                               or what was sent */
+    ngx_str_t                  request;    /* the body that was sent, in any of
+                                              the callers' APIs, for "rules" and
+                                              "ground"; data NULL: the case's
+                                              input is taken */
+    unsigned                   baseline:1; /* it is the baseline's answer: its
+                                              "pairwise" is a tie */
 } ngx_llmops_score_said_t;
 
 

@@ -40,7 +40,8 @@ typedef struct {
 } ngx_llmops_summary_candidate_t;
 
 
-/* what is asked of an evaluation; all have defaults */
+/* what is asked of an evaluation; all have defaults.  Without a baseline and
+   without min_score every case has to pass. */
 
 typedef struct {
     double                     level;      /* of intervals; 0: 0.95 */
