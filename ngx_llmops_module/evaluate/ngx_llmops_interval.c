@@ -39,8 +39,8 @@
  * intervals of the means without correlation, which is the wider (G. Y. Zou,
  * A. Donner 2008, Statistics in Medicine 27, 1693-1702).
  *
- * Whether pairs that differ fall on one side by chance: the sign test, which for
- * shares is McNemar's, exact.
+ * Whether pairs that differ fall on one side by chance: the sign test, which
+ * for shares is McNemar's, exact.
  */
 
 

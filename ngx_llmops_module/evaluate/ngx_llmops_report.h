@@ -21,10 +21,11 @@
  * formats, nor become a formula in a spreadsheet.  See ngx_llmops_report.c.
  *
  * A case is what GET /llm/evaluations/ID/cases lists: {"n", "id"?, "slice"?,
- * "input"?, "expected"?, "results": [{"candidate", "answer"?, "error"?, "cost"?,
- * "latency"?, and what ngx_llmops_score_json() gives: "score", "passed",
- * "checks"}]}.  An evaluation is what GET /llm/evaluations/ID shows, with what
- * ngx_llmops_summary_json() gives.  Members that are missing are left out.
+ * "input"?, "expected"?, "results": [{"candidate", "answer"?, "error"?,
+ * "cost"?, "latency"?, and what ngx_llmops_score_json() gives: "score",
+ * "passed", "checks"}]}.  An evaluation is what GET /llm/evaluations/ID shows,
+ * with what ngx_llmops_summary_json() gives.  Members that are missing are left
+ * out.
  */
 
 

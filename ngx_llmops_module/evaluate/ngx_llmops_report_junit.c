@@ -8,9 +8,10 @@
 
 
 /*
- * JUnit's XML as CI servers read it: a suite for the evaluation, a test for each
- * case and candidate, and one for the verdict.  A pipeline that wants some cases
- * to fail goes by the exit code of llm-eval and takes this for the display.
+ * JUnit's XML as CI servers read it: a suite for the evaluation, a test for
+ * each case and candidate, and one for the verdict.  A pipeline that allows
+ * some cases to fail goes by the exit code of llm-eval and takes this for the
+ * display.
  */
 
 

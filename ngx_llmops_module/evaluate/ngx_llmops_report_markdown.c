@@ -164,9 +164,10 @@ ngx_llmops_markdown_slices(ngx_llmops_report_t *rep, ngx_llmops_out_t *out)
     }
 
     (void) ngx_llmops_out_lit(out, "## Slices\n\n"
-                              "| slice | candidate | score | interval | against "
-                              "the baseline | passed | failed | errors | cost "
-                              "|\n|---|---|---|---|---|---|---|---|---|\n");
+                              "| slice | candidate | score | interval | "
+                              "against the baseline | passed | failed | errors "
+                              "| cost |\n"
+                              "|---|---|---|---|---|---|---|---|---|\n");
 
     json_array_foreach(slices, i, slice) {
         json_array_foreach(json_object_get(slice, "candidates"), k, one) {
@@ -209,9 +210,9 @@ ngx_llmops_report_markdown_case(ngx_llmops_report_t *rep, json_t *kase,
 
         if (rep->told == 1) {
             (void) ngx_llmops_out_lit(out, "## Cases that are not passed\n\n"
-                                      "| case | slice | candidate | score | why "
-                                      "| answer |\n|---|---|---|---|---|---|"
-                                      "\n");
+                                      "| case | slice | candidate | score | "
+                                      "why | answer |\n"
+                                      "|---|---|---|---|---|---|\n");
         }
 
         (void) ngx_llmops_out_lit(out, "| ");

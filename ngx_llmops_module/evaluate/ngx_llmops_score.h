@@ -151,9 +151,9 @@ ngx_int_t ngx_llmops_score_input(json_t *kase, ngx_llmops_out_t *out);
 
 /*
  * Scores all that can be told at once.  NGX_OK: all is told; NGX_AGAIN: all of
- * score->questions are left; NGX_ERROR: out of memory.  Takes time in proportion
- * to the answer, with patterns bounded by match limits; some milliseconds at
- * the most.
+ * score->questions are left; NGX_ERROR: out of memory.  Takes time in
+ * proportion to the answer, with patterns bounded by match limits; some
+ * milliseconds at the most.
  */
 ngx_int_t ngx_llmops_score(ngx_llmops_scorer_t *sc, json_t *kase,
     ngx_llmops_score_said_t *said, ngx_llmops_score_t *score);
@@ -178,8 +178,8 @@ ngx_int_t ngx_llmops_score_hear(ngx_llmops_scorer_t *sc,
 
 /*
  * A score as it is kept and shown: {"score", "passed", "error"?, "human"?,
- * "checks": [{"type", "name", "score", "passed", "why", "weight"?, ...}]}; a new
- * reference, NULL if out of memory.  Invalid UTF-8 is replaced.
+ * "checks": [{"type", "name", "score", "passed", "why", "weight"?, ...}]}; a
+ * new reference, NULL if out of memory.  Invalid UTF-8 is replaced.
  */
 json_t *ngx_llmops_score_json(ngx_llmops_scorer_t *sc,
     ngx_llmops_score_t *score);

@@ -51,8 +51,8 @@ ngx_llmops_score_wants_schema(ngx_llmops_score_reading_t *rd, json_t *kase)
     json = json_object_get(kase, "schema");
 
     if (json == NULL) {
-        return ngx_llmops_score_wrong(rd, "\"schema\" wants a \"schema\" of the "
-                                      "check or of the case");
+        return ngx_llmops_score_wrong(rd, "\"schema\" wants a \"schema\" of "
+                                      "the check or of the case");
     }
 
     schema = ngx_llmops_jschema_compile(json, NULL, why, sizeof(why));

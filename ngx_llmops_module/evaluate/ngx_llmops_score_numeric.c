@@ -250,8 +250,7 @@ ngx_llmops_numeric_next(u_char *start, u_char *p, u_char *last, double *n)
             sign = p - 3;
         }
 
-        if (sign < p && (sign == start || !(sign[-1] >= '0' && sign[-1] <= '9')))
-        {
+        if (sign < p && (sign == start || sign[-1] < '0' || sign[-1] > '9')) {
             negative = 1;
         }
 

@@ -16,9 +16,7 @@
  * it is asked for, which takes some microseconds for each candidate and slice.
  *
  * A case without a score (no answer, a judge who could not be understood) says
- * nothing of quality: it is counted apart, and a pair needs two scores.  Too
- * many of them and there is no verdict, since those that are left may be the
- * easy ones.
+ * nothing of quality: it is counted apart, and a pair needs two scores.
  *
  * Latency is a histogram of 32 bins to a doubling: a quantile is exact to 2.2
  * per cent.
@@ -30,18 +28,13 @@
 #define NGX_LLMOPS_SUMMARY_ERRORS  0.05
 
 
-const char  *ngx_llmops_verdict_names[] = { "undecided", "pass", "fail" };
-
-
 static ngx_int_t ngx_llmops_summary_copy(ngx_llmops_summary_t *s,
     ngx_llmops_summary_candidate_t *candidates);
 static void ngx_llmops_summary_row(ngx_llmops_summary_t *s,
-    ngx_llmops_sums_t *sums, ngx_llmops_outcome_t *row, double n);
+    ngx_llmops_sums_t *sums, ngx_llmops_summary_outcome_t *row, double n);
 static ngx_llmops_slice_t *ngx_llmops_summary_slice(ngx_llmops_summary_t *s,
     ngx_str_t *name, ngx_uint_t add);
 static ngx_uint_t ngx_llmops_summary_bin(double ms);
-static ngx_llmops_verdict_e ngx_llmops_summary_against(
-    ngx_llmops_summary_t *s, ngx_llmops_sums_t *sums, char *why, size_t size);
 
 
 ngx_llmops_summary_t *
@@ -161,7 +154,7 @@ ngx_llmops_summary_copy(ngx_llmops_summary_t *s,
 
 ngx_int_t
 ngx_llmops_summary_add(ngx_llmops_summary_t *s, ngx_str_t *slice,
-    ngx_llmops_outcome_t *row)
+    ngx_llmops_summary_outcome_t *row)
 {
     ngx_uint_t           i;
     ngx_llmops_slice_t  *sl;
@@ -170,7 +163,7 @@ ngx_llmops_summary_add(ngx_llmops_summary_t *s, ngx_str_t *slice,
     ngx_llmops_summary_row(s, s->all, row, 1);
 
     for (i = 0; i < s->n; i++) {
-        if (row[i].state != NGX_LLMOPS_OUTCOME_MISSING && row[i].latency >= 0)
+        if (row[i].state != NGX_LLMOPS_SUMMARY_MISSING && row[i].latency >= 0)
         {
             s->latency[i * NGX_LLMOPS_SUMMARY_BINS
                        + ngx_llmops_summary_bin(row[i].latency)]++;
@@ -199,7 +192,7 @@ ngx_llmops_summary_add(ngx_llmops_summary_t *s, ngx_str_t *slice,
 
 void
 ngx_llmops_summary_remove(ngx_llmops_summary_t *s, ngx_str_t *slice,
-    ngx_llmops_outcome_t *row)
+    ngx_llmops_summary_outcome_t *row)
 {
     uint32_t            *bin;
     ngx_uint_t           i;
@@ -213,7 +206,7 @@ ngx_llmops_summary_remove(ngx_llmops_summary_t *s, ngx_str_t *slice,
     ngx_llmops_summary_row(s, s->all, row, -1);
 
     for (i = 0; i < s->n; i++) {
-        if (row[i].state != NGX_LLMOPS_OUTCOME_MISSING && row[i].latency >= 0)
+        if (row[i].state != NGX_LLMOPS_SUMMARY_MISSING && row[i].latency >= 0)
         {
             bin = &s->latency[i * NGX_LLMOPS_SUMMARY_BINS
                               + ngx_llmops_summary_bin(row[i].latency)];
@@ -232,22 +225,22 @@ ngx_llmops_summary_remove(ngx_llmops_summary_t *s, ngx_str_t *slice,
 
 static void
 ngx_llmops_summary_row(ngx_llmops_summary_t *s, ngx_llmops_sums_t *sums,
-    ngx_llmops_outcome_t *row, double n)
+    ngx_llmops_summary_outcome_t *row, double n)
 {
     ngx_uint_t             i;
-    ngx_llmops_outcome_t  *base;
+    ngx_llmops_summary_outcome_t  *base;
 
     base = (s->baseline >= 0) ? &row[s->baseline] : NULL;
 
     for (i = 0; i < s->n; i++) {
 
-        if (row[i].state == NGX_LLMOPS_OUTCOME_MISSING) {
+        if (row[i].state == NGX_LLMOPS_SUMMARY_MISSING) {
             continue;
         }
 
         sums[i].cost += n * row[i].cost;
 
-        if (row[i].state == NGX_LLMOPS_OUTCOME_ERROR) {
+        if (row[i].state == NGX_LLMOPS_SUMMARY_ERROR) {
             sums[i].errors += n;
             continue;
         }
@@ -256,7 +249,7 @@ ngx_llmops_summary_row(ngx_llmops_summary_t *s, ngx_llmops_sums_t *sums,
         sums[i].passed += row[i].passed ? n : 0;
 
         if (base && base != &row[i]
-            && base->state == NGX_LLMOPS_OUTCOME_SCORED)
+            && base->state == NGX_LLMOPS_SUMMARY_SCORED)
         {
             ngx_llmops_pairs_add(&sums[i].pairs, row[i].score, base->score, n);
         }
@@ -369,152 +362,4 @@ double
 ngx_llmops_sums_score(ngx_llmops_sums_t *sums)
 {
     return sums->score.n > 0 ? sums->score.sum / sums->score.n : -1;
-}
-
-
-ngx_llmops_verdict_e
-ngx_llmops_summary_verdict(ngx_llmops_summary_t *s, ngx_uint_t ended,
-    char *why, size_t size)
-{
-    char                   line[NGX_LLMOPS_SUMMARY_WHY];
-    ngx_uint_t             i, first;
-    ngx_llmops_verdict_e   one, verdict;
-
-    if (why) {
-        snprintf(why, size, "%s", ended ? "there is no candidate"
-                                        : "it has not ended");
-    }
-
-    if (!ended) {
-        return NGX_LLMOPS_VERDICT_UNDECIDED;
-    }
-
-    /* the worst of all, and its reason */
-
-    verdict = NGX_LLMOPS_VERDICT_UNDECIDED;
-    first = 1;
-
-    for (i = 0; i < s->n; i++) {
-
-        if ((ngx_int_t) i == s->baseline && s->n > 1) {
-            continue;
-        }
-
-        one = ngx_llmops_summary_judge(s, i, line, sizeof(line));
-
-        if (first || one == NGX_LLMOPS_VERDICT_FAIL
-            || (one == NGX_LLMOPS_VERDICT_UNDECIDED
-                && verdict == NGX_LLMOPS_VERDICT_PASS))
-        {
-            if (first || one != verdict) {
-                verdict = one;
-
-                if (why) {
-                    snprintf(why, size, "%.*s: %s",
-                             (int) ngx_min(s->candidates[i].name.len, 64),
-                             (char *) s->candidates[i].name.data, line);
-                }
-            }
-        }
-
-        first = 0;
-    }
-
-    return verdict;
-}
-
-
-/*
- * What one candidate comes to.  Against a baseline it is not enough to be not
- * shown to be worse, which every small dataset does: it has to be shown to be
- * worse by no more than the margin.
- */
-
-ngx_llmops_verdict_e
-ngx_llmops_summary_judge(ngx_llmops_summary_t *s, ngx_uint_t i, char *why,
-    size_t size)
-{
-    double                  n, score, low, high;
-    ngx_llmops_sums_t      *sums;
-    ngx_llmops_interval_t   in;
-
-    sums = &s->all[i];
-    n = sums->score.n + sums->errors;
-    score = ngx_llmops_sums_score(sums);
-
-    if (score < 0) {
-        snprintf(why, size, "no case has a score");
-        return NGX_LLMOPS_VERDICT_UNDECIDED;
-    }
-
-    if (sums->errors > s->ask.max_errors * n) {
-        snprintf(why, size, "%.0f of %.0f cases without a score, more than "
-                 "%g%%", sums->errors, n, 100 * s->ask.max_errors);
-        return NGX_LLMOPS_VERDICT_UNDECIDED;
-    }
-
-    if (s->ask.min_score > 0) {
-        in = ngx_llmops_mean_interval(&sums->score, s->ask.level);
-
-        low = s->ask.strict ? in.lo : score;
-        high = s->ask.strict ? in.hi : score;
-
-        snprintf(why, size, "score %.3f [%.3f, %.3f], asked for %g", score,
-                 in.lo, in.hi, s->ask.min_score);
-
-        if (high < s->ask.min_score - 1e-9) {
-            return NGX_LLMOPS_VERDICT_FAIL;
-        }
-
-        if (low < s->ask.min_score - 1e-9) {
-            return NGX_LLMOPS_VERDICT_UNDECIDED;
-        }
-    }
-
-    if (s->baseline >= 0 && (ngx_int_t) i != s->baseline) {
-        return ngx_llmops_summary_against(s, sums, why, size);
-    }
-
-    /* nothing was asked for but that the cases pass */
-
-    if (s->ask.min_score <= 0) {
-        snprintf(why, size, "%.0f of %.0f cases have failed",
-                 sums->score.n - sums->passed, sums->score.n);
-
-        if (sums->passed < sums->score.n) {
-            return NGX_LLMOPS_VERDICT_FAIL;
-        }
-    }
-
-    return NGX_LLMOPS_VERDICT_PASS;
-}
-
-
-static ngx_llmops_verdict_e
-ngx_llmops_summary_against(ngx_llmops_summary_t *s, ngx_llmops_sums_t *sums,
-    char *why, size_t size)
-{
-    double                  n;
-    ngx_llmops_interval_t   in;
-
-    n = sums->pairs.a.n;
-
-    if (n <= 0) {
-        snprintf(why, size, "no case has a score of the baseline, too");
-        return NGX_LLMOPS_VERDICT_UNDECIDED;
-    }
-
-    in = ngx_llmops_pairs_interval(&sums->pairs, s->ask.level);
-
-    snprintf(why, size, "%+.3f [%+.3f, %+.3f] against the baseline over %.0f "
-             "cases, %+.3f is allowed",
-             (sums->pairs.a.sum - sums->pairs.b.sum) / n, in.lo, in.hi, n,
-             -s->ask.margin);
-
-    if (in.hi < -s->ask.margin) {
-        return NGX_LLMOPS_VERDICT_FAIL;
-    }
-
-    return in.lo >= -s->ask.margin ? NGX_LLMOPS_VERDICT_PASS
-                                   : NGX_LLMOPS_VERDICT_UNDECIDED;
 }

@@ -55,22 +55,23 @@ typedef struct {
 
 
 typedef enum {
-    NGX_LLMOPS_OUTCOME_MISSING = 0,        /* not asked (a budget's end) */
-    NGX_LLMOPS_OUTCOME_SCORED,
-    NGX_LLMOPS_OUTCOME_ERROR               /* no answer, or no score for it */
-} ngx_llmops_outcome_e;
+    NGX_LLMOPS_SUMMARY_MISSING = 0,        /* not asked (a budget's end) */
+    NGX_LLMOPS_SUMMARY_SCORED,
+    NGX_LLMOPS_SUMMARY_ERROR               /* no answer, or no score for it */
+} ngx_llmops_summary_state_e;
 
 
 /* of one case and candidate */
 
 typedef struct {
-    ngx_llmops_outcome_e       state;
+    ngx_llmops_summary_state_e
+                               state;
     double                     score;      /* 0 to 1, if SCORED */
     double                     cost;       /* of the answer and its judges, in
                                               the currency of the prices */
     double                     latency;    /* ms, of the answer; < 0: none */
     unsigned                   passed:1;
-} ngx_llmops_outcome_t;
+} ngx_llmops_summary_outcome_t;
 
 
 typedef enum {
@@ -96,12 +97,12 @@ void ngx_llmops_summary_free(ngx_llmops_summary_t *s);
  * slice "(other)" only.
  */
 ngx_int_t ngx_llmops_summary_add(ngx_llmops_summary_t *s, ngx_str_t *slice,
-    ngx_llmops_outcome_t *row);
+    ngx_llmops_summary_outcome_t *row);
 
 /* Takes back a case that was added with the same values: for a person's verdict
    on it, after which it is added again. */
 void ngx_llmops_summary_remove(ngx_llmops_summary_t *s, ngx_str_t *slice,
-    ngx_llmops_outcome_t *row);
+    ngx_llmops_summary_outcome_t *row);
 
 /* Cases so far. */
 ngx_uint_t ngx_llmops_summary_cases(ngx_llmops_summary_t *s);

@@ -319,10 +319,10 @@ summary(ngx_uint_t n, ngx_int_t baseline, double min_score)
 
 
 static void
-outcome(ngx_llmops_outcome_t *row, double score)
+outcome(ngx_llmops_summary_outcome_t *row, double score)
 {
-    row->state = score < 0 ? NGX_LLMOPS_OUTCOME_ERROR
-                           : NGX_LLMOPS_OUTCOME_SCORED;
+    row->state = score < 0 ? NGX_LLMOPS_SUMMARY_ERROR
+                           : NGX_LLMOPS_SUMMARY_SCORED;
     row->score = score < 0 ? 0 : score;
     row->passed = (score == 1);
     row->cost = 0.001;
@@ -334,7 +334,7 @@ static void
 cases(ngx_llmops_summary_t *s, const char *slice, ngx_uint_t n, double one,
     double two)
 {
-    ngx_llmops_outcome_t  row[2];
+    ngx_llmops_summary_outcome_t  row[2];
 
     outcome(&row[0], one);
     outcome(&row[1], two);
@@ -428,7 +428,7 @@ static void
 test_verdict_baseline(void **state)
 {
     char                   why[256];
-    ngx_llmops_outcome_t   row[2];
+    ngx_llmops_summary_outcome_t   row[2];
     ngx_llmops_summary_t  *s;
 
     s = summary(2, 1, 0);

@@ -259,7 +259,8 @@ test_escapes(void **state)
            "esc \xef\xbf\xbd[31m\xef\xbf\xbd \xef\xbf\xbd");
     answer("junit", "a\nb\tc", "a&#10;b&#9;c");
 
-    answer("markdown", "<img src=x onerror=1>", "| \\<img src=x onerror=1\\> |");
+    answer("markdown", "<img src=x onerror=1>",
+           "| \\<img src=x onerror=1\\> |");
     answer("markdown", "a | b\n| c", "| a \\| b \\| c |");
     answer("markdown", "[x](javascript:1) ![y](z)",
            "\\[x\\](javascript:1) \\!\\[y\\](z)");

@@ -348,6 +348,8 @@ test_choice(void **state)
     says("{\"type\":\"choice\"}", "{\"choices\":[\"falls off the roof.\","
          "\"puts shingles on it.\"],\"expected\":\"falls off the roof.\"}",
          "A", 1);
+    says("{\"type\":\"choice\"}", "{\"choices\":[\"falls off the roof.\","
+         "\"puts shingles on it.\"],\"expected\":\"1\"}", "(B)", 1);
 
     says("{\"type\":\"choice\"}", "{\"choices\":[\"a\",\"b\"],\"expected\":2}",
          "A", -1);
