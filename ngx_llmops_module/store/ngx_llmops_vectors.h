@@ -140,8 +140,8 @@ ngx_int_t ngx_llmops_vectors_find(ngx_llmops_store_t *store,
 /*
  * Adds or replaces an element.  attributes: a JSON object, NULL: none (those
  * that it had stay).  ttl, in milliseconds: the set lives for at least so long
- * from now, 0: for ever.  Elements do not expire by themselves: that is an
- * attribute, and a filter.
+ * from now, 0: for ever; all of a set's are 0, or none is.  Elements do not
+ * expire by themselves: that is an attribute, and a filter.
  */
 ngx_int_t ngx_llmops_vectors_add(ngx_llmops_store_t *store,
     ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element,
@@ -197,8 +197,9 @@ typedef struct {
                                      [NGX_LLMOPS_VECTORS_RESULTS];
 } ngx_llmops_vectors_sh_t;
 
-/* At a worker's start and end; zone may be NULL: nothing is counted. */
-void ngx_llmops_vectors_start(ngx_shm_zone_t *zone);
+/* With the store, at a worker's start and end; zone may be NULL: nothing is
+   counted.  Questions under way are forgotten. */
+void ngx_llmops_vectors_start(ngx_shm_zone_t *zone, ngx_log_t *log);
 void ngx_llmops_vectors_stop(void);
 
 
