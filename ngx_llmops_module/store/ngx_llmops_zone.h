@@ -50,7 +50,7 @@ typedef enum {
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      11
+#define NGX_LLMOPS_ZONE_LAYOUT      12
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 
