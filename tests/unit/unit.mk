@@ -43,6 +43,7 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
 UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
+UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_vectors*.c)
 
 UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
