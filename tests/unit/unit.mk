@@ -66,7 +66,8 @@ UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 # instructions that test_crash steps through and that bench_store measures
 UNIT_PLAIN := $(OUT)/test_crash
 UNIT_BENCH := $(OUT)/bench_store
-UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis%, \
+UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis% \
+                         ngx_llmops_module/store/ngx_llmops_vectors%, \
                 $(filter ngx_llmops_module/store/%,$(UNIT_SRCS))) \
             $(wildcard ngx_llmops_module/wire/*.c)
 
