@@ -45,6 +45,7 @@
 #define NGX_LLMOPS_EVAL_ACTIVE       16     /* queued or running */
 #define NGX_LLMOPS_EVAL_CONCURRENCY  32     /* requests of one, at the most */
 #define NGX_LLMOPS_EVAL_KEPT         2048   /* bytes of an answer, of an input */
+#define NGX_LLMOPS_EVAL_REQUEST      (1024 * 1024)     /* bytes of a body */
 #define NGX_LLMOPS_EVAL_CHUNK        16     /* cases in a document */
 #define NGX_LLMOPS_EVAL_NAME         64
 #define NGX_LLMOPS_EVAL_ID           37     /* "eval_" and 32 hex digits */

@@ -19,7 +19,6 @@
 
 
 #define NGX_LLMOPS_ASK_PATH   "/v1/chat/completions"
-#define NGX_LLMOPS_ASK_BODY   (1024 * 1024)
 #define NGX_LLMOPS_ASK_BUSY   200          /* ms: the bounds are reached */
 #define NGX_LLMOPS_ASK_AGAIN  500          /* ms: the first time */
 #define NGX_LLMOPS_ASK_MOST   8000         /* ms: the last ones */
@@ -54,27 +53,28 @@ ngx_llmops_evaluation_question(ngx_llmops_evaluation_answer_t *an)
 {
     ngx_int_t                      rc;
     ngx_llmops_out_t               body;
-    ngx_llmops_route_t            *route;
     ngx_llmops_target_t           *target;
     ngx_llmops_evaluation_whom_t  *whom;
 
-    ngx_llmops_out_init(&body, NGX_LLMOPS_ASK_BODY);
-
     if (an->state == NGX_LLMOPS_ANSWER_ASK) {
         whom = &an->task->run->whom[an->candidate];
-        target = whom->target;
-        route = whom->route;
 
-        rc = ngx_llmops_ask_request(an, &body);
+        /* it is the same when it is asked again, and some checks read it */
 
-    } else {
-        route = NULL;
+        rc = an->request.len ? NGX_OK
+                             : ngx_llmops_ask_request(an, &an->request);
 
-        rc = ngx_llmops_ask_judge(an, &body, &target);
+        return rc == NGX_OK ? ngx_llmops_ask_start(an, whom->target,
+                                                   whom->route, &an->request)
+                            : rc;
     }
 
+    ngx_llmops_out_init(&body, NGX_LLMOPS_EVAL_REQUEST);
+
+    rc = ngx_llmops_ask_judge(an, &body, &target);
+
     if (rc == NGX_OK) {
-        rc = ngx_llmops_ask_start(an, target, route, &body);
+        rc = ngx_llmops_ask_start(an, target, NULL, &body);
     }
 
     ngx_llmops_out_free(&body);

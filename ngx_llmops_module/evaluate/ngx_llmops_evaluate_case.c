@@ -208,6 +208,7 @@ ngx_llmops_case_task(ngx_llmops_evaluation_run_t *run, ngx_uint_t n)
 
         ngx_llmops_out_init(&an->text, NGX_LLMOPS_SCORE_ANSWER);
         ngx_llmops_out_init(&an->body, NGX_LLMOPS_SCORE_ANSWER);
+        ngx_llmops_out_init(&an->request, NGX_LLMOPS_EVAL_REQUEST);
     }
 
     checks = json_object_get(task->kase, "checks");
@@ -361,6 +362,7 @@ ngx_llmops_evaluation_task_free(ngx_llmops_evaluation_task_t *task)
 
         ngx_llmops_out_free(&an->text);
         ngx_llmops_out_free(&an->body);
+        ngx_llmops_out_free(&an->request);
         ngx_free(an->score);
     }
 
@@ -446,6 +448,10 @@ ngx_llmops_evaluation_said(ngx_llmops_evaluation_answer_t *an,
     said->text.len = an->text.len;
     said->body.data = an->body.data;
     said->body.len = an->body.len;
+    said->request.data = an->request.data;
+    said->request.len = an->request.len;
+    said->baseline = (baseline != -1
+                      && (ngx_uint_t) baseline == an->candidate);
     said->input.data = task->input.data ? task->input.data : (u_char *) "";
     said->input.len = task->input.len;
 

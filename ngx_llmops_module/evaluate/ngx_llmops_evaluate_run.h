@@ -79,6 +79,7 @@ typedef struct {
     ngx_llmops_score_t          *score;    /* NULL: there is none */
     ngx_llmops_out_t             text;     /* plain */
     ngx_llmops_out_t             body;
+    ngx_llmops_out_t             request;  /* that was sent */
     int64_t                      cost;     /* 10^-12 USD; with judges */
     int64_t                      input;    /* tokens */
     int64_t                      output;
