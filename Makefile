@@ -86,6 +86,7 @@ install: $(SO)
 	for pack in lua-free-rules/*/pack.conf; do \
 	    install -D -m 644 $$pack $(DESTDIR)/etc/nginx/$$pack; \
 	done
+	install -D -m 755 bin/llm-eval $(DESTDIR)/usr/bin/llm-eval
 
 
 # -- a gateway to try ---------------------------------------------------------
@@ -104,6 +105,7 @@ DEPS_TEST := libcmocka-dev python3-venv openssl git redis-server redis-sentinel 
              libmaxmind-db-writer-perl libfaketime tzdata
 # npm comes with nodejs, unless that is Debian's
 DEPS_CHECK := 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-19-dev' cppcheck valgrind \
+             shellcheck \
              dpkg-dev mmdebstrap buildah podman runc iproute2 \
              $(if $(shell command -v npm),,nodejs npm)
 
@@ -163,7 +165,7 @@ clean:
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "make install       copies the module to nginx's modules"
+	@echo "make install       copies the module, rule packs and llm-eval"
 	@echo "make deps          apt-get installs what building needs"
 	@echo "make docs-check    documentation against source"
 	@echo "make asan          end to end under sanitizers"

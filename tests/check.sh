@@ -70,6 +70,10 @@ step_lint() {
     for script in $(git ls-files '*.sh' .ci/run 2> /dev/null); do
         bash -n "$script" || failed=1
     done
+    for script in bin/*; do
+        sh -n "$script" || failed=1
+        ! command -v shellcheck > /dev/null || shellcheck "$script" || failed=1
+    done
     python3 -m compileall -q docs tests bench > /dev/null || failed=1
 
     if command -v cppcheck > /dev/null; then
