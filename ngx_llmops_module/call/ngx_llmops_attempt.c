@@ -542,10 +542,11 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
                                call->real_status, call->fail);
 
     if (call->fail != NGX_LLMOPS_FAIL_STATUS
-        && call->fail != NGX_LLMOPS_FAIL_CHECK)
+        && call->fail != NGX_LLMOPS_FAIL_CHECK
+        && call->fail != NGX_LLMOPS_FAIL_CUT)
     {
         /* for a status the answer's header has done that, with its hints;
-           an answer that breaks a rule is no outage */
+           an answer that breaks a rule, or is cut by us, is no outage */
 
         ngx_llmops_target_failed(ngx_llmops_step(ctx)->target, 0, 0);
     }
@@ -596,6 +597,7 @@ ngx_llmops_attempt_on(ngx_llmops_fail_e fail)
         return NGX_LLMOPS_ON_INVALID;
 
     case NGX_LLMOPS_FAIL_CHECK:
+    case NGX_LLMOPS_FAIL_CUT:
         return NGX_LLMOPS_ON_CHECK;
 
     default:

@@ -322,6 +322,13 @@ ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err)
                                    "it is incomplete");
         return;
 
+    case NGX_LLMOPS_FAIL_CUT:
+        err->kind = NGX_LLMOPS_ERR_OVERLOADED;
+        ngx_str_set(&err->message, "the model that was answering has been "
+                                   "withdrawn, the answer is incomplete; send "
+                                   "the request again");
+        return;
+
     default:
         ngx_str_set(&err->message, "the provider's stream broke off, "
                                    "the answer is incomplete");
@@ -516,9 +523,11 @@ ngx_llmops_finish_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return;
     }
 
-    if (call->fail == NGX_LLMOPS_FAIL_CHECK) {
-
-        /* the target has answered, if not as the rules want it */
+    if (call->fail == NGX_LLMOPS_FAIL_CHECK
+        || call->fail == NGX_LLMOPS_FAIL_CUT)
+    {
+        /* the target has answered, if not as the rules want it, or for longer
+           than we wanted it */
 
         ngx_llmops_metrics_attempt(ctx, ctx->target, 200, call->fail);
         return;
@@ -543,6 +552,7 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_auth_cleanup(ctx);
     ngx_llmops_limits_settle(ctx->request, ctx);
     ngx_llmops_ask_forget(ctx);
+    ngx_llmops_rollout_gone(ctx);
     ngx_llmops_finish_after(ctx);
 
     if (ctx->call.counted) {

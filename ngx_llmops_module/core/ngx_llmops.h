@@ -275,7 +275,8 @@ typedef enum {
     NGX_LLMOPS_FAIL_FIRST_EVENT,
     NGX_LLMOPS_FAIL_INVALID,
     NGX_LLMOPS_FAIL_CLOSED,
-    NGX_LLMOPS_FAIL_CHECK                  /* a rule is broken */
+    NGX_LLMOPS_FAIL_CHECK,                 /* a rule is broken */
+    NGX_LLMOPS_FAIL_CUT                    /* by us: its model is withdrawn */
 } ngx_llmops_fail_e;
 
 

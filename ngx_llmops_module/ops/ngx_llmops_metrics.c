@@ -270,6 +270,9 @@ ngx_llmops_outcome(ngx_uint_t status, ngx_llmops_fail_e fail)
     case NGX_LLMOPS_FAIL_CLOSED:
         return NGX_LLMOPS_OUTCOME_CLOSED;
 
+    case NGX_LLMOPS_FAIL_CUT:                /* the provider has done well */
+        return NGX_LLMOPS_OUTCOME_2XX;
+
     default:                                 /* NONE, STATUS */
         break;
     }

@@ -24,18 +24,21 @@
  *   ngx_llmops_rollout_param.c     its parameters
  *   ngx_llmops_rollout_resolve.c   what it names
  *   ngx_llmops_rollout_arm.c       the arm of a request
+ *   ngx_llmops_rollout_cut.c       streams that a rollback ends
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
  *   ngx_llmops_rollout_compare.c   both arms side by side, to be looked at
  *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
  *   ngx_llmops_rollout_decide.c    worker 0: decisions
  *   ngx_llmops_rollout_fleet.c     what other gateways have seen
+ *   ngx_llmops_rollout_evaluated.c what evaluations say of the candidate
  *   ngx_llmops_rollout_tell.c      decisions in log, metrics and webhook
  *   ngx_llmops_feedback.c          which request was which, and human judgement
  */
 
 
 #define NGX_LLMOPS_ROLLOUT_GUARDS  8
+#define NGX_LLMOPS_ROLLOUT_EVALUATIONS  8
 #define NGX_LLMOPS_ROLLOUT_MICRO   1000000
 
 
@@ -134,12 +137,16 @@ typedef struct ngx_llmops_rollout_s      ngx_llmops_rollout_t;
 
 struct ngx_llmops_rollout_s {
     ngx_str_t                  id;         /* of document and shared node */
-    ngx_str_t                  candidate;  /* as written: target, prompt */
+    ngx_str_t                  candidate;  /* as written: target, prompt,
+                                              rules */
     ngx_str_t                  model;      /* UPSTREAM/MODEL, or len 0 */
     ngx_str_t                  reference;  /* NAME@VERSION, or len 0 */
     ngx_llmops_route_t        *route;
-    ngx_llmops_target_t       *target;     /* NULL: only another prompt */
-    struct ngx_llmops_prompt_s  *prompt;   /* NULL: only another target */
+    ngx_llmops_target_t       *target;     /* NULL: the route's */
+    struct ngx_llmops_prompt_s  *prompt;   /* NULL: the route's */
+    ngx_str_t                  rules;      /* NAME,NAME...; or len 0 */
+    ngx_llmops_route_t        *other;      /* the route with these rules; NULL:
+                                              with its own */
     ngx_http_complex_value_t  *by;         /* NULL: at random */
     ngx_uint_t                 steps[NGX_LLMOPS_ROLLOUT_STEPS];    /* shares, in
                                               hundredths of a per cent */
@@ -149,9 +156,12 @@ struct ngx_llmops_rollout_s {
     double                     alpha;
     double                     needed;     /* evidence: its logarithm */
     ngx_flag_t                 manual;
+    ngx_flag_t                 cut;        /* streams, at a rollback */
     ngx_llmops_guard_t         guards[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_uint_t                 nguards;
     ngx_uint_t                 measures;   /* bits: those that guards need */
+    ngx_str_t                  evaluations[NGX_LLMOPS_ROLLOUT_EVALUATIONS];
+    ngx_uint_t                 nevaluations;   /* that have to pass */
     ngx_llmops_webhook_t      *webhook;    /* or NULL */
     ngx_llmops_place_t         place;
 
@@ -161,6 +171,9 @@ struct ngx_llmops_rollout_s {
     ngx_llmops_rollout_guard_sh_t  *guard_sh[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_llmops_rollout_arms_sh_t   *arms;  /* or NULL: nothing to compare */
     ngx_llmops_rollout_run_t  *run;        /* worker 0 */
+    ngx_queue_t                streams;    /* of ngx_llmops_arm_t: those that a
+                                              rollback cuts */
+    ngx_event_t                cutter;     /* while there are some */
 };
 
 
@@ -170,6 +183,8 @@ typedef struct {
     ngx_array_t                rollouts;   /* of ngx_llmops_rollout_t * */
     void                      *runner;     /* worker 0 */
     void                      *fleet;      /* worker 0, with llm_redis */
+    ngx_queue_t                told;       /* of this worker: what evaluations
+                                              say, on its way to the store */
 } ngx_llmops_rollouts_t;
 
 
@@ -186,7 +201,7 @@ char *ngx_llmops_rollout_directive(ngx_conf_t *cf, ngx_command_t *cmd,
       0,                                                                      \
       NULL }
 
-/* Resolves targets and prompts, after those of routes.  NGX_OK, or NGX_ERROR
+/* Resolves targets, prompts and rules, after those of routes.  NGX_OK, or NGX_ERROR
    (logged with file and line). */
 ngx_int_t ngx_llmops_rollouts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
@@ -207,9 +222,13 @@ ngx_llmops_rollout_t *ngx_llmops_rollout_named(ngx_llmops_main_conf_t *mcf,
 
 typedef struct ngx_llmops_arm_s {
     ngx_llmops_rollout_t      *rollout;
+    ngx_llmops_ctx_t          *ctx;
+    ngx_queue_t                queue;      /* of .streams, if queued */
     uint32_t                   epoch;      /* of the word that chose it */
     unsigned                   candidate:1;
     unsigned                   watched:1;  /* decisions are still to come */
+    unsigned                   queued:1;
+    unsigned                   cut:1;      /* by a rollback */
 } ngx_llmops_arm_t;
 
 
@@ -228,6 +247,9 @@ ngx_llmops_target_t *ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx);
 
 /* The candidate cannot serve this request: it is in no rollout. */
 void ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx);
+
+/* The request is over, or its pool about to go: nothing is left of it here. */
+void ngx_llmops_rollout_gone(ngx_llmops_ctx_t *ctx);
 
 /* "stable", "candidate", or len 0. */
 void ngx_llmops_rollout_arm_name(ngx_llmops_ctx_t *ctx, ngx_str_t *name);
@@ -280,10 +302,30 @@ void ngx_llmops_rollout_seen(ngx_llmops_rollout_t *ro, ngx_uint_t guard,
 ngx_uint_t ngx_llmops_rollout_doc_share(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_doc_t *doc);
 
-/* Says what has been decided and is in the store: log, metric, webhook. */
+/* An evaluation that has to pass before there is another step, and has not; or
+   NULL. */
+#define ngx_llmops_rollout_lacks(ro, json)                                    \
+    ngx_llmops_rollout_doc_lacks(json, (ro)->evaluations, (ro)->nevaluations)
+
+/* Begins, and ends in each worker, what is told of evaluations. */
+void ngx_llmops_rollout_evaluated_start(ngx_llmops_rollouts_t *rollouts);
+void ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf);
+
+/* Says what has been decided and is in the store: log, metric, webhook; in any
+   worker. */
 void ngx_llmops_rollout_tell(ngx_llmops_rollout_t *ro,
     ngx_llmops_rollout_action_e action, const ngx_llmops_rollout_doc_t *doc,
     json_t *entry);
+
+/* Makes ro->other what the route is, but for its rules; in each worker. */
+void ngx_llmops_rollout_rules(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro);
+
+/* Streams of the candidate, in each worker: prepares, adds one that begins, and
+   takes one out. */
+void ngx_llmops_rollout_cut_init(ngx_llmops_rollout_t *ro);
+void ngx_llmops_rollout_cut_add(ngx_llmops_arm_t *arm);
+void ngx_llmops_rollout_cut_remove(ngx_llmops_arm_t *arm);
 
 /* Begins to send its messages; in each worker. */
 void ngx_llmops_rollout_webhook(ngx_llmops_rollout_t *ro);

@@ -42,7 +42,7 @@ ngx_llmops_rollout_observe(ngx_llmops_main_conf_t *mcf,
     ngx_uint_t             candidate, broken, ended, refused;
     ngx_llmops_rollout_t  *ro;
 
-    if (ctx->arm == NULL) {
+    if (ctx->arm == NULL || ctx->arm->cut) {
         return;
     }
 
