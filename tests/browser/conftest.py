@@ -34,14 +34,20 @@ class Looked:
         self.page, self.url = page, url
         self.requests: list[tuple[str, str]] = []
         self.console: list[str] = []
+        self.allowed: list[str] = []
         page.on("request", lambda r: self.requests.append((r.method, r.url)))
         page.on("console", lambda m: self.console.append(m.text))
+        page.on("dialog", lambda d: self.console.append(d.message))
         page.on("pageerror", lambda e: self.console.append(str(e)))
 
     def open(self) -> "Looked":
         self.page.goto(self.url)
         self.page.wait_for_selector("#page table")
         return self
+
+    def allow(self, words: str) -> None:
+        """A complaint that the test provokes."""
+        self.allowed.append(words)
 
     def width_beyond(self) -> int:
         return self.page.evaluate(
@@ -55,9 +61,10 @@ class Looked:
 
     def check(self) -> None:
         """No complaint, and nothing but what lies beside the page."""
-        assert self.console == []
+        assert [text for text in self.console
+                if not any(words in text for words in self.allowed)] == []
         for _, url in self.requests:
-            assert url.startswith((self.url, "data:,")), url
+            assert url.startswith(self.url), url
 
 
 @pytest.fixture
@@ -65,10 +72,13 @@ def look(browser: Browser) -> Iterator[Any]:
     """Opens the page of a gateway; each look is checked at the end."""
     made: list[Looked] = []
 
-    def make(gateway: Any, path: str = "/llm/", **options: Any) -> Looked:
+    def make(gateway: Any, path: str = "/llm/", clock: bool = False,
+             **options: Any) -> Looked:
         options.setdefault("viewport", {"width": 1280, "height": 900})
         page = browser.new_context(**options).new_page()
         page.set_default_timeout(15000)
+        if clock:
+            page.clock.install()
         looked = Looked(page, gateway.url + path)
         made.append(looked)
         return looked.open()

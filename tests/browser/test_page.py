@@ -10,7 +10,7 @@ from typing import Any, Iterator
 import pytest
 
 from harness import Reply, answers, openai_wire, route, wait_for
-from harness.canary import ADMIN
+from harness.canary import ADMIN, canary_conf
 from harness.openapi import Admin
 
 CHAT = "/v1/chat/completions"
@@ -92,13 +92,153 @@ def busy(gateway: Any, provider: Any) -> Iterator[Any]:
         one.stop()
 
 
+def texts(looked: Any, selector: str) -> list[str]:
+    return [" ".join(text.split()) for text in
+            looked.page.locator(selector).all_inner_texts()]
+
+
 def test_what_is_seen(busy, look):
+    """All parts have figures, and names of others are text."""
     gw = busy()
-    page = look(gw)
-    page.page.wait_for_timeout(6500)
-    page.picture("light")
-    dark = look(gw, "/read/", color_scheme="dark",
-                viewport={"width": 390, "height": 844})
-    dark.page.wait_for_timeout(4500)
-    dark.picture("dark")
-    assert dark.width_beyond() == 0
+    looked = look(gw)
+    page = looked.page
+    wait_for(lambda: "/s" not in texts(looked, ".tiles b")[0]
+             and texts(looked, ".tiles b")[0] not in ("–", "0"), 20, "a rate")
+    # after some more looks there is a line
+    page.wait_for_selector("section[aria-label=Routes] path[d*=L]")
+    looked.picture("light")
+    assert texts(looked, "h2") == [
+        "Routes", "Canaries", "Providers", "Broken rules",
+        "Limits nearest their end", "Events"]
+    names = texts(looked, "section[aria-label=Routes] td:first-child")
+    assert names == ["chat", "summarize", HOSTILE]
+    assert page.locator("img").count() == 0
+    arms = dict(zip(texts(looked, "article td:first-child")[:7],
+                    texts(looked, "article td:last-child")[:7]))
+    assert arms["broken rules"] == "100%"
+    assert arms["cost per 1000 requests"] == "$1.52"
+    verdict = page.locator("article p.bad").inner_text()
+    assert "Candidate is worse: " in verdict
+    assert "95% interval of the difference +" in verdict
+    assert page.locator("article svg rect").count() > 4
+    assert len(texts(looked, "article progress")) == 4
+    (row,) = [text for text in
+              texts(looked, "section[aria-label=Providers] tr")
+              if text.startswith("off/small")]
+    assert "connect, " in row
+    assert "strict.deny chat" in texts(
+        looked, "section[aria-label='Broken rules'] tbody tr")[0]
+    assert "per_day cost per day" in "".join(texts(
+        looked, "section[aria-label='Limits nearest their end'] tr"))
+    assert looked.width_beyond() == 0
+
+
+def test_small_and_dark(busy, look):
+    looked = look(busy(), "/read/", color_scheme="dark",
+                  viewport={"width": 390, "height": 844})
+    looked.page.wait_for_selector("section[aria-label=Routes] path[d*=L]")
+    looked.picture("dark")
+    assert looked.width_beyond() == 0
+    assert looked.page.evaluate(
+        "getComputedStyle(document.body).backgroundColor") == "rgb(16, 19, 22)"
+    # what cannot be done here is there, and says why
+    buttons = looked.page.locator("article button")
+    assert texts(looked, "article button") == ["Promote", "Pause", "Roll back"]
+    for i in range(3):
+        assert buttons.nth(i).is_disabled()
+        assert "llm_admin read" in buttons.nth(i).get_attribute("title")
+    assert {method for method, _ in looked.requests} == {"GET"}
+
+
+@pytest.fixture
+def canary(gateway, provider):
+    """One without callers."""
+    gw = gateway(server=ADMIN, http=canary_conf(
+        provider(), provider(), "steps=50%,100% by=$http_x_key hold=1h "
+        "guard=errors<50% min=10"))
+    wait_for(lambda: Admin(gw).get("rollouts").json["rollouts"][0]["since"]
+             > 0, 10, "a document")
+    return gw
+
+
+def test_rolling_back(canary, look):
+    """With the keyboard alone; what has happened is seen at once."""
+    looked = look(canary)
+    page = looked.page
+    assert "All is well" in texts(looked, ".verdict")[0]
+    button = page.locator("article button", has_text="Roll back")
+    button.focus()
+    # looks come and go, and do not take the focus away
+    n = len(looked.requests)
+    wait_for(lambda: page.wait_for_timeout(100) or len(looked.requests) > n,
+             10, "another look")
+    page.wait_for_timeout(200)
+    assert page.evaluate("document.activeElement.innerText") == "Roll back"
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    page.keyboard.press("Enter")                # without a reason
+    assert page.locator("dialog").is_visible()
+    assert {method for method, _ in looked.requests} == {"GET"}
+    looked.picture("dialog")
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+    page.keyboard.press("Enter")
+    page.keyboard.type("it <b>lies</b>")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article h3 .bad")
+    assert texts(looked, "article h3")[0] == "r: new/b taken back"
+    assert "The canary of r has been taken back, by admin: it <b>lies</b>" \
+        in texts(looked, ".verdict")[0]
+    assert "canary: rolled back r by admin: it <b>lies</b>" in " ".join(
+        texts(looked, "section[aria-label=Events] tbody tr"))
+    assert texts(looked, "article button") == ["Restart"]
+    posts = [url for method, url in looked.requests if method == "POST"]
+    assert posts == [f"{canary.url}/llm/rollouts/r/rollback"]
+    assert Admin(canary).get("rollouts/r").json["rollout"]["state"] \
+        == "rolled_back"
+
+
+def test_refused(canary, look):
+    """What the gateway says stands in the dialog."""
+    looked = look(canary)
+    page = looked.page
+    looked.allow("409")
+    Admin(canary).post("rollouts/r/rollback", {"reason": "faster"})
+    page.locator("article button", has_text="Promote").click()
+    page.keyboard.type("good")
+    page.locator("dialog input[type=checkbox]").check()
+    page.locator("dialog button", has_text="Promote").click()
+    page.wait_for_selector("dialog [role=alert]:not(:empty)")
+    assert "canary of route" in texts(looked, "dialog [role=alert]")[0]
+    page.locator("dialog button", has_text="Cancel").click()
+    assert not page.locator("dialog").is_visible()
+
+
+def test_pausing(canary, look):
+    """A page that is paused asks for nothing."""
+    looked = look(canary, clock=True)
+    page = looked.page
+
+    def asked_within(ms: int) -> int:
+        n = len(looked.requests)
+        page.clock.run_for(ms)
+        page.wait_for_timeout(300)
+        return len(looked.requests) - n
+    assert asked_within(6000) > 0
+    page.keyboard.press("p")
+    page.wait_for_timeout(300)
+    assert texts(looked, "header [role=status]") == ["paused"]
+    assert asked_within(10000) == 0
+    page.locator("header button").click()
+    assert texts(looked, "header [role=status]") == ["live"]
+    assert asked_within(6000) > 0
+
+
+def test_the_gateway_is_gone(canary, look):
+    looked = look(canary)
+    looked.allow("ERR_CONNECTION")
+    canary.stop()
+    looked.page.wait_for_selector("header .bad")
+    assert "no answer" in texts(looked, "header .bad")[0]
+    # what was known is still there
+    assert texts(looked, "article h3")[0].startswith("r: new/b")
