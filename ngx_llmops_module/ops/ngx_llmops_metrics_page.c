@@ -194,6 +194,10 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Requests that the semantic cache would have answered.",
       NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_shadow, 0, NULL },
 
+    { ngx_string("llm_cache_judged_total"), "counter", NULL,
+      "Verdicts of the judge of the semantic cache.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_judged, 0, NULL },
+
     { ngx_string("llm_cache_size_bytes"), "gauge", "bytes",
       "Memory that cached answers may take.",
       0, ngx_llmops_print_cache_memory,
@@ -217,6 +221,10 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_cache_redis_total"), "counter", NULL,
       "What came of asking Redis for answers, and of storing them there.",
       NGX_LLMOPS_NODE_CACHE_REDIS, ngx_llmops_print_cache_redis, 0, NULL },
+
+    { ngx_string("llm_vectors_commands_total"), "counter", NULL,
+      "Commands for vector sets in Redis, by how they ended.",
+      NGX_LLMOPS_NODE_VECTORS, ngx_llmops_print_vectors, 0, NULL },
 
     { ngx_string("llm_redis_up"), "gauge", NULL,
       "Whether all worker processes can ask Redis.",

@@ -157,6 +157,10 @@ void ngx_llmops_print_cache_memory(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_cache_redis(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_cache_judged(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_vectors(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 
 
 #endif /* _NGX_LLMOPS_METRICS_PRINT_H_INCLUDED_ */

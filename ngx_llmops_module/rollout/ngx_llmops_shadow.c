@@ -109,7 +109,8 @@ ngx_llmops_shadow_draw(ngx_llmops_ctx_t *ctx)
 static ngx_uint_t
 ngx_llmops_shadow_copies(ngx_llmops_op_e op)
 {
-    return ngx_llmops_check_op(op) || op == NGX_LLMOPS_OP_EMBEDDINGS
+    return (ngx_llmops_check_op(op) && op != NGX_LLMOPS_OP_RESPONSES)
+           || op == NGX_LLMOPS_OP_EMBEDDINGS
            || op == NGX_LLMOPS_OP_RERANK || op == NGX_LLMOPS_OP_MODERATIONS;
 }
 

