@@ -40,19 +40,22 @@
  * head then, as above, without a case to ask for.  What is removed is hidden at
  * once, and swept piece by piece.
  *
- * Callers must not suffer: an evaluation is detached requests that may take half
- * of the bounds of llm_detached, at most "concurrency" of one and of all runs;
- * texts are scored one at a time, between other events; datasets are read and
- * checked by pieces.  All is bounded: see the head of ngx_llmops_evaluate.h.
+ * Callers must not suffer: an evaluation is detached requests that may take
+ * half of the bounds of llm_detached, at most "concurrency" of one and of all
+ * runs; texts are scored one at a time, between other events; datasets are read
+ * and checked by pieces.  All is bounded: see the head of
+ * ngx_llmops_evaluate.h.
  */
 
 
 #define NGX_LLMOPS_LOOK_PERIOD  300        /* ms between two looks, at least */
-#define NGX_LLMOPS_LOOK_ALWAYS  2000       /* ms between two, at the most */
+#define NGX_LLMOPS_LOOK_ALWAYS  1000       /* ms between two, at the most */
 #define NGX_LLMOPS_LOOK_PAGE    32
 
 
 static void ngx_llmops_evaluations_tick(ngx_event_t *ev);
+static void ngx_llmops_evaluations_steps(
+    ngx_llmops_evaluation_runner_t *runner);
 static void ngx_llmops_evaluations_leave(
     ngx_llmops_evaluation_runner_t *runner);
 static void ngx_llmops_evaluations_look(
@@ -70,11 +73,6 @@ static int64_t ngx_llmops_evaluations_number(ngx_str_t *value,
     const char *member);
 static void ngx_llmops_evaluations_looked(
     ngx_llmops_evaluation_runner_t *runner);
-static void ngx_llmops_evaluations_remove(
-    ngx_llmops_evaluation_runner_t *runner, const char *id, ngx_uint_t cases);
-static void ngx_llmops_evaluations_sweep(
-    ngx_llmops_evaluation_runner_t *runner);
-static void ngx_llmops_evaluations_swept(ngx_llmops_docop_t *op);
 
 
 ngx_int_t
@@ -160,6 +158,11 @@ ngx_llmops_evaluations_stop(ngx_llmops_main_conf_t *mcf)
         ngx_del_timer(&runner->timer);
     }
 
+    /* what can be written at once is */
+
+    ngx_llmops_evaluations_leave(runner);
+    ngx_llmops_evaluations_steps(runner);
+
     while (!ngx_queue_empty(&runner->runs)) {
         q = ngx_queue_head(&runner->runs);
 
@@ -176,11 +179,7 @@ ngx_llmops_evaluations_stop(ngx_llmops_main_conf_t *mcf)
         runner->pool = NULL;
     }
 
-    if (runner->remove_pool) {
-        ngx_llmops_store_forget(mcf->store, &runner->remove);
-        ngx_destroy_pool(runner->remove_pool);
-        runner->remove_pool = NULL;
-    }
+    ngx_llmops_evaluations_sweep_stop(runner);
 }
 
 
@@ -188,7 +187,6 @@ static void
 ngx_llmops_evaluations_tick(ngx_event_t *ev)
 {
     ngx_str_t                        start = ngx_null_string;
-    ngx_queue_t                     *q, *next;
     ngx_llmops_evaluation_runner_t  *runner = ev->data;
 
     ngx_add_timer(ev, NGX_LLMOPS_EVAL_TICK);
@@ -197,15 +195,7 @@ ngx_llmops_evaluations_tick(ngx_event_t *ev)
         ngx_llmops_evaluations_leave(runner);
     }
 
-    for (q = ngx_queue_head(&runner->runs);
-         q != ngx_queue_sentinel(&runner->runs);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-
-        ngx_llmops_evaluation_step(ngx_queue_data(q,
-                                          ngx_llmops_evaluation_run_t, queue));
-    }
+    ngx_llmops_evaluations_steps(runner);
 
     /* the next worker 0 is there already */
 
@@ -218,6 +208,23 @@ ngx_llmops_evaluations_tick(ngx_event_t *ev)
     ngx_llmops_evaluation_schedule_tick(runner);
     ngx_llmops_evaluations_sweep(runner);
     ngx_llmops_evaluations_look(runner, &start);
+}
+
+
+static void
+ngx_llmops_evaluations_steps(ngx_llmops_evaluation_runner_t *runner)
+{
+    ngx_queue_t  *q, *next;
+
+    for (q = ngx_queue_head(&runner->runs);
+         q != ngx_queue_sentinel(&runner->runs);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+
+        ngx_llmops_evaluation_step(ngx_queue_data(q,
+                                          ngx_llmops_evaluation_run_t, queue));
+    }
 }
 
 
@@ -507,112 +514,5 @@ ngx_llmops_evaluations_looked(ngx_llmops_evaluation_runner_t *runner)
     {
         ngx_llmops_evaluations_remove(runner, runner->oldest,
                                       runner->oldest_cases);
-    }
-}
-
-
-/* -- removing ------------------------------------------------------------- */
-
-static void
-ngx_llmops_evaluations_remove(ngx_llmops_evaluation_runner_t *runner,
-    const char *id, ngx_uint_t cases)
-{
-    if (runner->removed[0]) {
-        return;
-    }
-
-    cases = ngx_min(cases, NGX_LLMOPS_EVAL_CASES);
-
-    ngx_cpystrn((u_char *) runner->removed, (u_char *) id,
-                sizeof(runner->removed));
-
-    runner->removed_part = 0;
-    runner->removed_parts = (cases + NGX_LLMOPS_EVAL_CHUNK - 1)
-                            / NGX_LLMOPS_EVAL_CHUNK;
-}
-
-
-/* the head is the last to go: until then it is known that there is more */
-
-static void
-ngx_llmops_evaluations_sweep(ngx_llmops_evaluation_runner_t *runner)
-{
-    u_char      *p;
-    ngx_int_t    rc;
-    ngx_uint_t   n, part;
-
-    for (n = 0; n < NGX_LLMOPS_LOOK_PAGE; n++) {
-
-        if (runner->removed[0] == '\0' || runner->remove_pool) {
-            return;
-        }
-
-        runner->remove_pool = ngx_create_pool(1024, ngx_cycle->log);
-        if (runner->remove_pool == NULL) {
-            return;
-        }
-
-        p = ngx_pnalloc(runner->remove_pool, NGX_LLMOPS_DOC_ID);
-        if (p == NULL) {
-            ngx_destroy_pool(runner->remove_pool);
-            runner->remove_pool = NULL;
-            return;
-        }
-
-        ngx_memzero(&runner->remove, sizeof(ngx_llmops_docop_t));
-
-        part = runner->removed_part;
-
-        runner->remove.docs = NGX_LLMOPS_DOCS_EVALUATED;
-
-        if (part < runner->removed_parts) {
-            runner->remove.id = ngx_llmops_evaluation_chunk(p, runner->removed,
-                                                            part);
-        } else if (part < runner->removed_parts + 2) {
-            runner->remove.id = ngx_llmops_evaluation_part(p, runner->removed,
-                                    part == runner->removed_parts ? "data"
-                                                                  : "spec");
-        } else {
-            runner->remove.docs = NGX_LLMOPS_DOCS_EVALUATIONS;
-            runner->remove.id.data = p;
-            runner->remove.id.len = ngx_strlen(runner->removed);
-            ngx_memcpy(p, runner->removed, runner->remove.id.len);
-        }
-
-        runner->remove.expected = NGX_LLMOPS_REVISION_ANY;
-        runner->remove.pool = runner->remove_pool;
-        runner->remove.handler = ngx_llmops_evaluations_swept;
-        runner->remove.data = runner;
-
-        rc = ngx_llmops_store_remove(runner->mcf->store, &runner->remove);
-
-        if (rc == NGX_AGAIN) {
-            return;
-        }
-
-        if (rc != NGX_OK) {
-            runner->remove.rc = NGX_ERROR;
-        }
-
-        ngx_llmops_evaluations_swept(&runner->remove);
-    }
-}
-
-
-static void
-ngx_llmops_evaluations_swept(ngx_llmops_docop_t *op)
-{
-    ngx_llmops_evaluation_runner_t  *runner = op->data;
-
-    ngx_destroy_pool(runner->remove_pool);
-    runner->remove_pool = NULL;
-
-    if (op->rc != NGX_OK && op->rc != NGX_DECLINED) {
-        runner->removed[0] = '\0';           /* another look finds it again */
-        return;
-    }
-
-    if (++runner->removed_part == runner->removed_parts + 3) {
-        runner->removed[0] = '\0';
     }
 }

@@ -21,12 +21,16 @@
  *   ngx_llmops_score*, _choice, _number, _answer, _summary, _interval,
  *   _report*                        what is scored, and how it is told
  *   ngx_llmops_evaluate.c           worker 0: which evaluation is run
- *   ngx_llmops_evaluate_job.c       what is asked for, and the document of it
+ *   ngx_llmops_evaluate_sweep.c     worker 0: removing what has been removed
+ *   ngx_llmops_evaluate_spec.c      what is asked for
+ *   ngx_llmops_evaluate_names.c     whether what it names is there
+ *   ngx_llmops_evaluate_document.c  the document of it
  *   ngx_llmops_evaluate_dataset.c   cases as lines
  *   ngx_llmops_evaluate_conf.c      llm_evaluations; targets and rules by name
  *   ngx_llmops_evaluate_line.c      "evaluate" of a route
  *   ngx_llmops_evaluate_run.c       a run: its steps to and from the store
- *   ngx_llmops_evaluate_load.c      its beginning: specification, cases, results
+ *   ngx_llmops_evaluate_load.c      its beginning: specification, results
+ *   ngx_llmops_evaluate_data.c      and its cases
  *   ngx_llmops_evaluate_keep.c      what it keeps, as it goes on, and its end
  *   ngx_llmops_evaluate_case.c      its cases, and who is asked next
  *   ngx_llmops_evaluate_ask.c       one question to a candidate or a judge
@@ -41,10 +45,10 @@
 #define NGX_LLMOPS_EVAL_CANDIDATES   8
 #define NGX_LLMOPS_EVAL_CASES        10000
 #define NGX_LLMOPS_EVAL_LINE         (256 * 1024)      /* bytes of a case */
-#define NGX_LLMOPS_EVAL_DATASET      (16 * 1024 * 1024)    /* of all, in memory */
+#define NGX_LLMOPS_EVAL_DATASET      (16 * 1024 * 1024)    /* of all */
 #define NGX_LLMOPS_EVAL_ACTIVE       16     /* queued or running */
 #define NGX_LLMOPS_EVAL_CONCURRENCY  32     /* requests of one, at the most */
-#define NGX_LLMOPS_EVAL_KEPT         2048   /* bytes of an answer, of an input */
+#define NGX_LLMOPS_EVAL_KEPT         2048   /* bytes of an answer, an input */
 #define NGX_LLMOPS_EVAL_REQUEST      (1024 * 1024)     /* bytes of a body */
 #define NGX_LLMOPS_EVAL_CHUNK        16     /* cases in a document */
 #define NGX_LLMOPS_EVAL_NAME         64
@@ -167,6 +171,13 @@ ngx_uint_t ngx_llmops_evaluate_file(ngx_llmops_evaluations_t *evs,
 /* The target of that name that evaluations may ask, or NULL. */
 ngx_llmops_target_t *ngx_llmops_evaluation_target(
     ngx_llmops_evaluations_t *evs, ngx_str_t *name);
+
+
+/* an error for people, terminated: NGX_DECLINED */
+
+#define ngx_llmops_spec_error(err, ...)                                       \
+    (*ngx_snprintf((u_char *) (err), NGX_LLMOPS_EVAL_TEXT - 1, __VA_ARGS__)   \
+         = '\0', NGX_DECLINED)
 
 
 /* -- what is asked for ---------------------------------------------------- */
@@ -297,6 +308,10 @@ ngx_int_t ngx_llmops_dataset_check(json_t *kase, ngx_uint_t n, char *err);
 
 /* All lines, with "\n" behind each; good until it changes. */
 ngx_str_t ngx_llmops_dataset_text(ngx_llmops_dataset_t *set);
+
+/* The case that a sample makes: its conversation, and with expected what was
+   answered; NULL: it cannot be one. */
+json_t *ngx_llmops_dataset_sample(json_t *sample);
 
 /* A file, read at once: at configuration time only.  As _feed(). */
 ngx_int_t ngx_llmops_dataset_file(ngx_llmops_dataset_t *set, ngx_str_t *path,

@@ -403,6 +403,15 @@ ngx_llmops_ask_again(ngx_llmops_evaluation_answer_t *an)
 
     d = &an->d;
 
+    if (d->error != NGX_LLMOPS_ERR_NONE && (ngx_exiting || ngx_terminate)) {
+
+        /* it says nothing of the candidate: the next worker asks again */
+
+        an->state = (an->state == NGX_LLMOPS_ANSWER_ASKING)
+                    ? NGX_LLMOPS_ANSWER_ASK : NGX_LLMOPS_ANSWER_JUDGE;
+        return 1;
+    }
+
     if (d->error == NGX_LLMOPS_ERR_NONE || d->broken || d->truncated
         || an->tries >= an->task->run->spec.attempts
         || an->task->run->stop

@@ -47,9 +47,10 @@ ngx_llmops_evaluation_pump(ngx_llmops_evaluation_run_t *run)
         return;
     }
 
-    /* who cannot say that he is alive may not be the owner any more */
+    /* who cannot say that he is alive may not be the owner any more, and a
+       worker that is leaving makes no requests */
 
-    if (!run->stop
+    if (!run->stop && !ngx_exiting && !ngx_terminate
         && (ngx_msec_int_t) (ngx_current_msec - run->alive)
            < NGX_LLMOPS_EVAL_LEASE)
     {

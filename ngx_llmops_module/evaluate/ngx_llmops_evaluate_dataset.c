@@ -23,11 +23,6 @@ static ngx_int_t ngx_llmops_dataset_line(ngx_llmops_dataset_t *set,
 static ngx_uint_t ngx_llmops_dataset_messages(json_t *messages);
 
 
-#define ngx_llmops_dataset_error(err, ...)                                    \
-    (*ngx_snprintf((u_char *) (err), NGX_LLMOPS_EVAL_TEXT - 1, __VA_ARGS__)   \
-         = '\0', NGX_DECLINED)
-
-
 void
 ngx_llmops_dataset_free(ngx_llmops_dataset_t *set)
 {
@@ -52,7 +47,7 @@ ngx_llmops_dataset_feed(ngx_llmops_dataset_t *set, u_char *p, size_t len,
         n = (end ? end : last) - p;
 
         if (set->part + n > NGX_LLMOPS_EVAL_LINE) {
-            return ngx_llmops_dataset_error(err, "line %ui has more than "
+            return ngx_llmops_spec_error(err, "line %ui has more than "
                                             "256 KB", set->line + 1);
         }
 
@@ -88,7 +83,7 @@ ngx_llmops_dataset_end(ngx_llmops_dataset_t *set, char *err)
     rc = set->part ? ngx_llmops_dataset_line(set, err) : NGX_OK;
 
     if (rc == NGX_OK && set->n == 0) {
-        return ngx_llmops_dataset_error(err, "the dataset has no cases");
+        return ngx_llmops_spec_error(err, "the dataset has no cases");
     }
 
     return rc;
@@ -106,7 +101,7 @@ ngx_llmops_dataset_room(ngx_llmops_dataset_t *set, size_t len, char *err)
     need = set->len + set->part + len + 1;
 
     if (need > NGX_LLMOPS_EVAL_DATASET) {
-        return ngx_llmops_dataset_error(err, "the dataset has more than "
+        return ngx_llmops_spec_error(err, "the dataset has more than "
                                         "16 MB");
     }
 
@@ -167,7 +162,7 @@ ngx_llmops_dataset_line(ngx_llmops_dataset_t *set, char *err)
     kase = json_loadb((char *) p, set->part, JSON_REJECT_DUPLICATES, &error);
 
     if (kase == NULL) {
-        return ngx_llmops_dataset_error(err, "line %ui is not JSON: %s",
+        return ngx_llmops_spec_error(err, "line %ui is not JSON: %s",
                                         set->line, error.text);
     }
 
@@ -180,7 +175,7 @@ ngx_llmops_dataset_line(ngx_llmops_dataset_t *set, char *err)
     }
 
     if (set->n == NGX_LLMOPS_EVAL_CASES) {
-        return ngx_llmops_dataset_error(err, "the dataset has more than %d "
+        return ngx_llmops_spec_error(err, "the dataset has more than %d "
                                         "cases", NGX_LLMOPS_EVAL_CASES);
     }
 
@@ -256,7 +251,7 @@ ngx_llmops_dataset_check(json_t *kase, ngx_uint_t n, char *err)
         for (p = known; *p && ngx_strcmp(*p, key) != 0; p++) { /* void */ }
 
         if (*p == NULL) {
-            return ngx_llmops_dataset_error(err, "case %ui: unknown member "
+            return ngx_llmops_spec_error(err, "case %ui: unknown member "
                                             "\"%s\", it may have id, input, "
                                             "expected, choices, context, "
                                             "schema, slice, checks, variables",
@@ -270,14 +265,14 @@ ngx_llmops_dataset_check(json_t *kase, ngx_uint_t n, char *err)
         && !(value == NULL
              && json_is_object(json_object_get(kase, "variables"))))
     {
-        return ngx_llmops_dataset_error(err, "case %ui: \"input\" must be a "
+        return ngx_llmops_spec_error(err, "case %ui: \"input\" must be a "
                                         "text or an array of messages", n);
     }
 
     value = json_object_get(kase, "variables");
 
     if (value && !json_is_object(value)) {
-        return ngx_llmops_dataset_error(err, "case %ui: \"variables\" must be "
+        return ngx_llmops_spec_error(err, "case %ui: \"variables\" must be "
                                         "an object", n);
     }
 
@@ -288,7 +283,7 @@ ngx_llmops_dataset_check(json_t *kase, ngx_uint_t n, char *err)
         || (json_object_get(kase, "slice")
             && !json_is_string(json_object_get(kase, "slice"))))
     {
-        return ngx_llmops_dataset_error(err, "case %ui: \"id\", of at most "
+        return ngx_llmops_spec_error(err, "case %ui: \"id\", of at most "
                                         "%d bytes, and \"slice\" must be "
                                         "texts", n, 2 * NGX_LLMOPS_EVAL_NAME);
     }
@@ -313,6 +308,33 @@ ngx_llmops_dataset_messages(json_t *messages)
 }
 
 
+json_t *
+ngx_llmops_dataset_sample(json_t *sample)
+{
+    json_t  *kase, *messages, *text, *id;
+
+    messages = json_object_get(json_object_get(sample, "request"), "messages");
+    text = json_object_get(json_object_get(sample, "answer"), "text");
+    id = json_object_get(sample, "id");
+
+    if (!ngx_llmops_dataset_messages(messages)) {
+        return NULL;
+    }
+
+    kase = json_pack("{s:O}", "input", messages);
+
+    if ((json_is_string(id) && json_object_set(kase, "id", id) != 0)
+        || (json_is_string(text)
+            && json_object_set(kase, "expected", text) != 0))
+    {
+        json_decref(kase);
+        return NULL;
+    }
+
+    return kase;
+}
+
+
 ngx_int_t
 ngx_llmops_dataset_file(ngx_llmops_dataset_t *set, ngx_str_t *path,
     ngx_log_t *log, char *err)
@@ -325,7 +347,7 @@ ngx_llmops_dataset_file(ngx_llmops_dataset_t *set, ngx_str_t *path,
     fd = ngx_open_file(path->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
-        return ngx_llmops_dataset_error(err, "%s", strerror(ngx_errno));
+        return ngx_llmops_spec_error(err, "%s", strerror(ngx_errno));
     }
 
     rc = NGX_OK;
@@ -334,7 +356,7 @@ ngx_llmops_dataset_file(ngx_llmops_dataset_t *set, ngx_str_t *path,
         n = ngx_read_fd(fd, buf, sizeof(buf));
 
         if (n < 0) {
-            rc = ngx_llmops_dataset_error(err, "%s", strerror(ngx_errno));
+            rc = ngx_llmops_spec_error(err, "%s", strerror(ngx_errno));
 
         } else if (n > 0) {
             rc = ngx_llmops_dataset_feed(set, buf, n, err);

@@ -323,7 +323,11 @@ ngx_llmops_evaluation_held(ngx_llmops_main_conf_t *mcf, json_t *doc,
 }
 
 
-/* a worker of this nginx that has been killed is known to be gone at once */
+/*
+ * A worker of this nginx that has been killed is known to be gone at once, and
+ * so is any other nginx, if there can be none: who has written in this memory,
+ * or in the directory of llm_state, has been stopped.
+ */
 
 static ngx_uint_t
 ngx_llmops_evaluation_dead(ngx_llmops_main_conf_t *mcf, const char *by)
@@ -344,7 +348,7 @@ ngx_llmops_evaluation_dead(ngx_llmops_main_conf_t *mcf, const char *by)
           - (u_char *) own;
 
     if (ngx_strncmp(by, own, len) != 0) {
-        return 0;
+        return mcf->store->engine == mcf->store->local;
     }
 
     pid = ngx_atoi((u_char *) by + len, ngx_strlen(by) - len);

@@ -212,7 +212,7 @@ struct ngx_llmops_evaluation_runner_s {
     /* removing one */
     ngx_llmops_docop_t           remove;
     ngx_pool_t                  *remove_pool;
-    char                         removed[NGX_LLMOPS_EVAL_ID + 1];  /* or empty */
+    char                         removed[NGX_LLMOPS_EVAL_ID + 1];  /* or "" */
     ngx_uint_t                   removed_part;
     ngx_uint_t                   removed_parts;
 
@@ -220,6 +220,17 @@ struct ngx_llmops_evaluation_runner_s {
     ngx_queue_t                  seen_queue;   /* models to be compared */
     ngx_uint_t                   nseen;
 };
+
+
+/* sweep.c */
+
+/* Removes an evaluation with all of its parts, unless another one is being
+   removed; _sweep() does so, a few parts each time. */
+void ngx_llmops_evaluations_remove(ngx_llmops_evaluation_runner_t *runner,
+    const char *id, ngx_uint_t cases);
+void ngx_llmops_evaluations_sweep(ngx_llmops_evaluation_runner_t *runner);
+void ngx_llmops_evaluations_sweep_stop(
+    ngx_llmops_evaluation_runner_t *runner);
 
 
 /* run.c */
@@ -262,15 +273,17 @@ ngx_int_t ngx_llmops_run_claimed(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_spec(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_prompts(ngx_llmops_evaluation_run_t *run);
-ngx_int_t ngx_llmops_run_data(ngx_llmops_evaluation_run_t *run);
-ngx_int_t ngx_llmops_run_data_got(ngx_llmops_evaluation_run_t *run);
-ngx_int_t ngx_llmops_run_file(ngx_llmops_evaluation_run_t *run);
-ngx_int_t ngx_llmops_run_check(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_chunk(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_chunk_got(ngx_llmops_evaluation_run_t *run);
 
 /* All results are read and added up anew.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_llmops_evaluation_recount(ngx_llmops_evaluation_run_t *run);
+
+/* data.c */
+ngx_int_t ngx_llmops_run_data(ngx_llmops_evaluation_run_t *run);
+ngx_int_t ngx_llmops_run_data_got(ngx_llmops_evaluation_run_t *run);
+ngx_int_t ngx_llmops_run_file(ngx_llmops_evaluation_run_t *run);
+ngx_int_t ngx_llmops_run_check(ngx_llmops_evaluation_run_t *run);
 
 /* keep.c */
 ngx_int_t ngx_llmops_run_idle(ngx_llmops_evaluation_run_t *run);

@@ -16,8 +16,8 @@
  * and which evaluation the last one was.  Who finds it due puts a later time in
  * the place of the revision that he has read, together with the id of the new
  * evaluation: so that of all gateways one begins it.  It is "pending" until the
- * evaluation's own documents are there: who finds it pending, later, makes them,
- * of whatever he who began it has left.
+ * evaluation's own documents are there: who finds it pending, later, makes
+ * them, of whatever he who began it has left.
  */
 
 

@@ -14,8 +14,8 @@
  * A provider may put another model behind a name.  Some say so, in "model" and
  * "system_fingerprint" of their answers: what a target has said at the end of
  * an evaluation is compared with what it said at the end of the one before.  A
- * change is said in the log and counted, by whoever puts it into the document in
- * the place of the one that he has read, and so by one gateway, once.
+ * change is said in the log and counted, by whoever puts it into the document
+ * in the place of the one that he has read, and so by one gateway, once.
  */
 
 
