@@ -215,6 +215,8 @@ struct ngx_llmops_main_conf_s {
     void                      *cache;      /* cache/: NULL: no route has one */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
     void                      *feedback;   /* rollout/: llm_feedback, or NULL */
+    void                      *evaluations;    /* evaluate/: NULL: nobody could
+                                              ask for one */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker
