@@ -17,6 +17,7 @@
 #   bench     instructions and system calls per request against their targets
 #   soak      mixed load with faults and reloads, SOAK_SECONDS (60)
 #   agents    coding agents from npm through the gateway
+#   browser   the status page in Chromium
 #   image     the container image, built and run
 #
 # A step's output goes to build/check/STEP.log; the counts to STEP.count.  A
@@ -152,6 +153,11 @@ step_soak() {
 step_agents() {
     need node npm
     make all && tests/venv.sh && tests/agents/run.sh
+}
+
+step_browser() {
+    tests/deps.sh chromium || skip "chromium cannot be installed"
+    make all && pytest tests/browser -n 1
 }
 
 step_image() {

@@ -47,6 +47,7 @@ typedef enum {
     NGX_LLMOPS_NODE_EVALUATIONS,           /* ngx_llmops_evaluations_sh_t */
     NGX_LLMOPS_NODE_EVALUATE,              /* ngx_llmops_evaluate_sh_t */
     NGX_LLMOPS_NODE_VECTORS,               /* ngx_llmops_vectors_sh_t */
+    NGX_LLMOPS_NODE_ARMS,                  /* ngx_llmops_rollout_arms_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
