@@ -30,7 +30,7 @@
  *   ngx_llmops_admin_about.c    openapi.json, status
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _feedback.c, _cache.c
+ *   _rollouts.c, _feedback.c, _cache.c, _sample*.c
  */
 
 
@@ -82,6 +82,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_samples[];
 
 
 typedef struct {
@@ -118,6 +119,7 @@ struct ngx_llmops_admin_s {
     ngx_str_t                  location;
     ngx_str_t                  allow;
     ngx_str_t                  disposition;
+    ngx_str_t                  link;
 
     /* of the audit record, beside time, address, user and action */
     ngx_str_t                  object;     /* default: args[0] */

@@ -256,7 +256,8 @@ ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
         || ngx_llmops_admin_header(a->request, "Allow", &a->allow) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Content-Disposition",
                                    &a->disposition)
-           != NGX_OK)
+           != NGX_OK
+        || ngx_llmops_admin_header(a->request, "Link", &a->link) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -100,4 +100,70 @@ ngx_int_t ngx_llmops_samples_last(ngx_llmops_main_conf_t *mcf,
 void ngx_llmops_samples_forget(ngx_llmops_samples_read_t *rd);
 
 
+/* -- recording ------------------------------------------------------------- */
+
+/* Before a request is sent, and behind the draw of its shadows: draws whether
+   it will be recorded, and has its answer kept.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_sample_draw(ngx_llmops_ctx_t *ctx);
+
+/* It has had a good answer, its caller is served, and its shadows have begun:
+   records it, unless a shadow's pair does.  ctx->sampled is set. */
+void ngx_llmops_sample_cast(ngx_llmops_ctx_t *ctx);
+
+/*
+ * What will be recorded with the answer of a shadow, or NULL.  Exactly one
+ * _pair() follows, with the shadow's request, when that is over: d->answer and
+ * what else is known of it must still be there.
+ */
+struct ngx_llmops_detached_s;
+
+struct ngx_llmops_sample_draft_s *ngx_llmops_sample_draft(
+    ngx_llmops_ctx_t *ctx);
+void ngx_llmops_sample_pair(struct ngx_llmops_sample_draft_s *draft,
+    struct ngx_llmops_detached_s *d, ngx_int_t similar);
+
+/* Somebody has judged a request, from 0 to 1: its sample remembers it, if
+   there is one.  Nobody waits for that. */
+void ngx_llmops_sample_feedback(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
+    double score, const char *comment);
+
+
+/* -- configuration and processes ------------------------------------------- */
+
+/* llm_samples [size=SIZE] [key=SECRET ...]; */
+char *ngx_llmops_samples_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* sample [share=P%] [pairs=P%] [max_size=SIZE] [keep=TIME]
+   redact=RULES|off ...; of llm_route */
+char *ngx_llmops_sample_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* When all is read, and the zone and Redis are known.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_samples_init(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf);
+
+/* Of a worker; start: NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_samples_start(ngx_cycle_t *cycle,
+    ngx_llmops_main_conf_t *mcf);
+void ngx_llmops_samples_stop(ngx_llmops_main_conf_t *mcf);
+
+
+#define NGX_LLMOPS_SAMPLES_COMMANDS                                           \
+                                                                              \
+    { ngx_string("llm_samples"),                                              \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,                                      \
+      ngx_llmops_samples_directive,                                           \
+      NGX_HTTP_MAIN_CONF_OFFSET,                                              \
+      0,                                                                      \
+      NULL },                                                                 \
+                                                                              \
+    { ngx_string("sample"),                                                   \
+      NGX_LLMOPS_ROUTE_CONF|NGX_CONF_1MORE,                                   \
+      ngx_llmops_sample_directive,                                            \
+      NGX_HTTP_LOC_CONF_OFFSET,                                               \
+      0,                                                                      \
+      NULL }
+
+
 #endif /* _NGX_LLMOPS_SAMPLES_H_INCLUDED_ */
