@@ -71,6 +71,14 @@ static json_t *ngx_llmops_sample_shadow(ngx_llmops_sample_draft_t *draft,
 static uint64_t ngx_llmops_sample_us(void);
 
 
+static ngx_uint_t
+ngx_llmops_sample_op(ngx_llmops_op_e op)
+{
+    return op == NGX_LLMOPS_OP_CHAT || op == NGX_LLMOPS_OP_MESSAGES
+           || op == NGX_LLMOPS_OP_COMPLETIONS || op == NGX_LLMOPS_OP_RESPONSES;
+}
+
+
 ngx_int_t
 ngx_llmops_sample_draw(ngx_llmops_ctx_t *ctx)
 {
@@ -80,7 +88,7 @@ ngx_llmops_sample_draw(ngx_llmops_ctx_t *ctx)
     sampling = ctx->plan.route->sample;
 
     if (sampling == NULL || ctx->detached || !ctx->env.json
-        || !ngx_llmops_check_op(ctx->env.op))
+        || !ngx_llmops_sample_op(ctx->env.op))
     {
         return NGX_OK;
     }

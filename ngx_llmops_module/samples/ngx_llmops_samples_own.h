@@ -157,7 +157,7 @@ struct ngx_llmops_samples_s {
     ngx_llmops_samples_task_t *sweeping;
     time_t                     complained;
     int64_t                    used;       /* of Redis: bytes, as last told */
-    unsigned                   trimming:1;
+    ngx_uint_t                 trimming;   /* of Redis: commands under way */
     unsigned                   said:1;     /* there is llm_samples */
 };
 

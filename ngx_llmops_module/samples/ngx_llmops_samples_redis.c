@@ -39,6 +39,7 @@
 typedef struct {
     ngx_llmops_samples_t      *samples;
     size_t                     len;        /* of the record */
+    unsigned                   trim:1;     /* for want of room */
 } ngx_llmops_samples_taken_t;
 
 typedef struct {
@@ -69,10 +70,9 @@ static void ngx_llmops_samples_redis_oldest(redisReply *reply,
     ngx_uint_t sent, void *data);
 static void ngx_llmops_samples_redis_due(redisReply *reply, ngx_uint_t sent,
     void *data);
-static void ngx_llmops_samples_redis_each(ngx_llmops_samples_t *s,
-    redisReply *reply);
 static ngx_int_t ngx_llmops_samples_redis_drop(ngx_llmops_samples_t *s,
-    u_char *member, size_t n, ngx_llmops_redis_pt handler, void *data);
+    u_char *member, size_t n, ngx_uint_t trim, ngx_llmops_redis_pt handler,
+    void *data);
 static void ngx_llmops_samples_redis_taken(redisReply *reply, ngx_uint_t sent,
     void *data);
 static void ngx_llmops_samples_redis_event(ngx_event_t *ev);
@@ -338,7 +338,9 @@ ngx_llmops_samples_redis_total(redisReply *reply, ngx_uint_t sent, void *data)
         return;
     }
 
-    if (reply->integer > (long long) s->size) {
+    s->used = reply->integer;
+
+    if (s->used > (int64_t) s->size) {
         ngx_llmops_samples_redis_trim(s);
     }
 }
@@ -355,7 +357,7 @@ ngx_llmops_samples_redis_gone(redisReply *reply, ngx_uint_t sent, void *data)
         && strtoll(reply->str, NULL, 10) >= own->created)
     {
         (void) ngx_llmops_samples_redis_drop(own->samples, own->member,
-                                             own->len, NULL, NULL);
+                                             own->len, 0, NULL, NULL);
     }
 
     ngx_free(own);
@@ -383,37 +385,49 @@ ngx_llmops_samples_redis_trim(ngx_llmops_samples_t *s)
     argv[6].data = n;
     argv[6].len = ngx_sprintf(n, "%d", NGX_LLMOPS_SAMPLES_TRIM) - n;
 
-    s->trimming = (ngx_llmops_samples_redis_send(s, 7, argv,
-                                           ngx_llmops_samples_redis_oldest, s)
-                   == NGX_OK);
-}
-
-
-static void
-ngx_llmops_samples_redis_oldest(redisReply *reply, ngx_uint_t sent, void *data)
-{
-    ngx_llmops_samples_t *s = data;
-
-    s->trimming = 0;
-
-    if (reply && reply->type == REDIS_REPLY_ARRAY) {
-        ngx_llmops_samples_redis_each(s, reply);
+    if (ngx_llmops_samples_redis_send(s, 7, argv,
+                                      ngx_llmops_samples_redis_oldest, s)
+        == NGX_OK)
+    {
+        s->trimming++;
     }
 }
 
 
-static void
-ngx_llmops_samples_redis_each(ngx_llmops_samples_t *s, redisReply *reply)
-{
-    size_t       i;
-    redisReply  *member;
+/*
+ * As many as are too many, and no more before they have left the sum: until
+ * then it would say that still more have to go.
+ */
 
-    for (i = 0; i < reply->elements; i++) {
+static void
+ngx_llmops_samples_redis_oldest(redisReply *reply, ngx_uint_t sent, void *data)
+{
+    size_t                 i, len;
+    int64_t                excess;
+    redisReply            *member;
+    ngx_llmops_record_t    rec;
+    ngx_llmops_samples_t  *s = data;
+
+    s->trimming--;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
+        return;
+    }
+
+    excess = s->used - (int64_t) s->size;
+
+    for (i = 0; i < reply->elements && excess > 0; i++) {
         member = reply->element[i];
 
-        if (member->type == REDIS_REPLY_STRING) {
-            (void) ngx_llmops_samples_redis_drop(s, (u_char *) member->str,
-                                                 member->len, NULL, NULL);
+        if (member->type == REDIS_REPLY_STRING
+            && ngx_llmops_samples_member_read((u_char *) member->str,
+                                              member->len, &rec, &len)
+               == NGX_OK
+            && ngx_llmops_samples_redis_drop(s, (u_char *) member->str,
+                                             member->len, 1, NULL, NULL)
+               == NGX_OK)
+        {
+            excess -= (int64_t) len;
         }
     }
 }
@@ -423,7 +437,7 @@ ngx_llmops_samples_redis_each(ngx_llmops_samples_t *s, redisReply *reply)
 
 static ngx_int_t
 ngx_llmops_samples_redis_drop(ngx_llmops_samples_t *s, u_char *member,
-    size_t n, ngx_llmops_redis_pt handler, void *data)
+    size_t n, ngx_uint_t trim, ngx_llmops_redis_pt handler, void *data)
 {
     size_t                       len;
     u_char                       value[NGX_LLMOPS_SAMPLES_TEXT];
@@ -454,6 +468,7 @@ ngx_llmops_samples_redis_drop(ngx_llmops_samples_t *s, u_char *member,
 
     taken->samples = s;
     taken->len = len;
+    taken->trim = trim;
 
     rem[2].data = member;
     rem[2].len = n;
@@ -473,7 +488,10 @@ ngx_llmops_samples_redis_drop(ngx_llmops_samples_t *s, u_char *member,
         != NGX_OK)
     {
         ngx_free(taken);
+        return NGX_OK;
     }
+
+    s->trimming += trim;
 
     return NGX_OK;
 }
@@ -486,6 +504,8 @@ ngx_llmops_samples_redis_taken(redisReply *reply, ngx_uint_t sent, void *data)
     u_char                       n[NGX_INT64_LEN];
     ngx_str_t                    argv[3] = { ngx_llmops_samples_word("DECRBY") };
     ngx_llmops_samples_taken_t  *taken = data;
+
+    taken->samples->trimming -= taken->trim;
 
     if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1
         && ngx_llmops_samples_redis_key(taken->samples, key, &argv[1], "n",
@@ -533,7 +553,9 @@ ngx_llmops_samples_redis_sweep(ngx_llmops_samples_t *s)
 static void
 ngx_llmops_samples_redis_due(redisReply *reply, ngx_uint_t sent, void *data)
 {
-    ngx_llmops_samples_t *s = data;
+    size_t                 i;
+    redisReply            *member;
+    ngx_llmops_samples_t  *s = data;
 
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY
         || reply->elements == 0)
@@ -541,7 +563,14 @@ ngx_llmops_samples_redis_due(redisReply *reply, ngx_uint_t sent, void *data)
         return;
     }
 
-    ngx_llmops_samples_redis_each(s, reply);
+    for (i = 0; i < reply->elements; i++) {
+        member = reply->element[i];
+
+        if (member->type == REDIS_REPLY_STRING) {
+            (void) ngx_llmops_samples_redis_drop(s, (u_char *) member->str,
+                                                 member->len, 0, NULL, NULL);
+        }
+    }
 
     if (reply->elements == NGX_LLMOPS_SAMPLES_SCAN) {
         ngx_llmops_samples_redis_sweep(s);       /* there are more */
@@ -785,7 +814,7 @@ ngx_llmops_samples_redis_members(ngx_llmops_samples_task_t *task,
         if (task->what == NGX_LLMOPS_SAMPLES_REMOVE) {
             rc = ngx_llmops_samples_redis_drop(task->samples,
                                             (u_char *) member->str,
-                                            member->len,
+                                            member->len, 0,
                                             ngx_llmops_samples_redis_removed,
                                             task);
         } else {
