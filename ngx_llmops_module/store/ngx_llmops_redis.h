@@ -40,6 +40,7 @@
  *   ngx_llmops_redis_sentinel.c finding the master
  *   ngx_llmops_redis_counter.c  the store's counters
  *   ngx_llmops_redis_docs.c     the store's documents
+ *   ngx_llmops_vectors.c        vector sets, for whoever wants them
  */
 
 

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_redis_store.h"
 #include "ngx_llmops_redis_counter.h"
+#include "ngx_llmops_vectors.h"
 
 #include <openssl/rand.h>
 
@@ -95,6 +96,7 @@ ngx_llmops_redis_engine_start(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 
     store->redis = rs;
 
+    ngx_llmops_vectors_start(store->zone, cycle->log);
     ngx_llmops_redis_watch_start(rs);
 
     rs->tallies = ngx_llmops_redis_tallies(rs, cycle->pool);
@@ -212,6 +214,8 @@ ngx_llmops_redis_engine_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 
     ngx_llmops_redis_stop(rs->redis);
     rs->redis = NULL;
+
+    ngx_llmops_vectors_stop();
 
     ngx_llmops_redis_docs_stop(rs);
 }
