@@ -20,6 +20,7 @@
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_evaluate.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -138,6 +139,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
         || ngx_llmops_auth_init(cf, mcf) != NGX_OK
         || ngx_llmops_limits_init(cf, mcf) != NGX_OK
         || ngx_llmops_cache_init(cf, mcf) != NGX_OK
+        || ngx_llmops_samples_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {

@@ -32,6 +32,7 @@
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
  *   _rollouts.c, _arms.c, _feedback.c, _cache.c, _evaluation*.c
+ *   _rollouts.c, _arms.c, _feedback.c, _cache.c, _sample*.c
  */
 
 
@@ -86,6 +87,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_evaluations[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_samples[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_page[];
 
 
@@ -123,6 +125,7 @@ struct ngx_llmops_admin_s {
     ngx_str_t                  location;
     ngx_str_t                  allow;
     ngx_str_t                  disposition;
+    ngx_str_t                  link;
     ngx_str_t                  policy;     /* Content-Security-Policy, and what
                                               goes with it */
 

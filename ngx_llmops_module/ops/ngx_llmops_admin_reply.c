@@ -281,6 +281,7 @@ ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
         || ngx_llmops_admin_header(a->request, "Content-Disposition",
                                    &a->disposition)
            != NGX_OK
+        || ngx_llmops_admin_header(a->request, "Link", &a->link) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Content-Security-Policy",
                                    &a->policy)
            != NGX_OK)

@@ -164,6 +164,18 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_cost,
       NGX_LLMOPS_SIDE(cost), NULL },
 
+    { ngx_string("llm_samples_total"), "counter", NULL,
+      "Requests that were drawn to be recorded, by what became of them.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_outcomes, 0, NULL },
+
+    { ngx_string("llm_samples_bytes_total"), "counter", NULL,
+      "Bytes of the samples that were recorded.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_bytes, 0, NULL },
+
+    { ngx_string("llm_samples_seconds_total"), "counter", NULL,
+      "Time that workers have spent on recording.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_us, 0, NULL },
+
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_target_in_flight, 0, NULL },

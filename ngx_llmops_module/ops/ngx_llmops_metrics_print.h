@@ -83,6 +83,12 @@ void ngx_llmops_print_checks(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_asks(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_sample_outcomes(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_sample_bytes(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_sample_us(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_shadow_outcomes(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_shadow_similar(ngx_llmops_print_t *pr,
