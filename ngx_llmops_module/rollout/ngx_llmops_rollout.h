@@ -27,6 +27,7 @@
  *   ngx_llmops_rollout_cut.c       streams that a rollback ends
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
  *   ngx_llmops_rollout_compare.c   both arms side by side, to be looked at
+ *   ngx_llmops_rollout_judge.c     what a model thinks of answers
  *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
  *   ngx_llmops_rollout_decide.c    worker 0: decisions
@@ -40,6 +41,16 @@
 #define NGX_LLMOPS_ROLLOUT_GUARDS  8
 #define NGX_LLMOPS_ROLLOUT_EVALUATIONS  8
 #define NGX_LLMOPS_ROLLOUT_MICRO   1000000
+
+
+/* what has become of an answer that was drawn to be judged */
+
+typedef enum {
+    NGX_LLMOPS_JUDGED_SCORED = 0,
+    NGX_LLMOPS_JUDGED_FAILED,              /* no verdict, or none to be read */
+    NGX_LLMOPS_JUDGED_DROPPED,             /* too many are under way */
+    NGX_LLMOPS_JUDGED_MAX
+} ngx_llmops_judged_e;
 
 
 /* -- shared memory -------------------------------------------------------- */
@@ -114,6 +125,9 @@ typedef struct {
     ngx_atomic_t               total[2][2];    /* ever: by arm; ok, failed */
     ngx_atomic_t               decided[NGX_LLMOPS_ROLLOUT_ACTIONS];
     ngx_atomic_t               told[2];    /* webhook: given up, sent */
+    ngx_atomic_t               judged[NGX_LLMOPS_JUDGED_MAX];
+    ngx_atomic_t               score[2];   /* ever: by arm, times 10^6, of */
+    ngx_atomic_t               scored[2];  /* so many */
 } ngx_llmops_rollout_sh_t;
 
 
@@ -162,6 +176,7 @@ struct ngx_llmops_rollout_s {
     ngx_uint_t                 measures;   /* bits: those that guards need */
     ngx_str_t                  evaluations[NGX_LLMOPS_ROLLOUT_EVALUATIONS];
     ngx_uint_t                 nevaluations;   /* that have to pass */
+    struct ngx_llmops_judge_s  *judge;     /* or NULL */
     ngx_llmops_webhook_t      *webhook;    /* or NULL */
     ngx_llmops_place_t         place;
 
@@ -229,6 +244,7 @@ typedef struct ngx_llmops_arm_s {
     unsigned                   watched:1;  /* decisions are still to come */
     unsigned                   queued:1;
     unsigned                   cut:1;      /* by a rollback */
+    unsigned                   judged:1;   /* its answer is kept for that */
 } ngx_llmops_arm_t;
 
 
@@ -253,6 +269,15 @@ void ngx_llmops_rollout_gone(ngx_llmops_ctx_t *ctx);
 
 /* "stable", "candidate", or len 0. */
 void ngx_llmops_rollout_arm_name(ngx_llmops_ctx_t *ctx, ngx_str_t *name);
+
+/* Before a request is sent: draws whether its answer will be judged, and has it
+   kept then.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_rollout_judge_draw(ngx_llmops_ctx_t *ctx);
+
+/* The request is over, and its caller served: has its answer judged, if it was
+   drawn and is one of its arm's first target. */
+void ngx_llmops_rollout_judge(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_ctx_t *ctx);
 
 /* A request is over: counts what the guards need.  Once, from the log
    handler. */
@@ -342,6 +367,20 @@ json_t *ngx_llmops_rollout_figures(ngx_llmops_rollout_t *ro,
    NGX_CONF_OK, or NGX_CONF_ERROR (logged). */
 char *ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *arg, ngx_uint_t *seen);
+
+
+/* "judge=", "judge_share=", "rubric=", "judge_timeout=": as handlers of
+   parameters; and what they name, when all is read (logged). */
+ngx_int_t ngx_llmops_judge_set(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_set_share(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_set_rubric(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_set_timeout(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_resolve(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro);
 
 
 /* -- private to worker 0 -------------------------------------------------- */
