@@ -214,6 +214,10 @@ ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx)
         ngx_llmops_ask_afterwards(mcf, ctx);
     }
 
+    if (ctx->arm) {
+        ngx_llmops_rollout_judge(mcf, ctx);
+    }
+
     if (ctx->shadow) {
         ngx_llmops_shadow_cast(mcf, ctx);
     }

@@ -307,6 +307,14 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Messages to the webhook of a canary, by what became of them.",
       0, ngx_llmops_print_rollout_told, 0, NULL },
 
+    { ngx_string("llm_rollout_judged_total"), "counter", NULL,
+      "Answers drawn to be judged by a model, by what became of it.",
+      0, ngx_llmops_print_rollout_judged, 0, NULL },
+
+    { ngx_string("llm_rollout_judge_score_ratio"), "gauge", NULL,
+      "Mean score of the answers that a model has judged, by arm.",
+      0, ngx_llmops_print_rollout_score, 0, NULL },
+
     { ngx_string("llm_feedback_total"), "counter", NULL,
       "Requests that people have judged, by arm of the route's canary.",
       NGX_LLMOPS_NODE_SCORES, ngx_llmops_print_feedback_total, 0, NULL },

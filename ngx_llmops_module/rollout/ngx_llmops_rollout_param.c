@@ -80,6 +80,20 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
 
     { ngx_string("guard="), ngx_llmops_rollout_set_guard, NULL, 1 },
 
+    { ngx_string("judge="), ngx_llmops_judge_set,
+      "write a model, for example \"judge=claude/claude-haiku-4-5\"", 0 },
+
+    { ngx_string("judge_share="), ngx_llmops_judge_set_share,
+      "write a share above 0% and up to 100%, for example "
+      "\"judge_share=10%\"", 0 },
+
+    { ngx_string("judge_timeout="), ngx_llmops_judge_set_timeout,
+      "write a time, for example \"judge_timeout=60s\"", 0 },
+
+    { ngx_string("rubric="), ngx_llmops_judge_set_rubric,
+      "write what the judge goes by, \"rubric=TEXT\" or "
+      "\"rubric=file:PATH\"", 0 },
+
     { ngx_string("evaluation="), ngx_llmops_rollout_set_evaluation,
       "write the name of an evaluation that has to pass, each one once, for "
       "example \"evaluation=golden\"", 1 },
@@ -152,7 +166,9 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
                        "invalid parameter \"%V\", \"canary\" has "
                        "\"UPSTREAM/MODEL\" first, then \"prompt=\", "
                        "\"rules=\", \"share=\", \"steps=\", \"by=\", \"hold=\", "
-                       "\"guard=\", \"evaluation=\", \"min=\", "
+                       "\"guard=\", \"judge=\", \"judge_share=\", "
+                       "\"judge_timeout=\", \"rubric=\", "
+                       "\"evaluation=\", \"min=\", "
                        "\"alpha=\", \"promote=\", \"streams=\", "
                        "\"webhook=\" and \"webhook_secret=\"", arg);
     return NGX_CONF_ERROR;

@@ -255,6 +255,10 @@ ngx_llmops_rollout_check(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         return NGX_ERROR;
     }
 
+    if (ngx_llmops_judge_resolve(cf, mcf, ro) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ro->webhook ? ngx_llmops_rollout_resolver(cf, ro) : NGX_OK;
 }
 

@@ -102,6 +102,13 @@ test_guards(void **state)
     g = good("feedback>-0.05");
     near(g.bound, 0.05);
 
+    g = good("judge>0.75");
+    near(g.p, 0.25);
+    near(ngx_llmops_guard_x(&g, 0.25), 0.75);
+
+    g = good("judge>-0.05");
+    assert_int_equal(g.mode, NGX_LLMOPS_GUARD_POINTS);
+
     g = good("failures<5");
     assert_int_equal(g.mode, NGX_LLMOPS_GUARD_ROW);
 }
@@ -121,7 +128,8 @@ test_guards_that_are_none(void **state)
         "latency<1s", "latency_p0<1s", "latency_p100<1s", "latency_p95<1m",
         "latency_p95<1", "latency_p95<+1s", "latency_p<1s", "latency_95<1s",
         "cost<1", "cost<0usd", "cost<1.2x", "feedback>1", "feedback>0",
-        "feedback>80%", "failures<0", "failures<1.5", "failures<+1",
+        "feedback>80%", "judge<0.5", "judge>1", "judge_p95>0.5",
+        "failures<0", "failures<1.5", "failures<+1",
         "failures<2x", "tokens_per_second<20", "tokens_per_second_p10<20",
         "errors<1.x", "errors<x", "errors<0x", "errors<12345678901%"
     };
