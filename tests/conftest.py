@@ -21,8 +21,8 @@ from harness.dns import DnsServer
 from harness.driver import detached_driver, redis_driver
 from harness.nginx import MODULE
 from harness.provider import Script
-from harness.redis import between, cluster, faulty, redis, sentinel, \
-    _redis_things
+from harness.redis import between, cluster, faulty, redis, redis8, \
+    sentinel, _redis_things
 from harness.tls import Authority
 
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

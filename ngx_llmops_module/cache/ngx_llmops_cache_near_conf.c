@@ -16,6 +16,9 @@ static ngx_llmops_near_conf_t *ngx_llmops_near_conf(ngx_conf_t *cf,
     ngx_llmops_cache_route_t *cr);
 static ngx_int_t ngx_llmops_near_invalid(ngx_conf_t *cf, ngx_str_t *word,
     const char *how);
+static ngx_llmops_target_t *ngx_llmops_near_target(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_near_conf_t *conf,
+    const char *param, ngx_str_t *name);
 static ngx_int_t ngx_llmops_near_zone_init(ngx_shm_zone_t *zone, void *old);
 
 
@@ -61,14 +64,27 @@ ngx_llmops_near_param(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr,
                                                "text-embedding-3-small\"");
     }
 
-    n = ngx_parse_time(&s, 0);                   /* wait= */
+    if (ngx_strncmp(word->data, "judge=", 6) == 0) {
+        conf->judge = s;
+        return s.len ? NGX_OK
+                     : ngx_llmops_near_invalid(cf, word, "a provider and a "
+                                               "model, as in \"judge=openai/"
+                                               "gpt-4.1-nano\"");
+    }
+
+    n = ngx_parse_time(&s, 0);
 
     if (n == NGX_ERROR || n == 0 || n > 10000) {
         return ngx_llmops_near_invalid(cf, word, "a time up to 10s, as in "
                                        "\"wait=200ms\"");
     }
 
-    conf->wait = n;
+    if (word->data[0] == 'j') {
+        conf->judge_timeout = n;
+
+    } else {
+        conf->wait = n;
+    }
 
     return NGX_OK;
 }
@@ -80,6 +96,8 @@ ngx_llmops_near_takes(ngx_str_t *word)
     return ngx_strcmp(word->data, "shadow") == 0
            || ngx_strncmp(word->data, "semantic=", 9) == 0
            || ngx_strncmp(word->data, "embed=", 6) == 0
+           || ngx_strncmp(word->data, "judge=", 6) == 0
+           || ngx_strncmp(word->data, "judge_timeout=", 14) == 0
            || ngx_strncmp(word->data, "wait=", 5) == 0;
 }
 
@@ -94,6 +112,7 @@ ngx_llmops_near_conf(ngx_conf_t *cf, ngx_llmops_cache_route_t *cr)
 
         if (conf) {
             conf->wait = NGX_LLMOPS_NEAR_WAIT;
+            conf->judge_timeout = NGX_LLMOPS_NEAR_JUDGE;
             conf->place.file = cf->conf_file->file.name;
             conf->place.line = cf->conf_file->line;
             cr->semantic = conf;
@@ -131,26 +150,25 @@ ngx_llmops_near_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "%s of \"cache\" in llm_route \"%V\" in %V:%ui",
                       conf->threshold == 0
-                      ? "\"embed=\", \"wait=\" and \"shadow\" need "
-                        "\"semantic=\""
+                      ? "\"embed=\", \"wait=\", \"judge=\" and \"shadow\" "
+                        "need \"semantic=\""
                       : "\"semantic=\" needs \"embed=PROVIDER/MODEL\"",
                       &route->name, &conf->place.file, conf->place.line);
         return NGX_ERROR;
     }
 
-    conf->target = ngx_llmops_target_named(cf, mcf, &conf->embed,
-                                           &conf->place);
+    conf->target = ngx_llmops_near_target(cf, mcf, conf, "embed",
+                                          &conf->embed);
     if (conf->target == NULL) {
         return NGX_ERROR;
     }
 
-    if (conf->target->model.len == 0) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"embed=%V\" names no model, write "
-                      "\"embed=%V/MODEL\" in %V:%ui",
-                      &conf->embed, &conf->embed, &conf->place.file,
-                      conf->place.line);
-        return NGX_ERROR;
+    if (conf->judge.len) {
+        conf->judge_target = ngx_llmops_near_target(cf, mcf, conf, "judge",
+                                                    &conf->judge);
+        if (conf->judge_target == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     conf->zone = ngx_shared_memory_add(cf, &name, NGX_LLMOPS_NEAR_SIZE,
@@ -164,6 +182,27 @@ ngx_llmops_near_init(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_cache_level(mcf, NGX_LLMOPS_CACHE_NEAR,
                            &ngx_llmops_cache_near);
     return NGX_OK;
+}
+
+
+static ngx_llmops_target_t *
+ngx_llmops_near_target(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_near_conf_t *conf, const char *param, ngx_str_t *name)
+{
+    ngx_llmops_target_t  *target;
+
+    target = ngx_llmops_target_named(cf, mcf, name, &conf->place);
+
+    if (target && target->model.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"%s=%V\" names no model, write "
+                      "\"%s=%V/MODEL\" in %V:%ui",
+                      param, name, param, name, &conf->place.file,
+                      conf->place.line);
+        return NULL;
+    }
+
+    return target;
 }
 
 

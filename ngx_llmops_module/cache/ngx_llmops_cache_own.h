@@ -21,7 +21,8 @@
  *   ngx_llmops_cache_question.c  from a request to its key
  *   ngx_llmops_cache_version.c   what of the configuration is part of that
  *   ngx_llmops_cache_far.c       the level in Redis, as a request sees it
- *   ngx_llmops_cache_near.c      the semantic level, as a request sees it
+ *   ngx_llmops_cache_near.c      the semantic level, as a request sees it:
+ *                                _redis, _judge
  *   ngx_llmops_cache_near_conf.c its parameters, and its zone
  *   ngx_llmops_cache_saved.c     counts
  */
@@ -35,6 +36,7 @@ typedef struct {
     ngx_atomic_t               output;
     ngx_atomic_t               cost;       /* 10^-12 USD */
     ngx_atomic_t               shadow_hits;    /* "semantic" in shadow mode */
+    ngx_atomic_t               judged[3];  /* ngx_llmops_says_e */
 } ngx_llmops_cache_sh_t;
 
 
@@ -55,6 +57,9 @@ typedef struct {
     ngx_str_t                  embed;      /* PROVIDER/MODEL */
     ngx_llmops_target_t       *target;
     ngx_msec_t                 wait;
+    ngx_str_t                  judge;      /* the same, or len 0 */
+    ngx_llmops_target_t       *judge_target;   /* NULL: nobody judges */
+    ngx_msec_t                 judge_timeout;
     ngx_shm_zone_t            *zone;
     ngx_llmops_place_t         place;
     unsigned                   shadow:1;
@@ -68,6 +73,7 @@ typedef struct {
 } ngx_llmops_near_zone_t;
 
 #define NGX_LLMOPS_NEAR_WAIT         200   /* ms: default of wait= */
+#define NGX_LLMOPS_NEAR_JUDGE        2000  /* of judge_timeout= */
 #define NGX_LLMOPS_NEAR_SIZE         (16 * 1024 * 1024)
 
 #define NGX_LLMOPS_CACHE_PACKED      1024  /* of a value beside its body */

@@ -4,9 +4,8 @@
  */
 
 
-#include "ngx_llmops_cache_own.h"
+#include "ngx_llmops_cache_near_work.h"
 #include "ngx_llmops_cache_note.h"
-#include "ngx_llmops_cache_embed.h"
 #include "ngx_llmops_zone.h"
 
 
@@ -130,6 +129,7 @@ ngx_llmops_cache_own_start(ngx_llmops_main_conf_t *mcf)
 
     if (mcf->redis) {
         ngx_llmops_cache_redis_start(mcf->zone);
+        ngx_llmops_near_far_start();
     }
 
     ngx_llmops_cache_notes_start(mcf);

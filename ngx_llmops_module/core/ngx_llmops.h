@@ -104,6 +104,9 @@ typedef struct {
     ngx_atomic_t               remaining_tokens;
     ngx_atomic_t               limit_requests;
     ngx_atomic_t               limit_tokens;
+    ngx_atomic_t               failed_at;  /* ms since the epoch: the last
+                                              attempt that has failed, and */
+    ngx_atomic_t               failed_how; /* ngx_llmops_outcome_e */
     ngx_atomic_t               attempts[NGX_LLMOPS_OUTCOME_MAX];
 } ngx_llmops_target_sh_t;
 
@@ -174,6 +177,7 @@ struct ngx_llmops_route_s {
     void                      *cache;      /* cache/: "cache", or NULL */
     void                      *rollout;    /* rollout/: "canary", or NULL */
     ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
+    void                      *sample;     /* samples/: "sample", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -215,10 +219,13 @@ struct ngx_llmops_main_conf_s {
     void                      *cache;      /* cache/: NULL: no route has one */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
     void                      *feedback;   /* rollout/: llm_feedback, or NULL */
+    void                      *evaluations;    /* evaluate/: NULL: nobody could
+                                              ask for one */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker
                                               has under way */
+    void                      *samples;    /* samples/: NULL: none are kept */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass,
                                               llm_metrics or llm_admin */
@@ -272,7 +279,8 @@ typedef enum {
     NGX_LLMOPS_FAIL_FIRST_EVENT,
     NGX_LLMOPS_FAIL_INVALID,
     NGX_LLMOPS_FAIL_CLOSED,
-    NGX_LLMOPS_FAIL_CHECK                  /* a rule is broken */
+    NGX_LLMOPS_FAIL_CHECK,                 /* a rule is broken */
+    NGX_LLMOPS_FAIL_CUT                    /* by us: its model is withdrawn */
 } ngx_llmops_fail_e;
 
 
@@ -423,6 +431,7 @@ struct ngx_llmops_ctx_s {
     unsigned                   keepalive:1;    /* r's, before it was refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
+    unsigned                   sampled:2;  /* samples/: it is to be recorded */
 
     ngx_llmops_envelope_t      env;        /* read; last, as what it ends with
                                               is not zeroed */

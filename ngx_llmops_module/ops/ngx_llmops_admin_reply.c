@@ -246,9 +246,33 @@ ngx_llmops_admin_send(ngx_llmops_admin_t *a)
 }
 
 
+ngx_int_t
+ngx_llmops_admin_stream(ngx_llmops_admin_t *a, ngx_str_t *type)
+{
+    ngx_http_request_t  *r;
+
+    r = a->request;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+
+    r->disable_not_modified = 1;
+
+    return ngx_llmops_admin_headers(a) == NGX_OK ? ngx_http_send_header(r)
+                                                 : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
 {
+    ngx_str_t  no_referrer = ngx_string("no-referrer");
+
     if (ngx_llmops_admin_common_headers(a->request) != NGX_OK
         || ngx_llmops_admin_header(a->request, "ETag", &a->etag) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Location", &a->location)
@@ -256,9 +280,18 @@ ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
         || ngx_llmops_admin_header(a->request, "Allow", &a->allow) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Content-Disposition",
                                    &a->disposition)
+           != NGX_OK
+        || ngx_llmops_admin_header(a->request, "Link", &a->link) != NGX_OK
+        || ngx_llmops_admin_header(a->request, "Content-Security-Policy",
+                                   &a->policy)
            != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (a->policy.len) {
+        return ngx_llmops_admin_header(a->request, "Referrer-Policy",
+                                       &no_referrer);
     }
 
     return NGX_OK;

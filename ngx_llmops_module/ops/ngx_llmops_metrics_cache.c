@@ -6,9 +6,11 @@
 
 #include "ngx_llmops_metrics_print.h"
 #include "ngx_llmops_cache_own.h"
+#include "ngx_llmops_vectors.h"
 
 
-/* The cache: requests and what was saved by route, memory, and Redis. */
+/* The cache: requests and what was saved by route, memory, Redis, and vectors
+   there. */
 
 
 static void ngx_llmops_print_route(ngx_llmops_print_t *pr,
@@ -76,6 +78,27 @@ ngx_llmops_print_cache_shadow(ngx_llmops_print_t *pr,
 }
 
 
+/* what judges said, as ngx_llmops_says_e */
+
+void
+ngx_llmops_print_cache_judged(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_uint_t              i;
+    ngx_llmops_cache_sh_t  *sh = node;
+
+    static const char *const  says[] = { "pass", "fail", "none" };
+
+    for (i = 0; i < 3; i++) {
+        if (sh->judged[i]) {
+            ngx_llmops_print_route(pr, f, name);
+            ngx_llmops_page_printf(&pr->page, "\",verdict=\"%s\"} %uA\n",
+                                   says[i], sh->judged[i]);
+        }
+    }
+}
+
+
 /* memory by offset in ngx_llmops_cache_stats_t */
 
 void
@@ -109,6 +132,27 @@ ngx_llmops_print_cache_redis(ngx_llmops_print_t *pr,
                                    &f->name,
                                    &ngx_llmops_cache_redis_events[i],
                                    sh->events[i]);
+        }
+    }
+}
+
+
+void
+ngx_llmops_print_vectors(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_uint_t                i, j;
+    ngx_llmops_vectors_sh_t  *sh = node;
+
+    for (i = 0; i < NGX_LLMOPS_VECTORS_KINDS; i++) {
+        for (j = 0; j < NGX_LLMOPS_VECTORS_RESULTS; j++) {
+            if (sh->counts[i][j]) {
+                ngx_llmops_page_printf(&pr->page, "%V{command=\"%V\","
+                                       "result=\"%V\"} %uA\n", &f->name,
+                                       &ngx_llmops_vectors_kinds[i],
+                                       &ngx_llmops_vectors_results[j],
+                                       sh->counts[i][j]);
+            }
         }
     }
 }

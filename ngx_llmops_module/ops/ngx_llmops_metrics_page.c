@@ -10,6 +10,7 @@
 #include "ngx_llmops_limit_sh.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_evaluate.h"
 
 
 /*
@@ -129,7 +130,14 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_shadow_similarity"), "histogram", NULL,
       "How much a shadow's answers have in common with those that callers "
       "got, by words.",
-      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar, 0, NULL },
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
+      offsetof(ngx_llmops_shadow_sh_t, words), NULL },
+
+    { ngx_string("llm_shadow_meaning_similarity"), "histogram", NULL,
+      "How much a shadow's answers mean what those mean that callers got, by "
+      "embeddings.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
+      offsetof(ngx_llmops_shadow_sh_t, meaning), NULL },
 
     { ngx_string("llm_shadow_seconds_total"), "counter", NULL,
       "Time that the answers took that were compared, of both sides.",
@@ -155,6 +163,18 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Cost in USD of the answers that were compared.",
       NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_cost,
       NGX_LLMOPS_SIDE(cost), NULL },
+
+    { ngx_string("llm_samples_total"), "counter", NULL,
+      "Requests that were drawn to be recorded, by what became of them.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_outcomes, 0, NULL },
+
+    { ngx_string("llm_samples_bytes_total"), "counter", NULL,
+      "Bytes of the samples that were recorded.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_bytes, 0, NULL },
+
+    { ngx_string("llm_samples_seconds_total"), "counter", NULL,
+      "Time that workers have spent on recording.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_us, 0, NULL },
 
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",
@@ -194,6 +214,10 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       "Requests that the semantic cache would have answered.",
       NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_shadow, 0, NULL },
 
+    { ngx_string("llm_cache_judged_total"), "counter", NULL,
+      "Verdicts of the judge of the semantic cache.",
+      NGX_LLMOPS_NODE_CACHED, ngx_llmops_print_cache_judged, 0, NULL },
+
     { ngx_string("llm_cache_size_bytes"), "gauge", "bytes",
       "Memory that cached answers may take.",
       0, ngx_llmops_print_cache_memory,
@@ -217,6 +241,10 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_cache_redis_total"), "counter", NULL,
       "What came of asking Redis for answers, and of storing them there.",
       NGX_LLMOPS_NODE_CACHE_REDIS, ngx_llmops_print_cache_redis, 0, NULL },
+
+    { ngx_string("llm_vectors_commands_total"), "counter", NULL,
+      "Commands for vector sets in Redis, by how they ended.",
+      NGX_LLMOPS_NODE_VECTORS, ngx_llmops_print_vectors, 0, NULL },
 
     { ngx_string("llm_redis_up"), "gauge", NULL,
       "Whether all worker processes can ask Redis.",
@@ -291,6 +319,51 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_rollout_webhooks_total"), "counter", NULL,
       "Messages to the webhook of a canary, by what became of them.",
       0, ngx_llmops_print_rollout_told, 0, NULL },
+
+    { ngx_string("llm_evaluations_total"), "counter", NULL,
+      "Evaluations that have ended, by how.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_ended, 0,
+      NULL },
+
+    { ngx_string("llm_evaluations_running"), "gauge", NULL,
+      "Evaluations that this nginx runs.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_count,
+      offsetof(ngx_llmops_evaluations_sh_t, running), NULL },
+
+    { ngx_string("llm_evaluation_cases_total"), "counter", NULL,
+      "Cases of evaluations, by what became of them.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_cases, 0,
+      NULL },
+
+    { ngx_string("llm_evaluation_cost_usd_total"), "counter", NULL,
+      "What evaluations have cost, in USD.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_cost, 0,
+      NULL },
+
+    { ngx_string("llm_evaluation_model_changes_total"), "counter", NULL,
+      "Targets that have turned out to be another model behind their name.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_count,
+      offsetof(ngx_llmops_evaluations_sh_t, changes), NULL },
+
+    { ngx_string("llm_evaluate_score_ratio"), "gauge", NULL,
+      "Score of the candidate in the last evaluation of a route's schedule.",
+      NGX_LLMOPS_NODE_EVALUATE, ngx_llmops_print_evaluate_score, 0, NULL },
+
+    { ngx_string("llm_evaluate_ended_timestamp_seconds"), "gauge", NULL,
+      "When the last evaluation of a route's schedule ended.",
+      NGX_LLMOPS_NODE_EVALUATE, ngx_llmops_print_evaluate_told, 0, NULL },
+
+    { ngx_string("llm_evaluate_verdicts_total"), "counter", NULL,
+      "Evaluations of a route's schedule, by verdict.",
+      NGX_LLMOPS_NODE_EVALUATE, ngx_llmops_print_evaluate_verdicts, 0, NULL },
+
+    { ngx_string("llm_rollout_judged_total"), "counter", NULL,
+      "Answers drawn to be judged by a model, by what became of it.",
+      0, ngx_llmops_print_rollout_judged, 0, NULL },
+
+    { ngx_string("llm_rollout_judge_score_ratio"), "gauge", NULL,
+      "Mean score of the answers that a model has judged, by arm.",
+      0, ngx_llmops_print_rollout_score, 0, NULL },
 
     { ngx_string("llm_feedback_total"), "counter", NULL,
       "Requests that people have judged, by arm of the route's canary.",

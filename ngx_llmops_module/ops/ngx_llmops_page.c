@@ -77,6 +77,36 @@ ngx_llmops_page_grow(ngx_llmops_page_t *page)
 
 
 void
+ngx_llmops_page_static(ngx_llmops_page_t *page, const u_char *p, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(page->pool);
+    cl = ngx_alloc_chain_link(page->pool);
+
+    if (b == NULL || cl == NULL) {
+        page->failed = 1;
+        return;
+    }
+
+    b->pos = (u_char *) p;
+    b->last = b->pos + len;
+    b->start = b->pos;
+    b->end = b->last;                      /* nothing is appended to it */
+    b->memory = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    *page->last = cl;
+    page->last = &cl->next;
+    page->buf = b;
+    page->size += len;
+}
+
+
+void
 ngx_llmops_page_printf(ngx_llmops_page_t *page, const char *fmt, ...)
 {
     u_char   *p, text[NGX_LLMOPS_PAGE_TEXT];
@@ -97,7 +127,7 @@ ngx_llmops_page_send(ngx_http_request_t *r, ngx_llmops_page_t *page,
     u_char     *end;
     ngx_int_t   rc;
 
-    if (page->failed || page->buf == NULL) {
+    if (page->failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -106,8 +136,13 @@ ngx_llmops_page_send(ngx_http_request_t *r, ngx_llmops_page_t *page,
         return rc;
     }
 
-    page->buf->last_buf = (r == r->main) ? 1 : 0;
-    page->buf->last_in_chain = 1;
+    if (page->buf) {
+        page->buf->last_buf = (r == r->main) ? 1 : 0;
+        page->buf->last_in_chain = 1;
+
+    } else {
+        r->header_only = 1;                  /* nothing is there to be sent */
+    }
 
     if (r->headers_out.status == 0) {
         r->headers_out.status = NGX_HTTP_OK;

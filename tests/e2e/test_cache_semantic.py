@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import threading
-import zlib
 
 import pytest
 
-from harness import Reply, answers, openai_wire, route, wait_for
+from harness import Reply, openai_wire, route, wait_for
+from harness.embedder import Embedder
 
 CHAT = "/v1/chat/completions"
-LIGHT = {"the", "a", "is", "of", "what", "how", "do", "i", "can", "me",
-         "please", "tell", "my", "to"}
-
-
-def vector(text):
-    """A bag of words: the same words, whatever their order, are one point."""
-    dims = [0.0] * 64
-    for word in re.findall(r"[a-z0-9]+", text.lower()):
-        if word not in LIGHT:
-            dims[zlib.crc32(word.encode()) % 64] += 1
-    return dims
-
-
 def ask(text="What is the capital of France?", system="Be brief.", **more):
     return {"model": "m", "temperature": 0, "messages": [
         {"role": "system", "content": system},
@@ -32,30 +18,6 @@ def ask(text="What is the capital of France?", system="Be brief.", **more):
 
 def status(response):
     return response.header("x-llm-cache")
-
-
-class Embedder:
-    """A provider of embeddings that notes what it was asked."""
-
-    def __init__(self):
-        self.asked: list[list[str]] = []
-        self.go = threading.Event()
-        self.go.set()
-        self.status = 200
-
-    def __call__(self, x):
-        texts = x.request.json["input"]
-        self.asked.append(texts)
-        self.go.wait(10)
-        if self.status != 200:
-            answers.openai_error(self.status, "no", "server_error", "no")(x)
-            return
-        answers.json({
-            "object": "list", "model": "e",
-            "data": [{"object": "embedding", "index": n,
-                      "embedding": vector(text)}
-                     for n, text in reversed(list(enumerate(texts)))],
-            "usage": {"prompt_tokens": 5, "total_tokens": 5}})(x)
 
 
 @pytest.fixture

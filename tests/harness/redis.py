@@ -126,6 +126,23 @@ def version() -> tuple[int, ...]:
     return tuple(map(int, found.groups()))
 
 
+NEWER = Path(__file__).resolve().parents[2] / "build" / "redis"
+
+
+@functools.cache
+def newer(name: str) -> list[str]:
+    """The command of Debian 13's "redis" or "valkey"; skips without one."""
+    for command in (COMMAND, [str(NEWER / f"{name}-server")]):
+        try:
+            said = subprocess.run([*command, "--version"], timeout=20,
+                                  capture_output=True, text=True).stdout
+        except OSError:
+            continue
+        if re.match(rf"{name} server v=([89]|\d\d)", said, re.I):
+            return command
+    pytest.skip(f"no newer {name}: tests/redis/newer.sh {name} makes it")
+
+
 class Server:
     """One redis-server, empty, without persistence."""
 
@@ -133,8 +150,10 @@ class Server:
                  user: str = "", tls: Optional[Authority] = None,
                  names: Sequence[str] = (), client_certs: bool = False,
                  unix: bool = False, lines: Sequence[str] = (),
-                 sentinel: bool = False, cluster: bool = False):
+                 sentinel: bool = False, cluster: bool = False,
+                 command: Sequence[str] = COMMAND):
         directory.mkdir(parents=True, exist_ok=True)
+        self.command = list(command)
         self.directory, self.password, self.user = directory, password, user
         self.tls, self.unix, self.sentinel = tls, unix, sentinel
         self._held = [Reserved()]
@@ -184,10 +203,10 @@ class Server:
                 old.unlink()
         mode = ["--sentinel"] if self.sentinel else []
         self.process = subprocess.Popen(
-            [*COMMAND, str(self.conf), *self.args, *mode],
+            [*self.command, str(self.conf), *self.args, *mode],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True)
-        wait_for(self._answers, 10, f"{COMMAND[0]} to answer")
+        wait_for(self._answers, 10, f"{self.command[0]} to answer")
         return self
 
     def _answers(self) -> bool:
@@ -703,6 +722,12 @@ def redis(tmp_path: Path, _redis_things: Closing) -> Callable[..., Server]:
         server = _redis_things.add(Server(directory, *args, **options))
         return server.start() if start else server
     return make
+
+
+@pytest.fixture
+def redis8(redis: Callable[..., Server]) -> Callable[..., Server]:
+    """The same of Redis 8, which has vector sets."""
+    return functools.partial(redis, command=newer("redis"))
 
 
 @pytest.fixture
