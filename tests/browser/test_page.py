@@ -109,9 +109,10 @@ def test_what_is_seen(busy, look):
     looked.picture("light")
     assert texts(looked, "h2") == [
         "Routes", "Canaries", "Providers", "Broken rules",
-        "Limits nearest their end", "Events"]
+        "Limits and quotas", "Events"]
     names = texts(looked, "section[aria-label=Routes] td:first-child")
-    assert names == ["chat", "summarize", HOSTILE]
+    assert names == ["chat up/large new/large-2", "summarize up/small off/x",
+                     f"{HOSTILE} off/small up/small"]
     assert page.locator("img").count() == 0
     arms = dict(zip(texts(looked, "article td:first-child")[:7],
                     texts(looked, "article td:last-child")[:7]))
@@ -129,7 +130,7 @@ def test_what_is_seen(busy, look):
     assert "strict.deny chat" in texts(
         looked, "section[aria-label='Broken rules'] tbody tr")[0]
     assert "per_day cost per day" in "".join(texts(
-        looked, "section[aria-label='Limits nearest their end'] tr"))
+        looked, "section[aria-label='Limits and quotas'] tr"))
     assert looked.width_beyond() == 0
 
 
@@ -185,8 +186,8 @@ def test_rolling_back(canary, look):
     page.keyboard.press("Enter")
     page.keyboard.type("it <b>lies</b>")
     page.keyboard.press("Enter")
-    page.wait_for_selector("article h3 .bad")
-    assert texts(looked, "article h3")[0] == "r: new/b taken back"
+    page.wait_for_selector(".verdict li:has-text('lies')")
+    assert texts(looked, "article h3")[0] == "r: new/b rolled back"
     assert "The canary of r has been taken back, by admin: it <b>lies</b>" \
         in texts(looked, ".verdict")[0]
     assert "canary: rolled back r by admin: it <b>lies</b>" in " ".join(
