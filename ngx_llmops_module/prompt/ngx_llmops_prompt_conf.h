@@ -133,6 +133,13 @@ char *ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_llmops_prompts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 
+/*
+ * What a route adds to its requests, for the build: texts are made of the
+ * variables of r, and live in its pool.  NGX_OK, or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_llmops_prompt_messages(ngx_http_request_t *r,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
+
 /* The prompt's family, or NULL. */
 ngx_llmops_prompt_family_t *ngx_llmops_prompt_family(
     ngx_llmops_prompts_t *prompts, ngx_str_t *name);
