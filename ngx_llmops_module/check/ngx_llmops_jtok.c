@@ -90,6 +90,23 @@ ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
             if (p > from) {
                 continue;
             }
+
+        } else if (t->state == NGX_LLMOPS_JTOK_S_NUMBER
+                   && (t->number == NGX_LLMOPS_JTOK_N_INT
+                       || t->number == NGX_LLMOPS_JTOK_N_FRAC))
+        {
+            for (from = p; p < last && *p >= '0' && *p <= '9'; p++) {
+                /* void */
+            }
+
+            if (p > from) {
+                if (ngx_llmops_jtok_keep(t, from, p - from) != NGX_OK) {
+                    return NGX_DECLINED;
+                }
+
+                t->offset += p - from;
+                continue;
+            }
         }
 
         do {

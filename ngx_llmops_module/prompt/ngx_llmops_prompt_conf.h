@@ -164,6 +164,11 @@ typedef void (*ngx_llmops_prompt_wake_pt)(void *data);
 ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking(ngx_http_request_t *r,
     ngx_llmops_prompt_wake_pt wake, void *data);
 
+/* The same for who has no request: until it is freed.  NULL: out of memory. */
+ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking_create(
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_prompt_wake_pt wake, void *data);
+void ngx_llmops_prompt_asking_free(ngx_llmops_prompt_asking_t *asking);
+
 /* what a name and a version or label mean; strings are good until the event
    handler returns */
 

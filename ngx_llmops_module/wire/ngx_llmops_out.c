@@ -97,20 +97,26 @@ ngx_int_t
 ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src, size_t len)
 {
     size_t   n;
-    u_char  *dst;
+    u_char  *p, *dst;
 
-    n = ngx_llmops_json_escaped_len(src, len) + 2;
+    /* what is there for the worst that can come of it need not be counted */
+
+    n = (out->size - out->len) / 6;
+    n = (!out->failed && n > len) ? 0
+                                  : ngx_llmops_json_escaped_len(src, len) + 2;
     dst = ngx_llmops_out_room(out, n);
 
     if (dst == NULL) {
         return NGX_ERROR;
     }
 
-    *dst++ = '"';
-    dst = ngx_llmops_json_escape(dst, src, len);
-    *dst = '"';
+    p = dst;
 
-    out->len += n;
+    *p++ = '"';
+    p = ngx_llmops_json_escape(p, src, len);
+    *p++ = '"';
+
+    out->len += p - dst;
 
     return NGX_OK;
 }
