@@ -24,6 +24,7 @@
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_index.h"
 
 
 /*
@@ -72,6 +73,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_INDEX_COMMANDS,
 
     NGX_LLMOPS_FEEDBACK_COMMANDS,
 
@@ -409,6 +412,10 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     ngx_llmops_feedback_attach(mcf);
 
+    if (ngx_llmops_indexes_start(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_llmops_rollouts_start(cycle, mcf);
 }
 
@@ -437,6 +444,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_indexes_stop(mcf);
     ngx_llmops_cache_stop(cycle, mcf);
     ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);

@@ -185,6 +185,8 @@ typedef enum {
                                               by their ids and never listed */
     NGX_LLMOPS_DOCS_ROLLOUTS,
     NGX_LLMOPS_DOCS_OBSERVED,              /* by gateways, for each other */
+    NGX_LLMOPS_DOCS_INDEXED,               /* documents of indexes: what is
+                                              known of each, but its text */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
 
