@@ -1,18 +1,21 @@
-"""A hit from Redis beside a bare GETRANGE of the same value.
+"""A hit from Redis beside a bare GETRANGE of the same value; a search there.
 
-    build/venv/bin/python -m pytest -c tests/pytest.ini --rootdir tests \
-        -q -n 0 -s --confcutdir=. -p conftest bench/cache_redis.py
+    bench/run --only cache,near
 
 One gateway stores, another one that has nothing in its memory is asked; each
 key once, on one connection, one request at a time.  Beside it stand a hit from
-shared memory and the bare command, on one connection each.
+shared memory and the bare command, on one connection each.  What is measured
+goes to the file BENCH_OUT, one JSON object a line.
 """
 
 from __future__ import annotations
 
 import http.client
 import json
+import os
+import random
 import statistics
+import struct
 import time
 
 from harness import Reply, openai_wire, route, wait_for
@@ -20,6 +23,13 @@ from harness.redis import encode
 
 CHAT = "/v1/chat/completions"
 N = 500
+VECTORS = 1000
+DIMS = 1536
+
+
+def tell(**figures):
+    with open(os.environ.get("BENCH_OUT", "/dev/stdout"), "a") as out:
+        print(json.dumps(figures), file=out)
 
 
 def ask(n):
@@ -61,6 +71,27 @@ def test_p50(redis, gateway, provider):
         resp.read()
         bare.append((time.perf_counter() - start) * 1e6)
     p50 = statistics.median
-    print(f"\np50: from redis {p50(far):.0f} us, from shared memory "
-          f"{p50(near):.0f} us, bare GETRANGE {p50(bare):.0f} us; redis - "
-          f"memory - GETRANGE = {p50(far) - p50(near) - p50(bare):.0f} us")
+    tell(redis=p50(far), memory=p50(near), getrange=p50(bare))
+
+
+def test_search(redis8):
+    """As the semantic cache asks: the nearest ones that are not over."""
+    def blob():
+        return struct.pack(f"{DIMS}f", *(random.gauss(0, 1)
+                                         for _ in range(DIMS)))
+
+    server = redis8()
+    resp = server.connect()
+    for n in range(VECTORS):
+        resp.send(encode("VADD", "s", "FP32", blob(), f"e{n}", "Q8", "SETATTR",
+                         '{"exp":9000000000000}'))
+        assert resp.read() == 1
+    spent = []
+    for _ in range(200):
+        command = encode("VSIM", "s", "FP32", blob(), "WITHSCORES", "COUNT", 8,
+                         "FILTER", ".exp > 1795654833123")
+        start = time.perf_counter()
+        resp.send(command)
+        assert len(resp.read()) == 16
+        spent.append((time.perf_counter() - start) * 1e6)
+    tell(vsim=statistics.median(spent))

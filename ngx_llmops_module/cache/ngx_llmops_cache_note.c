@@ -146,6 +146,36 @@ ngx_llmops_cache_noted(ngx_llmops_cache_note_t *note)
 }
 
 
+ngx_llmops_cache_note_t *
+ngx_llmops_cache_notes_covered(ngx_pool_t *pool, int64_t at, ngx_uint_t *n)
+{
+    ngx_uint_t                i;
+    ngx_llmops_cache_note_t  *note, *covered;
+
+    *n = 0;
+
+    if (ngx_llmops_note.nnotes == 0) {
+        return NULL;
+    }
+
+    covered = ngx_palloc(pool, ngx_llmops_note.nnotes
+                               * sizeof(ngx_llmops_cache_note_t));
+    if (covered == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < ngx_llmops_note.nnotes; i++) {
+        note = &ngx_llmops_note.notes[i];
+
+        if (note->kind != NGX_LLMOPS_CACHE_TAG_ALL && note->at <= at) {
+            covered[(*n)++] = *note;
+        }
+    }
+
+    return covered;
+}
+
+
 size_t
 ngx_llmops_cache_note_id(ngx_llmops_cache_note_t *note, u_char *id)
 {
@@ -336,6 +366,7 @@ ngx_llmops_note_page(ngx_llmops_docop_t *op)
                                     ngx_llmops_note.nnext, &note);
         if (have) {
             have->at = ngx_max(have->at, note.at);
+            have->revision = ngx_max(have->revision, note.revision);
             continue;
         }
 
@@ -373,6 +404,8 @@ ngx_llmops_note_parse(ngx_llmops_doc_t *doc, ngx_llmops_cache_note_t *note)
     {
         return NGX_DECLINED;
     }
+
+    note->revision = doc->revision;
 
     p = ngx_strlchr(doc->id.data, doc->id.data + doc->id.len, ':');
 

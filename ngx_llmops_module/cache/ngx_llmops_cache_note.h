@@ -28,6 +28,7 @@ typedef struct {
     uint64_t                   tag;        /* but for KEY and ALL */
     u_char                     key[NGX_LLMOPS_CACHE_KEY];  /* of KEY */
     int64_t                    at;         /* ms, ngx_llmops_store_now() */
+    uint64_t                   revision;   /* of its document, as it was read */
 } ngx_llmops_cache_note_t;
 
 
@@ -42,6 +43,14 @@ ngx_uint_t ngx_llmops_cache_stands(ngx_llmops_main_conf_t *mcf,
 /* How many notes there are; whether that one is among them, at any time. */
 ngx_uint_t ngx_llmops_cache_notes(void);
 ngx_uint_t ngx_llmops_cache_noted(ngx_llmops_cache_note_t *note);
+
+/*
+ * Those that say nothing more beside one that names everything, at that moment:
+ * copies in pool, *n of them; the worker's known ones, at any time.  NULL: none,
+ * or out of memory.
+ */
+ngx_llmops_cache_note_t *ngx_llmops_cache_notes_covered(ngx_pool_t *pool,
+    int64_t at, ngx_uint_t *n);
 
 /* The id of its document; id has NGX_LLMOPS_CACHE_NOTE_ID bytes. Returns its
    length. */

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_rollout.h"
 
 #include <openssl/evp.h>
 
@@ -23,6 +24,8 @@
 
 
 static void ngx_llmops_version_add(EVP_MD_CTX *md, ngx_str_t *s);
+static ngx_int_t ngx_llmops_version_route(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, EVP_MD_CTX *md, ngx_array_t *rules);
 static ngx_int_t ngx_llmops_version_rules(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, EVP_MD_CTX *md, ngx_str_t *name);
 static ngx_int_t ngx_llmops_version_set(ngx_conf_t *cf, EVP_MD_CTX *md,
@@ -37,11 +40,11 @@ ngx_int_t
 ngx_llmops_cache_version(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_route_t *route, u_char *version)
 {
-    ngx_int_t             rc;
-    ngx_str_t            *rules;
-    ngx_uint_t            i;
-    EVP_MD_CTX           *md;
-    ngx_llmops_target_t  *targets;
+    ngx_int_t              rc;
+    ngx_uint_t             i;
+    EVP_MD_CTX            *md;
+    ngx_llmops_target_t   *targets;
+    ngx_llmops_rollout_t  *ro;
 
     md = EVP_MD_CTX_new();
 
@@ -56,16 +59,14 @@ ngx_llmops_cache_version(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         ngx_llmops_version_add(md, &targets[i].name);
     }
 
-    rc = NGX_OK;
+    rc = ngx_llmops_version_route(cf, mcf, md, route->rules);
 
-    if (route->rules) {
-        rules = route->rules->elts;
+    /* those of a candidate's answers, which are told apart by its name */
 
-        for (i = 0; i < route->rules->nelts && rc == NGX_OK; i++) {
-            rc = ngx_llmops_version_rules(cf, mcf, md, &rules[i]);
-        }
+    ro = route->rollout;
 
-        ngx_llmops_version_patterns(mcf, md);
+    if (ro && ro->other && rc == NGX_OK) {
+        rc = ngx_llmops_version_route(cf, mcf, md, ro->other->rules);
     }
 
     if (EVP_DigestFinal_ex(md, version, NULL) != 1) {
@@ -87,6 +88,31 @@ ngx_llmops_version_add(EVP_MD_CTX *md, ngx_str_t *s)
 
     (void) EVP_DigestUpdate(md, &len, sizeof(uint64_t));
     (void) EVP_DigestUpdate(md, s->data, s->len);
+}
+
+
+static ngx_int_t
+ngx_llmops_version_route(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    EVP_MD_CTX *md, ngx_array_t *rules)
+{
+    ngx_str_t   *name;
+    ngx_uint_t   i;
+
+    if (rules == NULL) {
+        return NGX_OK;
+    }
+
+    name = rules->elts;
+
+    for (i = 0; i < rules->nelts; i++) {
+        if (ngx_llmops_version_rules(cf, mcf, md, &name[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_llmops_version_patterns(mcf, md);
+
+    return NGX_OK;
 }
 
 

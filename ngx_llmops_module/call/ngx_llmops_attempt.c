@@ -13,6 +13,7 @@
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_ask.h"
+#include "ngx_llmops_rollout.h"
 #include "ngx_llmops_shadow.h"
 
 
@@ -100,6 +101,7 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter_ctx = r;
 
     if (ngx_llmops_shadow_draw(ctx) != NGX_OK
+        || ngx_llmops_rollout_judge_draw(ctx) != NGX_OK
         || (ctx->plan.route->ruled && ctx->plan.route->ruled->ask_after
             && ngx_llmops_check_op(ctx->env.op)
             && ngx_llmops_keep(ctx, NGX_LLMOPS_KEPT_MAX) != NGX_OK))
@@ -542,10 +544,11 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
                                call->real_status, call->fail);
 
     if (call->fail != NGX_LLMOPS_FAIL_STATUS
-        && call->fail != NGX_LLMOPS_FAIL_CHECK)
+        && call->fail != NGX_LLMOPS_FAIL_CHECK
+        && call->fail != NGX_LLMOPS_FAIL_CUT)
     {
         /* for a status the answer's header has done that, with its hints;
-           an answer that breaks a rule is no outage */
+           an answer that breaks a rule, or is cut by us, is no outage */
 
         ngx_llmops_target_failed(ngx_llmops_step(ctx)->target, 0, 0);
     }
@@ -596,6 +599,7 @@ ngx_llmops_attempt_on(ngx_llmops_fail_e fail)
         return NGX_LLMOPS_ON_INVALID;
 
     case NGX_LLMOPS_FAIL_CHECK:
+    case NGX_LLMOPS_FAIL_CUT:
         return NGX_LLMOPS_ON_CHECK;
 
     default:

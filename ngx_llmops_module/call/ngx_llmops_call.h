@@ -130,6 +130,16 @@ void ngx_llmops_idle_timer(ngx_llmops_ctx_t *ctx);
 /* Deletes all timers of the call. */
 void ngx_llmops_call_timers_off(ngx_llmops_ctx_t *ctx);
 
+/*
+ * Ends a request that wants a stream and is not over, because its model is
+ * withdrawn: one whose answer goes to the caller already ends with its
+ * dialect's error event, as soon as what has been written is gone; one that
+ * has no answer yet fails over, if next is set.  Not from within a request;
+ * posted requests are run, and this one may be gone behind it.  Whether
+ * something was done: 0 says that it is neither yet, or no longer.
+ */
+ngx_uint_t ngx_llmops_call_cut(ngx_llmops_ctx_t *ctx, ngx_uint_t next);
+
 
 /* answer.c */
 

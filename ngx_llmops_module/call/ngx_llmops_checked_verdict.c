@@ -140,6 +140,12 @@ static void
 ngx_llmops_checked_answer(ngx_llmops_ctx_t *ctx, ngx_str_t *text,
     ngx_llmops_out_t *out)
 {
+    if (ctx->env.op == NGX_LLMOPS_OP_RESPONSES) {
+        ngx_llmops_responses_whole(&ctx->id, &ctx->env.model, text,
+                                   &ctx->meter.usage, out);
+        return;
+    }
+
     if (ctx->env.op == NGX_LLMOPS_OP_MESSAGES) {
         (void) ngx_llmops_out_lit(out, "{\"id\":\"msg_");
         (void) ngx_llmops_out_str(out, &ctx->id);
@@ -200,6 +206,63 @@ ngx_llmops_checked_answer(ngx_llmops_ctx_t *ctx, ngx_str_t *text,
 }
 
 
+/* the events of responses, which are no translation's */
+
+static ngx_int_t
+ngx_llmops_checked_responses(ngx_llmops_ctx_t *ctx, ngx_str_t *text,
+    ngx_llmops_out_t *out)
+{
+    ngx_llmops_responses_state_t  *state;
+
+    state = ngx_llmops_responses_create();
+    if (state == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_llmops_responses_begin(state, &ctx->id, &ctx->env.model, out);
+    ngx_llmops_responses_say(state, text, &ctx->meter.usage, out);
+
+    ngx_llmops_responses_free(state);
+
+    return out->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/* the events of a whole answer; out is empty if it fails */
+
+static ngx_int_t
+ngx_llmops_checked_replay(ngx_llmops_ctx_t *ctx, ngx_str_t *body,
+    ngx_llmops_out_t *out)
+{
+    ngx_int_t            rc;
+    ngx_llmops_xlate_t  *xlate;
+
+    if (ctx->env.op == NGX_LLMOPS_OP_COMPLETIONS) {
+
+        /* an event of it has the form of the whole */
+
+        (void) ngx_llmops_out_lit(out, "data: ");
+        (void) ngx_llmops_out_str(out, body);
+        (void) ngx_llmops_out_lit(out, "\n\ndata: [DONE]\n\n");
+
+        return out->failed ? NGX_ERROR : NGX_OK;
+    }
+
+    xlate = ngx_llmops_xlate_create(ctx->env.dialect, ctx->env.dialect,
+                                    ctx->env.op, &ctx->env.model, 1,
+                                    ctx->env.include_usage, 0);
+    if (xlate == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_llmops_xlate_replay(xlate, body, out);
+
+    ngx_llmops_xlate_free(xlate);
+
+    return (rc == NGX_OK && !out->failed) ? NGX_OK : NGX_ERROR;
+}
+
+
 /* the answer that goes in place of one that a rule has refused */
 
 static ngx_int_t
@@ -210,7 +273,6 @@ ngx_llmops_checked_fixed(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_str_t             body;
     ngx_llmops_out_t      whole, out;
     ngx_llmops_call_t    *call;
-    ngx_llmops_xlate_t   *xlate;
     ngx_http_upstream_t  *u;
 
     u = r->upstream;
@@ -221,51 +283,28 @@ ngx_llmops_checked_fixed(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_out_init(&whole, NGX_LLMOPS_HOLD_ERROR_MAX);
     ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_ERROR_MAX);
 
-    ngx_llmops_checked_answer(ctx, &rule->with, &whole);
-
-    if (whole.failed) {
-        ngx_llmops_out_free(&whole);
-        return NGX_ERROR;
-    }
-
-    if (!ctx->env.stream) {
-        out = whole;
-
-    } else if (ctx->env.op == NGX_LLMOPS_OP_COMPLETIONS) {
-
-        /* an event of it has the form of the whole */
-
-        (void) ngx_llmops_out_lit(&out, "data: ");
-        (void) ngx_llmops_out_write(&out, whole.data, whole.len);
-        (void) ngx_llmops_out_lit(&out, "\n\ndata: [DONE]\n\n");
-
-        ngx_llmops_out_free(&whole);
-
-        if (out.failed) {
-            ngx_llmops_out_free(&out);
-            return NGX_ERROR;
-        }
+    if (ctx->env.stream && ctx->env.op == NGX_LLMOPS_OP_RESPONSES) {
+        rc = ngx_llmops_checked_responses(ctx, &rule->with, &out);
 
     } else {
-        body.data = whole.data;
-        body.len = whole.len;
+        ngx_llmops_checked_answer(ctx, &rule->with, &whole);
+        rc = whole.failed ? NGX_ERROR : NGX_OK;
 
-        xlate = ngx_llmops_xlate_create(ctx->env.dialect, ctx->env.dialect,
-                                        ctx->env.op, &ctx->env.model, 1,
-                                        ctx->env.include_usage, 0);
+        if (rc == NGX_OK && ctx->env.stream) {
+            body.data = whole.data;
+            body.len = whole.len;
 
-        rc = xlate ? ngx_llmops_xlate_replay(xlate, &body, &out) : NGX_ERROR;
+            rc = ngx_llmops_checked_replay(ctx, &body, &out);
+            ngx_llmops_out_free(&whole);
 
-        if (xlate) {
-            ngx_llmops_xlate_free(xlate);
+        } else {
+            out = whole;
         }
+    }
 
-        ngx_llmops_out_free(&whole);
-
-        if (rc != NGX_OK || out.failed) {
-            ngx_llmops_out_free(&out);
-            return NGX_ERROR;
-        }
+    if (rc != NGX_OK) {
+        ngx_llmops_out_free(&out);
+        return NGX_ERROR;
     }
 
     ngx_llmops_out_free(&call->held);

@@ -214,6 +214,10 @@ ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx)
         ngx_llmops_ask_afterwards(mcf, ctx);
     }
 
+    if (ctx->arm) {
+        ngx_llmops_rollout_judge(mcf, ctx);
+    }
+
     if (ctx->shadow) {
         ngx_llmops_shadow_cast(mcf, ctx);
     }
@@ -320,6 +324,13 @@ ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err)
         err->kind = NGX_LLMOPS_ERR_TIMEOUT;
         ngx_str_set(&err->message, "the answer took longer than is allowed, "
                                    "it is incomplete");
+        return;
+
+    case NGX_LLMOPS_FAIL_CUT:
+        err->kind = NGX_LLMOPS_ERR_OVERLOADED;
+        ngx_str_set(&err->message, "the model that was answering has been "
+                                   "withdrawn, the answer is incomplete; send "
+                                   "the request again");
         return;
 
     default:
@@ -516,9 +527,11 @@ ngx_llmops_finish_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return;
     }
 
-    if (call->fail == NGX_LLMOPS_FAIL_CHECK) {
-
-        /* the target has answered, if not as the rules want it */
+    if (call->fail == NGX_LLMOPS_FAIL_CHECK
+        || call->fail == NGX_LLMOPS_FAIL_CUT)
+    {
+        /* the target has answered, if not as the rules want it, or for longer
+           than we wanted it */
 
         ngx_llmops_metrics_attempt(ctx, ctx->target, 200, call->fail);
         return;
@@ -543,6 +556,7 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_auth_cleanup(ctx);
     ngx_llmops_limits_settle(ctx->request, ctx);
     ngx_llmops_ask_forget(ctx);
+    ngx_llmops_rollout_gone(ctx);
     ngx_llmops_finish_after(ctx);
 
     if (ctx->call.counted) {

@@ -84,7 +84,7 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     call = &ctx->call;
     out = &call->held;
 
-    if (call->check) {
+    if (call->check && ctx->env.op != NGX_LLMOPS_OP_RESPONSES) {
 
         /* what a rule has held back has been paid for, and goes first */
 
@@ -134,6 +134,21 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             != NGX_OK)
         {
             return NGX_ERROR;
+        }
+
+    } else if (call->check && ctx->env.op == NGX_LLMOPS_OP_RESPONSES) {
+
+        /* it tells what was said once more, as the provider did: rules look
+           at it as at the provider's own end */
+
+        ctx->env.dialect->write_stop(&call->unchecked, &stop);
+
+        if (ngx_llmops_checked_translated(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (call->broken || call->replaced) {
+            call->stopped = 0;                  /* a rule ends it instead */
         }
 
     } else {

@@ -57,6 +57,40 @@ ngx_llmops_attempt_expire(ngx_llmops_ctx_t *ctx, ngx_llmops_fail_e fail)
 }
 
 
+ngx_uint_t
+ngx_llmops_call_cut(ngx_llmops_ctx_t *ctx, ngx_uint_t next)
+{
+    ngx_llmops_call_t    *call;
+    ngx_http_upstream_t  *u;
+
+    call = &ctx->call;
+    u = ctx->request->upstream;
+
+    if (u == NULL || u->peer.connection == NULL || call->finished
+        || call->ended || call->fail != NGX_LLMOPS_FAIL_NONE)
+    {
+        return 0;
+    }
+
+    if (!call->committed) {
+
+        if (next) {
+            ngx_llmops_attempt_expire(ctx, NGX_LLMOPS_FAIL_CUT);
+        }
+
+        return next;
+    }
+
+    if (!call->streaming || call->hold || ctx->meter.terminal) {
+        return 0;
+    }
+
+    ngx_llmops_stream_expire(ctx, NGX_LLMOPS_FAIL_CUT);
+
+    return 1;
+}
+
+
 static void
 ngx_llmops_first_token_handler(ngx_event_t *ev)
 {

@@ -47,9 +47,6 @@ static ngx_int_t ngx_llmops_ask_begin(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_asking_t **begun);
 static ngx_llmops_asking_t *ngx_llmops_ask_create(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx, ngx_llmops_ask_when_e when);
-static ngx_int_t ngx_llmops_ask_texts(ngx_llmops_ctx_t *ctx,
-    ngx_str_t *answer, ngx_uint_t stream, ngx_llmops_out_t *input,
-    ngx_llmops_out_t *output);
 
 
 ngx_int_t
@@ -274,7 +271,7 @@ ngx_llmops_ask_create(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
  * is not for those who are asked: they get the placeholders in both.
  */
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_ask_texts(ngx_llmops_ctx_t *ctx, ngx_str_t *answer,
     ngx_uint_t stream, ngx_llmops_out_t *input, ngx_llmops_out_t *output)
 {

@@ -118,6 +118,10 @@ ngx_int_t ngx_llmops_ask_param(ngx_conf_t *cf, ngx_llmops_ask_t *ask,
 void ngx_llmops_ask_body(ngx_llmops_ask_t *ask, ngx_llmops_question_t *q,
     u_char *boundary, ngx_llmops_out_t *out);
 
+/* The score in a judge's answer with status 200, at least 0.  NGX_OK, or
+   NGX_DECLINED: it says none. */
+ngx_int_t ngx_llmops_ask_score(ngx_str_t *answer, double *score);
+
 /* What an answer with status 200 says. */
 ngx_llmops_says_e ngx_llmops_ask_says(ngx_llmops_ask_t *ask,
     ngx_str_t *answer);
@@ -150,6 +154,14 @@ ngx_llmops_rule_t *ngx_llmops_ask_broken(ngx_llmops_ctx_t *ctx);
    afterwards.  What they say is counted and logged. */
 void ngx_llmops_ask_afterwards(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
+
+/*
+ * The plain texts of a request and, if answer is not NULL, of its answer, which
+ * is in the caller's dialect, whole or as events; what rules have taken out of
+ * the request is in neither.  NGX_OK; NGX_ERROR: too long, or not to be read.
+ */
+ngx_int_t ngx_llmops_ask_texts(ngx_llmops_ctx_t *ctx, ngx_str_t *answer,
+    ngx_uint_t stream, ngx_llmops_out_t *input, ngx_llmops_out_t *output);
 
 /* Nobody is asked any more about this attempt, or request. */
 void ngx_llmops_ask_forget(ngx_llmops_ctx_t *ctx);

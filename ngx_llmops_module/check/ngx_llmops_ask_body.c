@@ -24,6 +24,8 @@ static void ngx_llmops_ask_webhook(ngx_llmops_ask_t *ask,
     ngx_llmops_question_t *q, ngx_llmops_out_t *out);
 static ngx_llmops_says_e ngx_llmops_says_judge(ngx_llmops_ask_t *ask,
     ngx_str_t *answer);
+static ngx_int_t ngx_llmops_says_object(ngx_str_t *answer,
+    ngx_llmops_out_t *text, ngx_str_t *object);
 static ngx_llmops_says_e ngx_llmops_says_moderation(ngx_llmops_ask_t *ask,
     ngx_str_t *answer);
 static ngx_llmops_says_e ngx_llmops_says_result(ngx_llmops_ask_t *ask,
@@ -202,47 +204,23 @@ ngx_llmops_ask_says(ngx_llmops_ask_t *ask, ngx_str_t *answer)
 static ngx_llmops_says_e
 ngx_llmops_says_judge(ngx_llmops_ask_t *ask, ngx_str_t *answer)
 {
-    u_char            *p, *last;
     double             score;
     ngx_str_t          object, value;
     ngx_llmops_out_t   text;
     ngx_llmops_says_e  says;
 
-    ngx_llmops_out_init(&text, answer->len + 1024);
+    if (ask->min > 0) {
+        return ngx_llmops_ask_score(answer, &score) != NGX_OK
+               ? NGX_LLMOPS_SAYS_NOTHING
+               : score >= ask->min ? NGX_LLMOPS_SAYS_PASS
+                                   : NGX_LLMOPS_SAYS_FAIL;
+    }
 
     says = NGX_LLMOPS_SAYS_NOTHING;
 
-    if (ngx_llmops_plain_answer(NGX_LLMOPS_OP_CHAT, answer, 0, &text) != NGX_OK
-        || text.len == 0)
+    if (ngx_llmops_says_object(answer, &text, &object) == NGX_OK
+        && ngx_llmops_says_member(&object, "pass", &value))
     {
-        goto done;
-    }
-
-    p = memchr(text.data, '{', text.len);
-    last = text.data + text.len;
-
-    while (last > text.data && last[-1] != '}') {
-        last--;
-    }
-
-    if (p == NULL || last <= p) {
-        goto done;
-    }
-
-    object.data = p;
-    object.len = last - p;
-
-    if (ask->min > 0) {
-
-        if (ngx_llmops_says_member(&object, "score", &value)
-            && ngx_llmops_says_number(&value, &score) == NGX_OK)
-        {
-            says = (score >= ask->min) ? NGX_LLMOPS_SAYS_PASS
-                                       : NGX_LLMOPS_SAYS_FAIL;
-        }
-
-    } else if (ngx_llmops_says_member(&object, "pass", &value)) {
-
         if (value.len == 4 && ngx_memcmp(value.data, "true", 4) == 0) {
             says = NGX_LLMOPS_SAYS_PASS;
 
@@ -251,11 +229,66 @@ ngx_llmops_says_judge(ngx_llmops_ask_t *ask, ngx_str_t *answer)
         }
     }
 
-done:
-
     ngx_llmops_out_free(&text);
 
     return says;
+}
+
+
+ngx_int_t
+ngx_llmops_ask_score(ngx_str_t *answer, double *score)
+{
+    ngx_int_t         rc;
+    ngx_str_t         object, value;
+    ngx_llmops_out_t  text;
+
+    rc = NGX_DECLINED;
+
+    if (ngx_llmops_says_object(answer, &text, &object) == NGX_OK
+        && ngx_llmops_says_member(&object, "score", &value)
+        && ngx_llmops_says_number(&value, score) == NGX_OK)
+    {
+        rc = NGX_OK;
+    }
+
+    ngx_llmops_out_free(&text);
+
+    return rc;
+}
+
+
+/* the object of an answer, which is part of text; NGX_DECLINED: there is none.
+   text is the caller's to free, whatever comes of it */
+
+static ngx_int_t
+ngx_llmops_says_object(ngx_str_t *answer, ngx_llmops_out_t *text,
+    ngx_str_t *object)
+{
+    u_char  *p, *last;
+
+    ngx_llmops_out_init(text, answer->len + 1024);
+
+    if (ngx_llmops_plain_answer(NGX_LLMOPS_OP_CHAT, answer, 0, text) != NGX_OK
+        || text->len == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    p = memchr(text->data, '{', text->len);
+    last = text->data + text->len;
+
+    while (last > text->data && last[-1] != '}') {
+        last--;
+    }
+
+    if (p == NULL || last <= p) {
+        return NGX_DECLINED;
+    }
+
+    object->data = p;
+    object->len = last - p;
+
+    return NGX_OK;
 }
 
 

@@ -26,6 +26,7 @@
  *   check_json.c    JSON, its fence, its repair; arguments of tools
  *   check_choice.c  what is asked of all that a choice says
  *   check_end.c     texts that end, and what is written then
+ *   check_again.c   texts that an API tells more than once
  *   patterns.c      patterns, and what waits for them
  *   jcheck.c        JSON Schema
  *   unescape.c      the escapes of JSON in a text
@@ -56,6 +57,8 @@ ngx_llmops_check_wants(ngx_llmops_check_t *check)
         {
             check->keeps = ngx_max(check->keeps, NGX_LLMOPS_CHECK_SAID);
         }
+
+        check->replaces |= (rule->action == NGX_LLMOPS_ACT_REPLACE);
 
         switch (rule->kind) {
 
@@ -100,7 +103,9 @@ ngx_llmops_check_create(ngx_llmops_rules_t *rules, ngx_llmops_op_e op)
     check->rules = rules;
     check->op = op;
 
-    ngx_llmops_sse_init(&check->sse, NGX_LLMOPS_CHECK_EVENT);
+    ngx_llmops_sse_init(&check->sse, op == NGX_LLMOPS_OP_RESPONSES
+                                     ? NGX_LLMOPS_RESPONSES_MAX
+                                     : NGX_LLMOPS_CHECK_EVENT);
     ngx_llmops_out_init(&check->text, NGX_LLMOPS_CHECK_TEXT);
     ngx_llmops_out_init(&check->plain, NGX_LLMOPS_CHECK_TEXT);
     ngx_llmops_out_init(&check->edited, NGX_LLMOPS_CHECK_TEXT);
@@ -108,6 +113,15 @@ ngx_llmops_check_create(ngx_llmops_rules_t *rules, ngx_llmops_op_e op)
     ngx_llmops_out_init(&check->head, 4096);
 
     ngx_llmops_check_wants(check);
+
+    if (check->replaces && op == NGX_LLMOPS_OP_RESPONSES) {
+        check->track = ngx_llmops_responses_create();
+
+        if (check->track == NULL) {
+            ngx_llmops_check_free(check);
+            return NULL;
+        }
+    }
 
     return check;
 }
@@ -118,6 +132,11 @@ ngx_llmops_check_free(ngx_llmops_check_t *check)
 {
     ngx_llmops_check_text_free(check);
 
+    if (check->again) {
+        ngx_llmops_check_free(check->again);
+    }
+
+    ngx_llmops_responses_free(check->track);
     ngx_llmops_sse_free(&check->sse);
     ngx_llmops_out_free(&check->text);
     ngx_llmops_out_free(&check->plain);
@@ -134,7 +153,8 @@ ngx_uint_t
 ngx_llmops_check_op(ngx_llmops_op_e op)
 {
     return op == NGX_LLMOPS_OP_CHAT || op == NGX_LLMOPS_OP_MESSAGES
-           || op == NGX_LLMOPS_OP_COMPLETIONS;
+           || op == NGX_LLMOPS_OP_COMPLETIONS
+           || op == NGX_LLMOPS_OP_RESPONSES;
 }
 
 
@@ -211,6 +231,7 @@ ngx_llmops_check_events(ngx_llmops_check_t *check, u_char *p, size_t len,
     ngx_llmops_out_t *out)
 {
     u_char                  *last;
+    size_t                   at;
     ngx_int_t                rc;
     ngx_llmops_sse_event_t   ev;
 
@@ -231,7 +252,12 @@ ngx_llmops_check_events(ngx_llmops_check_t *check, u_char *p, size_t len,
             return NGX_ERROR;
         }
 
+        at = out->len;
         rc = ngx_llmops_check_event(check, &ev, out);
+
+        if (check->track) {
+            ngx_llmops_check_track(check, out, at);
+        }
 
         if (rc != NGX_OK) {
             return rc;
@@ -368,11 +394,26 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_out_reset(&check->head);
     ngx_llmops_texts_head(&check->head, &check->texts);
 
+    if (check->texts.sequence.len) {
+        (void) ngx_llmops_json_count(&check->texts.sequence,
+                                     &check->sequence);
+    }
+
     n = 0;
-    rc = ngx_llmops_check_texts(check, edits, &n, 0, out);
+
+    if (check->texts.again) {
+        rc = ngx_llmops_check_again(check, &ev->data, edits, &n, out);
+
+    } else {
+        rc = ngx_llmops_check_texts(check, edits, &n, 0, out);
+
+        if (rc == NGX_OK) {
+            rc = ngx_llmops_check_ends(check, out);
+        }
+    }
 
     if (rc == NGX_OK) {
-        rc = ngx_llmops_check_ends(check, out);
+        rc = ngx_llmops_check_beside(check, edits, &n);
     }
 
     if (rc != NGX_OK) {
@@ -380,6 +421,7 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     }
 
     ngx_llmops_check_told(check);
+    check->sequence++;
 
     if (n == 0) {
         (void) ngx_llmops_out_str(out, &ev->raw);
@@ -390,7 +432,7 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     data = ev->data.data;
 
     if (data >= raw && data + ev->data.len <= raw + ev->raw.len) {
-        ngx_llmops_check_write(check, &ev->raw, edits, n, 0, out);
+        ngx_llmops_check_write(&ev->raw, edits, n, 0, out);
         return NGX_OK;
     }
 
@@ -403,7 +445,7 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     }
 
     (void) ngx_llmops_out_lit(out, "data: ");
-    ngx_llmops_check_write(check, &ev->data, edits, n, 1, out);
+    ngx_llmops_check_write(&ev->data, edits, n, 1, out);
     (void) ngx_llmops_out_lit(out, "\n");
     ngx_llmops_check_blank(&ev->raw, out);
 
@@ -411,8 +453,8 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
 }
 
 
-ngx_int_t
-ngx_llmops_check_end(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
+static ngx_int_t
+ngx_llmops_check_last(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 {
     ngx_int_t               rc;
     ngx_llmops_sse_event_t  ev;
@@ -439,6 +481,23 @@ ngx_llmops_check_end(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 
 
 ngx_int_t
+ngx_llmops_check_end(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
+{
+    size_t     at;
+    ngx_int_t  rc;
+
+    at = out->len;
+    rc = ngx_llmops_check_last(check, out);
+
+    if (check->track) {
+        ngx_llmops_check_track(check, out, at);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
 ngx_llmops_check_body(ngx_llmops_check_t *check, ngx_str_t *body,
     ngx_llmops_out_t *out)
 {
@@ -454,18 +513,22 @@ ngx_llmops_check_body(ngx_llmops_check_t *check, ngx_str_t *body,
     rc = ngx_llmops_check_texts(check, edits, &n, 1, out);
 
     if (rc == NGX_OK) {
+        rc = ngx_llmops_check_beside(check, edits, &n);
+    }
+
+    if (rc == NGX_OK) {
         rc = ngx_llmops_check_ends(check, out);
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_llmops_check_end(check, out);
+        rc = ngx_llmops_check_last(check, out);
     }
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    ngx_llmops_check_write(check, body, edits, n, 0, out);
+    ngx_llmops_check_write(body, edits, n, 0, out);
 
     return out->failed ? NGX_ERROR : NGX_OK;
 }

@@ -173,7 +173,7 @@ ngx_llmops_choice_asks(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
 
     case NGX_LLMOPS_RULE_JSON:
 
-        if (choice->excused) {
+        if (choice->excused || choice->parts) {
             return 0;
         }
 
@@ -203,6 +203,66 @@ ngx_llmops_choice_asks(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
     default:
         return 0;
     }
+}
+
+
+/* a document has ended, whatever comes behind it */
+
+static ngx_int_t
+ngx_llmops_choice_document(ngx_llmops_check_t *check,
+    ngx_llmops_choice_t *choice)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < check->rules->nrules; i++) {
+        if (check->rules->rules[i].kind == NGX_LLMOPS_RULE_JSON
+            && !choice->excused
+            && ngx_llmops_jcheck_finish(choice->json) != NGX_OK)
+        {
+            check->fault = choice->json;
+
+            if (ngx_llmops_rule_broken(check, i) != NGX_OK) {
+                return NGX_DECLINED;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_choice_part(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch)
+{
+    ngx_llmops_choice_t  *choice;
+
+    if (check->op != NGX_LLMOPS_OP_RESPONSES || ch->text.aside
+        || ch->text.kind != NGX_LLMOPS_TEXT_CONTENT || check->texts.partial)
+    {
+        return NGX_OK;
+    }
+
+    choice = ngx_llmops_channel_choice(check, ch->text.choice);
+
+    if (choice == NULL || choice->json == NULL) {
+        return NGX_OK;                  /* nobody asks, or it is empty */
+    }
+
+    if (ngx_llmops_choice_document(check, choice) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    ngx_llmops_jcheck_free(choice->json);
+
+    check->fault = NULL;
+    choice->json = NULL;
+    choice->parts++;
+    choice->fence = NGX_LLMOPS_FENCE_START;
+    choice->ncomma = 0;
+    choice->excused = 0;
+    choice->repaired = 0;
+
+    return NGX_OK;
 }
 
 
@@ -240,6 +300,10 @@ ngx_llmops_check_said(ngx_llmops_check_t *check)
     ngx_str_t  said;
 
     ngx_str_null(&said);
+
+    if (check->again && (check->nchoices == 0 || !check->choices[0].content)) {
+        return ngx_llmops_check_said(check->again);
+    }
 
     if (check->nchoices) {
         said.data = check->choices[0].said.data;

@@ -96,9 +96,9 @@ ngx_llmops_check_decode(ngx_llmops_check_t *check, ngx_str_t *raw,
    check->edited, from start on */
 
 static ngx_int_t
-ngx_llmops_check_edit(ngx_llmops_check_t *check, ngx_str_t *raw,
-    ngx_str_t *text, size_t start, ngx_llmops_check_edit_t *edits,
-    ngx_uint_t *nedits)
+ngx_llmops_check_edit(ngx_llmops_check_t *check, ngx_llmops_text_t *of,
+    ngx_str_t *raw, ngx_str_t *text, size_t start,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits)
 {
     size_t                    len;
     ngx_llmops_check_edit_t  *edit;
@@ -127,10 +127,48 @@ ngx_llmops_check_edit(ngx_llmops_check_t *check, ngx_str_t *raw,
     edit = &edits[(*nedits)++];
 
     edit->raw = *raw;
+    edit->from = &check->edited;
     edit->start = start;
     edit->len = len;
+    edit->choice = of->choice;
+    edit->index = of->index;
+    edit->literal = 0;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_check_literal(ngx_llmops_check_t *check, ngx_str_t *raw,
+    u_char *literal, size_t len, ngx_llmops_check_edit_t *edits,
+    ngx_uint_t *nedits)
+{
+    ngx_llmops_check_edit_t  *edit;
+
+    if (*nedits == NGX_LLMOPS_CHECK_EDITS) {
+        return ngx_llmops_check_unreadable(check);
+    }
+
+    edit = &edits[(*nedits)++];
+
+    for ( /* void */ ; edit > edits; edit--) {
+
+        if (edit[-1].raw.data < raw->data) {
+            break;
+        }
+
+        edit[0] = edit[-1];
+    }
+
+    ngx_memzero(edit, sizeof(ngx_llmops_check_edit_t));
+
+    edit->raw = *raw;
+    edit->from = &check->edited;
+    edit->start = check->edited.len;
+    edit->len = len;
+    edit->literal = 1;
+
+    return ngx_llmops_out_write(&check->edited, literal, len);
 }
 
 
@@ -156,7 +194,7 @@ ngx_llmops_check_string(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
 {
     size_t                 start;
     ngx_int_t              rc;
-    ngx_str_t              piece, head, rest;
+    ngx_str_t              piece, rest;
     ngx_uint_t             last;
     ngx_llmops_channel_t  *ch;
 
@@ -179,20 +217,21 @@ ngx_llmops_check_string(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
 
     if (rc == NGX_OK) {
         ch->ended |= last;
-        return ngx_llmops_check_edit(check, &text->raw, &piece, start, edits,
-                                     nedits);
+
+        rc = ngx_llmops_check_edit(check, text, &text->raw, &piece, start,
+                                   edits, nedits);
+
+        return (rc == NGX_OK && last) ? ngx_llmops_choice_part(check, ch) : rc;
     }
 
     if (rc == NGX_DECLINED && !whole && check->edited.len > start) {
 
         /* what stands before the match may go, the event may not */
 
-        head.data = check->head.data;
-        head.len = check->head.len;
         rest.data = check->edited.data + start;
         rest.len = check->edited.len - start;
 
-        ngx_llmops_texts_delta(out, check->op, &head, text, &rest);
+        ngx_llmops_check_delta(check, text, &rest, out);
     }
 
     return rc;
@@ -222,12 +261,13 @@ ngx_llmops_check_member(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
 
         ngx_memzero(&ch, sizeof(ngx_llmops_channel_t));
         ch.text = *text;
+        ch.text.item.len = 0;           /* it is the event's */
 
         start = check->edited.len;
         rc = ngx_llmops_channel_feed(check, &ch, &piece, 1, &check->edited);
         ngx_llmops_channel_free(&ch);
 
-        return rc == NGX_OK ? ngx_llmops_check_edit(check, value, &piece,
+        return rc == NGX_OK ? ngx_llmops_check_edit(check, text, value, &piece,
                                                     start, edits, nedits)
                             : rc;
     }
@@ -304,9 +344,8 @@ ngx_llmops_check_unreadable(ngx_llmops_check_t *check)
 
 
 void
-ngx_llmops_check_write(ngx_llmops_check_t *check, ngx_str_t *json,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t nedits, ngx_uint_t lines,
-    ngx_llmops_out_t *out)
+ngx_llmops_check_write(ngx_str_t *json, ngx_llmops_check_edit_t *edits,
+    ngx_uint_t nedits, ngx_uint_t lines, ngx_llmops_out_t *out)
 {
     u_char      *p, *last;
     size_t       at;
@@ -318,10 +357,15 @@ ngx_llmops_check_write(ngx_llmops_check_t *check, ngx_str_t *json,
 
     for (i = 0; i < nedits; i++) {
         (void) ngx_llmops_out_write(out, p, edits[i].raw.data - p);
-        if (edits[i].len) {
-            (void) ngx_llmops_out_json(out,
-                                       check->edited.data + edits[i].start,
-                                       edits[i].len);
+
+        if (edits[i].literal) {
+            (void) ngx_llmops_out_write(out, edits[i].from->data
+                                             + edits[i].start, edits[i].len);
+
+        } else if (edits[i].len) {
+            (void) ngx_llmops_out_json(out, edits[i].from->data
+                                            + edits[i].start, edits[i].len);
+
         } else {
             (void) ngx_llmops_out_lit(out, "\"\"");
         }

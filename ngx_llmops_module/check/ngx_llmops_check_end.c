@@ -23,6 +23,13 @@ static ngx_int_t ngx_llmops_check_finish(ngx_llmops_check_t *check,
     ngx_uint_t choice, ngx_llmops_out_t *out);
 
 
+static ngx_uint_t
+ngx_llmops_check_stops(ngx_llmops_texts_t *t, ngx_uint_t index)
+{
+    return t->block == (t->block_item ? ngx_llmops_text_output(index) : index);
+}
+
+
 ngx_int_t
 ngx_llmops_check_ends(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 {
@@ -33,7 +40,9 @@ ngx_llmops_check_ends(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
 
         for (i = 0; i < check->nchannels; i++) {
 
-            if (check->channels[i].text.index != check->texts.block) {
+            if (!ngx_llmops_check_stops(&check->texts,
+                                        check->channels[i].text.index))
+            {
                 continue;
             }
 
@@ -63,7 +72,7 @@ ngx_llmops_check_flush(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
 {
     size_t      start;
     ngx_int_t   rc;
-    ngx_str_t   piece, head;
+    ngx_str_t   piece;
 
     if (ch->ended) {
         return NGX_OK;
@@ -79,15 +88,12 @@ ngx_llmops_check_flush(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
 
     if (piece.len) {
         piece.data = check->edited.data + start;
-        head.data = check->head.data;
-        head.len = check->head.len;
-
-        ngx_llmops_texts_delta(out, check->op, &head, &ch->text, &piece);
+        ngx_llmops_check_delta(check, &ch->text, &piece, out);
     }
 
     check->passed += piece.len;
 
-    return rc;
+    return rc == NGX_OK ? ngx_llmops_choice_part(check, ch) : rc;
 }
 
 
@@ -231,6 +237,11 @@ ngx_llmops_check_replace(ngx_llmops_check_t *check, ngx_str_t *with,
 
     if (check->op == NGX_LLMOPS_OP_MESSAGES) {
         ngx_llmops_check_replace_message(check, with, out);
+        return;
+    }
+
+    if (check->op == NGX_LLMOPS_OP_RESPONSES) {
+        ngx_llmops_responses_say(check->track, with, NULL, out);
         return;
     }
 

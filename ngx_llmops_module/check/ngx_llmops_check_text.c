@@ -38,6 +38,11 @@ ngx_llmops_channel_free(ngx_llmops_channel_t *ch)
         ngx_llmops_jschema_free(ch->schema);
         ch->schema = NULL;
     }
+
+    if (ch->text.item.len) {
+        free(ch->text.item.data);
+        ch->text.item.len = 0;
+    }
 }
 
 
@@ -86,6 +91,25 @@ ngx_llmops_channel_choice(ngx_llmops_check_t *check, ngx_uint_t number)
 }
 
 
+/* the id of an item outlives its event; without one that it is for want of
+   memory, an event of our own lacks it */
+
+static void
+ngx_llmops_channel_item(ngx_llmops_channel_t *ch, ngx_llmops_text_t *text)
+{
+    if (text->item.len == 0 || ch->text.item.len) {
+        return;
+    }
+
+    ch->text.item.data = malloc(text->item.len);
+
+    if (ch->text.item.data) {
+        ngx_memcpy(ch->text.item.data, text->item.data, text->item.len);
+        ch->text.item.len = text->item.len;
+    }
+}
+
+
 ngx_llmops_channel_t *
 ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
 {
@@ -108,6 +132,8 @@ ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
                 ch->excused = 0;
             }
 
+            ngx_llmops_channel_item(ch, text);
+
             return ch;
         }
     }
@@ -119,10 +145,13 @@ ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
 
     ch = &check->channels[check->nchannels];
     ch->text = *text;
+    ch->text.item.len = 0;
 
     if (ngx_llmops_channel_choice(check, text->choice) == NULL) {
         return NULL;
     }
+
+    ngx_llmops_channel_item(ch, text);
 
     check->nchannels++;
 
@@ -159,6 +188,10 @@ static ngx_int_t
 ngx_llmops_channel_whole(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
     ngx_llmops_choice_t *choice, ngx_str_t *text, ngx_uint_t last)
 {
+    if (ch->text.aside) {
+        return NGX_OK;
+    }
+
     if (ch->text.kind == NGX_LLMOPS_TEXT_CONTENT) {
         return ngx_llmops_channel_content(check, choice, text, last);
     }
@@ -166,7 +199,7 @@ ngx_llmops_channel_whole(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
     if (ch->text.kind == NGX_LLMOPS_TEXT_TOOL) {
         choice->tools = 1;
 
-        if (check->tools && !ch->text.object) {
+        if (check->tools && ngx_llmops_text_is_json(&ch->text)) {
             return ngx_llmops_check_arguments(check, ch, text, last);
         }
     }
@@ -215,7 +248,7 @@ ngx_llmops_channel_feed(ngx_llmops_check_t *check, ngx_llmops_channel_t *ch,
     }
 
     if (check->reverse) {
-        json = (ch->text.kind == NGX_LLMOPS_TEXT_TOOL && !ch->text.object);
+        json = ngx_llmops_text_is_json(&ch->text);
 
         ngx_llmops_restore(check->reverse, &ch->restore, to->data, to->len,
                            json, last, out);
@@ -248,7 +281,7 @@ ngx_llmops_channel_patterns(ngx_llmops_check_t *check,
         }
     }
 
-    if (ch->text.kind == NGX_LLMOPS_TEXT_TOOL && !ch->text.object) {
+    if (ngx_llmops_text_is_json(&ch->text)) {
         ngx_llmops_out_reset(&check->plain);
         ngx_llmops_unescape(&ch->unescape, piece->data, piece->len, last,
                             &check->plain);

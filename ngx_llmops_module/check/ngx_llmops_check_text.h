@@ -29,13 +29,18 @@
 
 typedef struct {
     ngx_str_t                  raw;        /* what is replaced */
-    size_t                     start;      /* of the new text, in edited */
+    ngx_llmops_out_t          *from;       /* where the new text is */
+    size_t                     start;
     size_t                     len;
+    ngx_uint_t                 choice;     /* the text that it is of */
+    ngx_uint_t                 index;
+    unsigned                   literal:1;  /* no string, but as it stands */
 } ngx_llmops_check_edit_t;
 
 
 typedef struct {
-    ngx_llmops_text_t          text;       /* which; raw is of no use */
+    ngx_llmops_text_t          text;       /* which; raw is of no use, item is
+                                              the channel's own */
     ngx_llmops_window_t       *window;     /* or NULL */
     ngx_llmops_unescape_t      unescape;
     ngx_llmops_restore_t       restore;
@@ -58,9 +63,12 @@ typedef enum {
 } ngx_llmops_fence_e;
 
 
+/* of responses each part of the content is a JSON of its own */
+
 typedef struct {
     ngx_uint_t                 number;
     ngx_llmops_jcheck_t       *json;
+    ngx_uint_t                 parts;      /* whose JSON has been asked for */
     size_t                     chars;      /* of content */
     size_t                     tokens;     /* times TOKEN */
     uint64_t                   found;      /* by patterns */
@@ -95,6 +103,12 @@ struct ngx_llmops_check_s {
     ngx_str_t                  body;       /* of the request */
     ngx_llmops_reverse_t      *reverse;    /* or NULL */
     ngx_llmops_ground_t       *ground;     /* or NULL */
+    ngx_llmops_check_t        *again;      /* of texts told once more, by the
+                                              last event that had any */
+    ngx_llmops_responses_state_t  *track;  /* what has gone out, if a rule may
+                                              have to end it, or NULL */
+    int64_t                    sequence;   /* of responses' present event */
+    ngx_uint_t                 extra;      /* events of our own before it */
     size_t                     keeps;      /* bytes of said */
     ngx_uint_t                 tools;      /* index of that rule + 1, or 0 */
     ngx_uint_t                 blocks;     /* of a message, begun so far */
@@ -104,6 +118,7 @@ struct ngx_llmops_check_s {
     unsigned                   lengths:1;  /* there are such rules */
     unsigned                   tokens:1;
     unsigned                   languages:1;
+    unsigned                   replaces:1;
     ngx_uint_t                 nchannels;
     ngx_uint_t                 nchoices;
     ngx_llmops_channel_t       channels[NGX_LLMOPS_CHECK_CHANNELS];
@@ -127,6 +142,10 @@ ngx_int_t ngx_llmops_channel_feed(ngx_llmops_check_t *check,
     ngx_llmops_out_t *out);
 
 void ngx_llmops_channel_free(ngx_llmops_channel_t *ch);
+
+/* One more piece of a text, as an event of our own. */
+void ngx_llmops_check_delta(ngx_llmops_check_t *check,
+    ngx_llmops_text_t *text, ngx_str_t *piece, ngx_llmops_out_t *out);
 
 /* A rule is broken: NGX_OK if it is only noted, or NGX_DECLINED. */
 ngx_int_t ngx_llmops_rule_broken(ngx_llmops_check_t *check, ngx_uint_t rule);
@@ -157,13 +176,35 @@ ngx_int_t ngx_llmops_check_texts(ngx_llmops_check_t *check,
     ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits, ngx_uint_t whole,
     ngx_llmops_out_t *out);
 
+/* Another edit, of what is no text: literal takes the place of raw.  NGX_OK,
+   NGX_DECLINED if there are too many, NGX_ERROR. */
+ngx_int_t ngx_llmops_check_literal(ngx_llmops_check_t *check, ngx_str_t *raw,
+    u_char *literal, size_t len, ngx_llmops_check_edit_t *edits,
+    ngx_uint_t *nedits);
+
 /* json with its edits; with lines, all of it in one line. */
-void ngx_llmops_check_write(ngx_llmops_check_t *check, ngx_str_t *json,
-    ngx_llmops_check_edit_t *edits, ngx_uint_t nedits, ngx_uint_t lines,
-    ngx_llmops_out_t *out);
+void ngx_llmops_check_write(ngx_str_t *json, ngx_llmops_check_edit_t *edits,
+    ngx_uint_t nedits, ngx_uint_t lines, ngx_llmops_out_t *out);
 
 /* What cannot be read cannot be checked: NGX_DECLINED. */
 ngx_int_t ngx_llmops_check_unreadable(ngx_llmops_check_t *check);
+
+
+/* check_again.c */
+
+/* An event of responses with texts that have been told already. */
+ngx_int_t ngx_llmops_check_again(ngx_llmops_check_t *check, ngx_str_t *json,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits,
+    ngx_llmops_out_t *out);
+
+/* The odds of tokens go, where the text that they spell has changed; and the
+   event gets its number. */
+ngx_int_t ngx_llmops_check_beside(ngx_llmops_check_t *check,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t *nedits);
+
+/* What has gone out, from an offset on, is remembered for replace. */
+void ngx_llmops_check_track(ngx_llmops_check_t *check, ngx_llmops_out_t *out,
+    size_t at);
 
 
 /* check_end.c: what the event says has ended; all choices */
@@ -172,6 +213,10 @@ ngx_int_t ngx_llmops_check_ends(ngx_llmops_check_t *check,
 ngx_int_t ngx_llmops_check_choices(ngx_llmops_check_t *check,
     ngx_llmops_out_t *out);
 
+
+/* A part of responses' content has ended. */
+ngx_int_t ngx_llmops_choice_part(ngx_llmops_check_t *check,
+    ngx_llmops_channel_t *ch);
 
 /* All texts of a choice have ended. */
 ngx_int_t ngx_llmops_choice_finish(ngx_llmops_check_t *check,

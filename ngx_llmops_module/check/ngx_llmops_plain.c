@@ -24,6 +24,7 @@ typedef struct {
     ngx_uint_t                 choice;     /* that is being gathered */
     ngx_uint_t                 last;       /* the highest that was seen */
     ngx_uint_t                 read;       /* documents that have texts */
+    size_t                     start;      /* of the text, in out */
     ngx_llmops_texts_t         texts;
 } ngx_llmops_plain_t;
 
@@ -82,6 +83,7 @@ ngx_llmops_plain_answer(ngx_llmops_op_e op, ngx_str_t *answer,
     pl->out = out;
     pl->last = 0;
     pl->read = 0;
+    pl->start = out->len;
 
     rc = NGX_OK;
 
@@ -113,7 +115,9 @@ ngx_llmops_plain_events(ngx_llmops_plain_t *pl, ngx_str_t *answer)
     ngx_llmops_sse_t         sse;
     ngx_llmops_sse_event_t   ev;
 
-    ngx_llmops_sse_init(&sse, NGX_LLMOPS_PLAIN_EVENT);
+    ngx_llmops_sse_init(&sse, pl->op == NGX_LLMOPS_OP_RESPONSES
+                              ? NGX_LLMOPS_RESPONSES_MAX
+                              : NGX_LLMOPS_PLAIN_EVENT);
 
     p = answer->data;
 
@@ -154,12 +158,18 @@ ngx_llmops_plain_document(ngx_llmops_plain_t *pl, ngx_str_t *json)
 
     pl->read++;
 
+    if (pl->texts.again && (pl->out->len != pl->start
+                            || pl->texts.nfinished == 0))
+    {
+        return NGX_OK;                  /* the pieces have told it */
+    }
+
     for (i = 0; i < pl->texts.ntexts; i++) {
         text = &pl->texts.texts[i];
 
         pl->last = ngx_max(pl->last, text->choice);
 
-        if (text->kind == NGX_LLMOPS_TEXT_REASONING
+        if (text->kind == NGX_LLMOPS_TEXT_REASONING || text->aside
             || text->choice != pl->choice)
         {
             continue;

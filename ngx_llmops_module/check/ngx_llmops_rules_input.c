@@ -185,6 +185,9 @@ ngx_llmops_input_cap(ngx_llmops_input_t *in)
     if (in->ctx->env.op == NGX_LLMOPS_OP_CHAT) {
         (void) ngx_llmops_out_lit(&in->edited, "\"max_completion_tokens\":");
 
+    } else if (in->ctx->env.op == NGX_LLMOPS_OP_RESPONSES) {
+        (void) ngx_llmops_out_lit(&in->edited, "\"max_output_tokens\":");
+
     } else {
         (void) ngx_llmops_out_lit(&in->edited, "\"max_tokens\":");
     }

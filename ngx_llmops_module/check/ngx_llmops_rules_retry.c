@@ -12,16 +12,25 @@
 /*
  * The same target once more, told what was wrong: its answer, as a turn of the
  * assistant, and the reason, as one of the user, come behind the messages of
- * the request.  Of several tries only the last is told of, so that a request
- * grows by no more than one answer.  Where there are no messages (completions)
- * the request is sent again as it was.
+ * the request, or the input of responses.  Of several tries only the last is
+ * told of, so that a request grows by no more than one answer.  Where there are
+ * no messages (completions) the request is sent again as it was.
  */
 
 
-/* where the messages end: the offset of "]", and whether there are any */
+/* where turns go: responses have them in "input", or a text instead of all */
+
+typedef struct {
+    size_t                     start;      /* of a text, raw */
+    size_t                     end;        /* the offset of "]", or its end */
+    unsigned                   text:1;
+    unsigned                   some:1;     /* there are turns */
+} ngx_llmops_retry_place_t;
+
 
 static ngx_int_t
-ngx_llmops_retry_end(ngx_str_t *body, size_t *end, ngx_uint_t *some)
+ngx_llmops_retry_place(ngx_llmops_op_e op, ngx_str_t *body,
+    ngx_llmops_retry_place_t *place)
 {
     ngx_str_t               key, value, turn;
     ngx_llmops_json_iter_t  it, turns;
@@ -30,16 +39,32 @@ ngx_llmops_retry_end(ngx_str_t *body, size_t *end, ngx_uint_t *some)
         return NGX_DECLINED;
     }
 
+    ngx_memzero(place, sizeof(ngx_llmops_retry_place_t));
+
     while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
 
-        if (key.len != 8 || ngx_memcmp(key.data, "messages", 8) != 0
-            || ngx_llmops_json_array(&turns, &value) != NGX_OK)
+        if (op == NGX_LLMOPS_OP_RESPONSES
+            ? (key.len != 5 || ngx_memcmp(key.data, "input", 5) != 0)
+            : (key.len != 8 || ngx_memcmp(key.data, "messages", 8) != 0))
         {
             continue;
         }
 
-        *end = value.data + value.len - 1 - body->data;
-        *some = (ngx_llmops_json_next(&turns, NULL, &turn) == NGX_OK);
+        place->start = value.data - body->data;
+        place->end = place->start + value.len;
+
+        if (value.data[0] == '"' && op == NGX_LLMOPS_OP_RESPONSES) {
+            place->text = 1;
+            place->some = 1;
+            return NGX_OK;
+        }
+
+        if (ngx_llmops_json_array(&turns, &value) != NGX_OK) {
+            continue;
+        }
+
+        place->end--;
+        place->some = (ngx_llmops_json_next(&turns, NULL, &turn) == NGX_OK);
 
         return NGX_OK;
     }
@@ -86,25 +111,48 @@ ngx_llmops_retry_turns(ngx_llmops_ctx_t *ctx, ngx_uint_t some,
 }
 
 
+/* a text becomes the first turn */
+
+static void
+ngx_llmops_retry_text(ngx_llmops_out_t *out, ngx_str_t *body,
+    ngx_llmops_retry_place_t *place)
+{
+    (void) ngx_llmops_out_lit(out, "[{\"role\":\"user\",\"content\":");
+    (void) ngx_llmops_out_write(out, body->data + place->start,
+                                place->end - place->start);
+    (void) ngx_llmops_out_lit(out, "}");
+}
+
+
 static ngx_int_t
 ngx_llmops_retry_body(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_ruling_t *ruling)
 {
-    u_char            *p;
-    size_t             end;
-    ngx_str_t          body;
-    ngx_uint_t         some;
-    ngx_llmops_out_t   turns;
+    u_char                    *p;
+    size_t                     head;
+    ngx_str_t                  body;
+    ngx_llmops_out_t           turns;
+    ngx_llmops_retry_place_t   place;
 
-    if (ngx_llmops_retry_end(&ruling->body, &end, &some) != NGX_OK) {
+    if (ngx_llmops_retry_place(ctx->env.op, &ruling->body, &place) != NGX_OK) {
         return NGX_OK;
     }
 
-    ngx_llmops_out_init(&turns, 8 * NGX_LLMOPS_CHECK_SAID);
+    ngx_llmops_out_init(&turns, ruling->body.len + 8 * NGX_LLMOPS_CHECK_SAID);
 
-    ngx_llmops_retry_turns(ctx, some, &turns);
+    if (place.text) {
+        ngx_llmops_retry_text(&turns, &ruling->body, &place);
+    }
 
-    body.len = ruling->body.len + turns.len;
+    ngx_llmops_retry_turns(ctx, place.some, &turns);
+
+    if (place.text) {
+        (void) ngx_llmops_out_lit(&turns, "]");
+    }
+
+    head = place.text ? place.start : place.end;
+
+    body.len = head + turns.len + ruling->body.len - place.end;
     body.data = ngx_pnalloc(r->pool, body.len);
 
     if (body.data == NULL || turns.failed) {
@@ -112,9 +160,10 @@ ngx_llmops_retry_body(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(body.data, ruling->body.data, end);
+    p = ngx_cpymem(body.data, ruling->body.data, head);
     p = ngx_cpymem(p, turns.data, turns.len);
-    ngx_memcpy(p, ruling->body.data + end, ruling->body.len - end);
+    ngx_memcpy(p, ruling->body.data + place.end,
+               ruling->body.len - place.end);
 
     ngx_llmops_out_free(&turns);
 

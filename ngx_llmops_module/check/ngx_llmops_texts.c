@@ -66,7 +66,33 @@ ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
     text->choice = choice;
     text->index = index;
     text->raw = *raw;
+    text->item.len = 0;
     text->object = (raw->data[0] == '{');
+    text->free = 0;
+    text->aside = 0;
+}
+
+
+void
+ngx_llmops_texts_odds(ngx_llmops_texts_t *t, ngx_uint_t choice,
+    ngx_uint_t index, ngx_str_t *raw)
+{
+    ngx_llmops_text_odds_t  *odds;
+
+    if ((raw->data[0] != '[' && raw->data[0] != '{') || raw->len == 2) {
+        return;                                 /* null, or none */
+    }
+
+    if (t->nodds == NGX_LLMOPS_TEXTS_MAX) {
+        t->overflow = 1;
+        return;
+    }
+
+    odds = &t->odds[t->nodds++];
+
+    odds->choice = choice;
+    odds->index = index;
+    odds->raw = *raw;
 }
 
 
@@ -130,9 +156,14 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
     t->ntexts = 0;
     t->nfinished = 0;
     t->ncalls = 0;
+    t->nodds = 0;
     t->block_start = 0;
     t->block_stop = 0;
+    t->block_item = 0;
+    t->again = 0;
+    t->partial = 0;
     t->overflow = 0;
+    t->sequence.len = 0;
     t->id.len = 0;
     t->created.len = 0;
     t->model.len = 0;
@@ -143,11 +174,14 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
 
     if (op == NGX_LLMOPS_OP_MESSAGES) {
         ngx_llmops_texts_anthropic(t, json);
+
+    } else if (op == NGX_LLMOPS_OP_RESPONSES) {
+        ngx_llmops_texts_responses(t, json);
     }
 
     while ((rc = ngx_llmops_json_next(&it, &key, &value)) == NGX_OK) {
 
-        if (op == NGX_LLMOPS_OP_MESSAGES) {
+        if (op == NGX_LLMOPS_OP_MESSAGES || op == NGX_LLMOPS_OP_RESPONSES) {
             continue;                           /* only to its end */
         }
 
@@ -192,6 +226,9 @@ ngx_llmops_texts_member(ngx_llmops_texts_t *t, ngx_str_t *key,
                && value->data[0] == '"' && value->len > 2)
     {
         ngx_llmops_texts_finish(t, choice);
+
+    } else if (ngx_llmops_texts_is(key, "logprobs")) {
+        ngx_llmops_texts_odds(t, choice, (ngx_uint_t) -1, value);
     }
 }
 
@@ -205,7 +242,7 @@ static void
 ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
 {
     ngx_str_t               key, value;
-    ngx_uint_t              choice, again, ntexts, nfinished;
+    ngx_uint_t              choice, again, ntexts, nfinished, nodds;
     ngx_llmops_json_iter_t  it;
 
     if (ngx_llmops_json_object(&it, json) != NGX_OK) {
@@ -214,6 +251,7 @@ ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
 
     ntexts = t->ntexts;
     nfinished = t->nfinished;
+    nodds = t->nodds;
     choice = 0;
     again = 0;
 
@@ -228,7 +266,8 @@ ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
         ngx_llmops_texts_member(t, &key, &value, choice);
     }
 
-    again = again && (t->ntexts != ntexts || t->nfinished != nfinished);
+    again = again && (t->ntexts != ntexts || t->nfinished != nfinished
+                      || t->nodds != nodds);
 
     while (!again && ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
 
@@ -243,6 +282,7 @@ ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
     if (again) {
         t->ntexts = ntexts;
         t->nfinished = nfinished;
+        t->nodds = nodds;
 
         ngx_llmops_texts_choice_slow(t, json);
     }

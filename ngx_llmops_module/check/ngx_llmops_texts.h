@@ -13,8 +13,8 @@
 
 /*
  * Where the texts are that a model has written: in an event of a stream or in
- * a whole answer, of chat/completions, completions and messages, as they go
- * to the caller.
+ * a whole answer, of chat/completions, completions, messages and responses, as
+ * they go to the caller.
  */
 
 
@@ -30,7 +30,8 @@ typedef enum {
 } ngx_llmops_text_kind_e;
 
 
-/* names of OpenAI's members, for a delta of our own */
+/* names of OpenAI's members, and of the events of responses, for a delta of our
+   own */
 
 typedef enum {
     NGX_LLMOPS_TEXT_KEY_CONTENT = 0,
@@ -39,7 +40,9 @@ typedef enum {
     NGX_LLMOPS_TEXT_KEY_REASONING_CONTENT,
     NGX_LLMOPS_TEXT_KEY_TEXT,              /* of completions */
     NGX_LLMOPS_TEXT_KEY_ARGUMENTS,
-    NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL
+    NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL,
+    NGX_LLMOPS_TEXT_KEY_RESPONSES          /* and on: a row of the table in
+                                              texts_responses.c */
 } ngx_llmops_text_key_e;
 
 
@@ -50,8 +53,27 @@ typedef struct {
     ngx_uint_t                 index;      /* of a tool call or block */
     ngx_str_t                  raw;        /* where it stands: a string with
                                               its quotes, or an object */
+    ngx_str_t                  item;       /* raw id of responses' item; len
+                                              0: none */
     unsigned                   object:1;   /* its strings are the text */
+    unsigned                   free:1;     /* of a tool: it is not JSON */
+    unsigned                   aside:1;    /* no part of what is said: only
+                                              patterns look at it */
 } ngx_llmops_text_t;
+
+
+/* JSON as a text, with escapes of its own */
+#define ngx_llmops_text_is_json(text)                                         \
+    ((text)->kind == NGX_LLMOPS_TEXT_TOOL && !(text)->object && !(text)->free)
+
+
+/* the tokens of a text with their odds: they spell it once more */
+
+typedef struct {
+    ngx_uint_t                 choice;
+    ngx_uint_t                 index;      /* of the text; -1: of the choice */
+    ngx_str_t                  raw;
+} ngx_llmops_text_odds_t;
 
 
 /* a tool that is called */
@@ -71,12 +93,21 @@ typedef struct {
     ngx_uint_t                 nfinished;
     ngx_llmops_text_call_t     calls[NGX_LLMOPS_TEXTS_MAX];
     ngx_uint_t                 ncalls;
+    ngx_llmops_text_odds_t     odds[NGX_LLMOPS_TEXTS_MAX];
+    ngx_uint_t                 nodds;
     ngx_uint_t                 block;
     ngx_str_t                  id;         /* raw; len 0: absent */
     ngx_str_t                  created;
     ngx_str_t                  model;
+    ngx_str_t                  sequence;   /* of responses' event */
     unsigned                   block_start:1;  /* block begins */
     unsigned                   block_stop:1;   /* block has ended */
+    unsigned                   block_item:1;   /* it is an item: all of its
+                                              texts have */
+    unsigned                   again:1;    /* these texts have been told by
+                                              events before this one, or will
+                                              be */
+    unsigned                   partial:1;  /* and are not complete */
     unsigned                   overflow:1; /* more than TEXTS_MAX */
 } ngx_llmops_texts_t;
 
@@ -95,6 +126,13 @@ void ngx_llmops_texts_delta(ngx_llmops_out_t *out, ngx_llmops_op_e op,
 
 /* Writes those members, as ngx_llmops_texts_delta() wants them. */
 void ngx_llmops_texts_head(ngx_llmops_out_t *out, ngx_llmops_texts_t *t);
+
+/* The same of responses, where events have numbers instead. */
+void ngx_llmops_texts_delta_responses(ngx_llmops_out_t *out,
+    int64_t sequence, ngx_llmops_text_t *text, ngx_str_t *piece);
+
+/* The item of responses that a text's index belongs to. */
+#define ngx_llmops_text_output(index)  ((index) >> 20 & 0xfff)
 
 
 #endif /* _NGX_LLMOPS_TEXTS_H_INCLUDED_ */

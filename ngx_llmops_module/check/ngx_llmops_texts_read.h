@@ -31,6 +31,15 @@ void ngx_llmops_texts_named(ngx_llmops_texts_t *t, ngx_llmops_text_key_e key,
 ngx_uint_t ngx_llmops_texts_number(ngx_str_t *value);
 
 
+/* Notes the odds of a text's tokens, if there are any. */
+void ngx_llmops_texts_odds(ngx_llmops_texts_t *t, ngx_uint_t choice,
+    ngx_uint_t index, ngx_str_t *raw);
+
+
+/* texts_responses.c: an event, or a whole answer */
+void ngx_llmops_texts_responses(ngx_llmops_texts_t *t, ngx_str_t *json);
+
+
 /* texts_message.c */
 
 /* An event, or a whole answer, of messages. */

@@ -413,6 +413,22 @@ void ngx_llmops_responses_free(ngx_llmops_responses_state_t *state);
 void ngx_llmops_responses_track(ngx_llmops_responses_state_t *state,
     ngx_str_t *data);
 
+/*
+ * A stream that goes on with a text of ours instead: what is open ends, the
+ * text is a message of its own, and the response ends as one that was cut by a
+ * content filter.  Events, numbered on, are appended to out.  begin() is for a
+ * stream of which nothing has gone out: it writes the event that comes first.
+ * Without usage the response has none.
+ */
+void ngx_llmops_responses_begin(ngx_llmops_responses_state_t *state,
+    ngx_str_t *id, ngx_str_t *model, ngx_llmops_out_t *out);
+void ngx_llmops_responses_say(ngx_llmops_responses_state_t *state,
+    ngx_str_t *text, ngx_llmops_usage_t *usage, ngx_llmops_out_t *out);
+
+/* The whole answer of that kind. */
+void ngx_llmops_responses_whole(ngx_str_t *id, ngx_str_t *model,
+    ngx_str_t *text, ngx_llmops_usage_t *usage, ngx_llmops_out_t *out);
+
 /* The usual HTTP status of a kind, for a caller of dialect d. */
 ngx_uint_t ngx_llmops_error_status(const ngx_llmops_dialect_t *d,
     ngx_llmops_err_e kind);

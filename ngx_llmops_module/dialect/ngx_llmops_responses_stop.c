@@ -8,7 +8,7 @@
 #include <ngx_core.h>
 #include <string.h>
 #include "ngx_llmops_tree.h"
-#include "ngx_llmops_stop.h"
+#include "ngx_llmops_responses_state.h"
 
 
 /*
@@ -19,27 +19,6 @@
  */
 
 
-typedef enum {
-    NGX_LLMOPS_GROWS_NOTHING = 0,
-    NGX_LLMOPS_GROWS_TEXT,                 /* an output_text part */
-    NGX_LLMOPS_GROWS_ARGUMENTS             /* of a function call */
-} ngx_llmops_grows_e;
-
-
-struct ngx_llmops_responses_state_s {
-    json_t                    *response;   /* of the first event, or NULL */
-    json_t                    *output;     /* array of items */
-    int64_t                    sequence;   /* of the next event */
-    ngx_int_t                  open;       /* index of the item that is not
-                                              done; -1: none */
-    ngx_int_t                  part;       /* of its content; -1: none */
-    ngx_llmops_grows_e         grows;
-    ngx_llmops_out_t           text;
-};
-
-
-static void ngx_llmops_responses_see(ngx_llmops_responses_state_t *s,
-    json_t *event, const char *type);
 static void ngx_llmops_responses_part(ngx_llmops_responses_state_t *s,
     json_t *event, ngx_uint_t done);
 static void ngx_llmops_responses_item(ngx_llmops_responses_state_t *s,
@@ -49,17 +28,10 @@ static void ngx_llmops_responses_grow(ngx_llmops_responses_state_t *s,
 static void ngx_llmops_responses_put(json_t *array, ngx_int_t index,
     json_t *value);
 static ngx_int_t ngx_llmops_responses_index(json_t *event, const char *name);
-static void ngx_llmops_responses_close(ngx_llmops_responses_state_t *s,
-    ngx_llmops_out_t *out);
 static void ngx_llmops_responses_close_text(ngx_llmops_responses_state_t *s,
     json_t *item, ngx_llmops_out_t *out);
 static void ngx_llmops_responses_close_arguments(
     ngx_llmops_responses_state_t *s, json_t *item, ngx_llmops_out_t *out);
-static json_t *ngx_llmops_responses_event(ngx_llmops_responses_state_t *s,
-    const char *type, json_t *item);
-static void ngx_llmops_responses_send(ngx_llmops_responses_state_t *s,
-    ngx_llmops_out_t *out, json_t *event, ngx_llmops_stop_t *stop);
-static json_t *ngx_llmops_responses_usage(ngx_llmops_usage_t *usage);
 
 
 /* an output has no more items, an item no more parts than this */
@@ -124,7 +96,7 @@ ngx_llmops_responses_track(ngx_llmops_responses_state_t *s, ngx_str_t *data)
 }
 
 
-static void
+void
 ngx_llmops_responses_see(ngx_llmops_responses_state_t *s, json_t *event,
     const char *type)
 {
@@ -262,7 +234,6 @@ void
 ngx_llmops_responses_write_stop(ngx_llmops_out_t *out,
     ngx_llmops_stop_t *stop)
 {
-    json_t                        *event, *response;
     ngx_llmops_responses_state_t  *s = stop->state;
 
     if (s == NULL) {
@@ -270,19 +241,31 @@ ngx_llmops_responses_write_stop(ngx_llmops_out_t *out,
         return;
     }
 
-    ngx_llmops_responses_close(s, out);
+    ngx_llmops_responses_end(s, "max_output_tokens", &stop->meter->usage, stop,
+                             out);
+}
+
+
+/* the response is over, before it was complete */
+
+void
+ngx_llmops_responses_end(ngx_llmops_responses_state_t *s, const char *reason,
+    ngx_llmops_usage_t *usage, ngx_llmops_stop_t *stop, ngx_llmops_out_t *out)
+{
+    json_t  *event, *response;
+
+    ngx_llmops_responses_close(s, stop ? "incomplete" : "completed", out);
 
     response = s->response ? s->response : json_object();
 
     (void) json_object_set_new(response, "object", json_string("response"));
     (void) json_object_set_new(response, "status", json_string("incomplete"));
     (void) json_object_set_new(response, "incomplete_details",
-                               json_pack("{s:s}", "reason",
-                                         "max_output_tokens"));
+                               json_pack("{s:s}", "reason", reason));
     (void) json_object_set(response, "output", s->output);
     (void) json_object_set_new(response, "usage",
-                               ngx_llmops_responses_usage(
-                                                      &stop->meter->usage));
+                               usage ? ngx_llmops_responses_usage(usage)
+                                     : json_null());
 
     event = ngx_llmops_responses_event(s, "response.incomplete", NULL);
     (void) json_object_set(event, "response", response);
@@ -297,9 +280,9 @@ ngx_llmops_responses_write_stop(ngx_llmops_out_t *out,
 
 /* the item that is open, and what is open in it */
 
-static void
+void
 ngx_llmops_responses_close(ngx_llmops_responses_state_t *s,
-    ngx_llmops_out_t *out)
+    const char *status, ngx_llmops_out_t *out)
 {
     json_t  *item, *event;
 
@@ -316,7 +299,7 @@ ngx_llmops_responses_close(ngx_llmops_responses_state_t *s,
         ngx_llmops_responses_close_arguments(s, item, out);
     }
 
-    (void) json_object_set_new(item, "status", json_string("incomplete"));
+    (void) json_object_set_new(item, "status", json_string(status));
 
     event = ngx_llmops_responses_event(s, "response.output_item.done", NULL);
     (void) json_object_set_new(event, "output_index", json_integer(s->open));
@@ -380,7 +363,7 @@ ngx_llmops_responses_close_arguments(ngx_llmops_responses_state_t *s,
 }
 
 
-static json_t *
+json_t *
 ngx_llmops_responses_event(ngx_llmops_responses_state_t *s, const char *type,
     json_t *item)
 {
@@ -401,7 +384,7 @@ ngx_llmops_responses_event(ngx_llmops_responses_state_t *s, const char *type,
 
 /* takes the event over; NULL for want of memory fails out */
 
-static void
+void
 ngx_llmops_responses_send(ngx_llmops_responses_state_t *s,
     ngx_llmops_out_t *out, json_t *event, ngx_llmops_stop_t *stop)
 {
@@ -432,7 +415,7 @@ ngx_llmops_responses_send(ngx_llmops_responses_state_t *s,
 }
 
 
-static json_t *
+json_t *
 ngx_llmops_responses_usage(ngx_llmops_usage_t *usage)
 {
     return json_pack("{s:I, s:{s:I}, s:I, s:{s:I}, s:I}",

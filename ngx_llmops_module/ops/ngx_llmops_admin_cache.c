@@ -16,7 +16,20 @@
  * A purge is noted in the store first, for all gateways, and then carried out
  * in this nginx's shared memory: when the answer comes, nothing that it names
  * is served here any more, and elsewhere within half a second.
+ *
+ * Notes stand for as long as an answer may.  One that names everything makes
+ * all older ones needless: they are taken away with it, and there is room again
+ * for others.
  */
+
+
+typedef struct {
+    ngx_llmops_cache_note_t    note;
+    ngx_llmops_cache_note_t   *covered;    /* to be taken away */
+    ngx_uint_t                 ncovered;
+    ngx_uint_t                 removed;    /* entries */
+    u_char                     id[NGX_LLMOPS_CACHE_NOTE_ID];
+} ngx_llmops_admin_purge_t;
 
 
 static ngx_int_t ngx_llmops_admin_cache_get(ngx_llmops_admin_t *a);
@@ -28,6 +41,8 @@ static ngx_int_t ngx_llmops_admin_cache_what(ngx_llmops_admin_t *a,
     ngx_llmops_cache_note_t *note);
 static ngx_int_t ngx_llmops_admin_cache_put(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_cache_noted(ngx_llmops_admin_t *a);
+static ngx_int_t ngx_llmops_admin_cache_tidy(ngx_llmops_admin_t *a);
+static ngx_int_t ngx_llmops_admin_cache_purged(ngx_llmops_admin_t *a);
 
 
 const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[] = {
@@ -132,15 +147,17 @@ ngx_llmops_admin_cache_saved(ngx_llmops_cache_sh_t *sh)
 static ngx_int_t
 ngx_llmops_admin_cache_purge(ngx_llmops_admin_t *a)
 {
-    ngx_int_t                 rc;
-    ngx_llmops_cache_note_t  *note;
+    ngx_int_t                  rc;
+    ngx_llmops_cache_note_t   *note;
+    ngx_llmops_admin_purge_t  *purge;
 
-    note = ngx_pcalloc(a->request->pool, sizeof(ngx_llmops_cache_note_t));
-    if (note == NULL) {
+    purge = ngx_pcalloc(a->request->pool, sizeof(ngx_llmops_admin_purge_t));
+    if (purge == NULL) {
         return NGX_ERROR;
     }
 
-    a->data = note;
+    a->data = purge;
+    note = &purge->note;
 
     rc = ngx_llmops_admin_cache_what(a, note);
 
@@ -153,13 +170,13 @@ ngx_llmops_admin_cache_purge(ngx_llmops_admin_t *a)
                                       "no route has a cache");
     }
 
-    if (ngx_llmops_cache_notes() >= NGX_LLMOPS_CACHE_NOTES
+    if (note->kind != NGX_LLMOPS_CACHE_TAG_ALL
+        && ngx_llmops_cache_notes() >= NGX_LLMOPS_CACHE_NOTES
         && !ngx_llmops_cache_noted(note))
     {
         return ngx_llmops_admin_error(a, NGX_HTTP_INSUFFICIENT_STORAGE,
                                       "no_room", "%d different purges stand "
-                                      "already, purge a whole route, or "
-                                      "{\"all\": true}",
+                                      "already, purge {\"all\": true}",
                                       NGX_LLMOPS_CACHE_NOTES);
     }
 
@@ -227,22 +244,22 @@ ngx_llmops_admin_cache_what(ngx_llmops_admin_t *a,
 static ngx_int_t
 ngx_llmops_admin_cache_put(ngx_llmops_admin_t *a)
 {
-    u_char                   *p;
-    ngx_llmops_cache_note_t  *note = a->data;
+    u_char                    *p;
+    ngx_llmops_cache_note_t   *note;
+    ngx_llmops_admin_purge_t  *purge = a->data;
 
-    p = ngx_pnalloc(a->request->pool, NGX_LLMOPS_CACHE_NOTE_ID
-                                      + sizeof("{\"at\":}") + NGX_INT64_LEN);
+    p = ngx_pnalloc(a->request->pool, sizeof("{\"at\":}") + NGX_INT64_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
+    note = &purge->note;
+
     note->at = ngx_llmops_store_now(a->mcf->store);
 
     a->op.docs = NGX_LLMOPS_DOCS_PURGES;
-    a->op.id.data = p;
-    a->op.id.len = ngx_llmops_cache_note_id(note, p);
-
-    p += a->op.id.len;
+    a->op.id.data = purge->id;
+    a->op.id.len = ngx_llmops_cache_note_id(note, purge->id);
 
     a->op.value.data = p;
     a->op.value.len = ngx_sprintf(p, "{\"at\":%L}", note->at) - p;
@@ -257,18 +274,60 @@ ngx_llmops_admin_cache_put(ngx_llmops_admin_t *a)
 static ngx_int_t
 ngx_llmops_admin_cache_noted(ngx_llmops_admin_t *a)
 {
-    ngx_uint_t                n;
-    ngx_llmops_cache_note_t  *note = a->data;
+    ngx_llmops_cache_note_t   *note;
+    ngx_llmops_admin_purge_t  *purge = a->data;
 
     if (a->op.rc != NGX_OK) {
         return ngx_llmops_admin_store_error(a);
     }
 
-    n = ngx_llmops_cache_purge(a->mcf, note->kind, note->tag,
-                               note->kind == NGX_LLMOPS_CACHE_TAG_KEY
-                               ? note->key : NULL);
+    note = &purge->note;
+
+    purge->removed = ngx_llmops_cache_purge(a->mcf, note->kind, note->tag,
+                                        note->kind == NGX_LLMOPS_CACHE_TAG_KEY
+                                        ? note->key : NULL);
+
+    if (note->kind == NGX_LLMOPS_CACHE_TAG_ALL) {
+        purge->covered = ngx_llmops_cache_notes_covered(a->request->pool,
+                                                        note->at,
+                                                        &purge->ncovered);
+    }
+
+    return ngx_llmops_admin_cache_tidy(a);
+}
+
+
+/*
+ * The purge is in force already: what becomes of older notes cannot fail it.
+ * One that was renewed meanwhile has another revision, and stays.
+ */
+
+static ngx_int_t
+ngx_llmops_admin_cache_tidy(ngx_llmops_admin_t *a)
+{
+    ngx_llmops_cache_note_t   *note;
+    ngx_llmops_admin_purge_t  *purge = a->data;
+
+    if (purge->ncovered == 0) {
+        return ngx_llmops_admin_cache_purged(a);
+    }
+
+    note = &purge->covered[--purge->ncovered];
+
+    a->op.id.len = ngx_llmops_cache_note_id(note, purge->id);
+    a->op.expected = note->revision;
+
+    return ngx_llmops_admin_ask(a, ngx_llmops_store_remove,
+                                ngx_llmops_admin_cache_tidy);
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_cache_purged(ngx_llmops_admin_t *a)
+{
+    ngx_llmops_admin_purge_t  *purge = a->data;
 
     return ngx_llmops_admin_reply(a, NGX_HTTP_OK,
                                   json_pack("{s:I}", "removed",
-                                            (json_int_t) n));
+                                            (json_int_t) purge->removed));
 }

@@ -26,6 +26,7 @@
 typedef struct {
     ngx_llmops_rollout_t        *ro;
     ngx_llmops_rollout_action_e  action;
+    ngx_uint_t                   force;    /* whatever evaluations say */
     ngx_str_t                    reason;
     json_t                      *json;     /* being put */
     json_t                      *entry;    /* of its history, borrowed */
@@ -38,7 +39,7 @@ static ngx_int_t ngx_llmops_admin_rollout_get(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_rollout_got(ngx_llmops_admin_t *a);
 static ngx_llmops_rollout_t *ngx_llmops_admin_rollout_named(
     ngx_llmops_admin_t *a, ngx_int_t *rc);
-static json_t *ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro,
+static json_t *ngx_llmops_admin_rollout_evaluations(ngx_llmops_rollout_t *ro,
     json_t *doc);
 static json_t *ngx_llmops_admin_rollout_steps(ngx_llmops_rollout_t *ro);
 static json_t *ngx_llmops_admin_rollout_guards(ngx_llmops_rollout_t *ro);
@@ -179,9 +180,7 @@ ngx_llmops_admin_rollout_got(ngx_llmops_admin_t *a)
 }
 
 
-/* with a document also its history */
-
-static json_t *
+json_t *
 ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro, json_t *doc)
 {
     json_t                    *shown;
@@ -221,15 +220,47 @@ ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro, json_t *doc)
                               (json_int_t) (ro->sh ? ro->sh->seen[0] : 0),
                       "guards", ngx_llmops_admin_rollout_guards(ro));
 
+    (void) json_object_set_new(shown, "arms",
+                               ngx_llmops_admin_rollout_arms(ro));
+
     if (doc
-        && json_object_set(shown, "history", json_object_get(doc, "history"))
-           != 0)
+        && (json_object_set(shown, "history", json_object_get(doc, "history"))
+            != 0
+            || json_object_set_new(shown, "evaluations",
+                              ngx_llmops_admin_rollout_evaluations(ro, doc))
+               != 0))
     {
         json_decref(shown);
         return NULL;
     }
 
     return shown;
+}
+
+
+/* those that are known, and null for those that are still to come */
+
+static json_t *
+ngx_llmops_admin_rollout_evaluations(ngx_llmops_rollout_t *ro, json_t *doc)
+{
+    json_t      *all;
+    ngx_uint_t   i;
+
+    all = json_object_get(doc, "evaluations");
+    all = all ? json_copy(all) : json_object();
+
+    for (i = 0; i < ro->nevaluations; i++) {
+        if (json_object_getn(all, (char *) ro->evaluations[i].data,
+                             ro->evaluations[i].len)
+            == NULL)
+        {
+            (void) json_object_setn_new(all,
+                                        (char *) ro->evaluations[i].data,
+                                        ro->evaluations[i].len, json_null());
+        }
+    }
+
+    return all;
 }
 
 
@@ -348,18 +379,23 @@ ngx_llmops_admin_rollout_free(void *data)
 }
 
 
-/* {"reason": "...", "all": true}; "all" of a promotion */
+/* {"reason": "...", "all": true, "force": true}; the last two of a promotion */
 
 static ngx_int_t
 ngx_llmops_admin_rollout_body(ngx_llmops_admin_t *a,
     ngx_llmops_admin_rollout_t *ch)
 {
     size_t       len;
-    json_t      *reason, *all;
+    json_t      *reason, *all, *force;
+    ngx_uint_t   promotion;
     const char  *text;
 
     reason = json_object_get(a->body, "reason");
     all = json_object_get(a->body, "all");
+    force = json_object_get(a->body, "force");
+
+    promotion = (ch->action == NGX_LLMOPS_ROLLOUT_STEP
+                 || ch->action == NGX_LLMOPS_ROLLOUT_PROMOTE);
 
     text = json_string_value(reason);
     len = json_string_length(reason);
@@ -370,16 +406,18 @@ ngx_llmops_admin_rollout_body(ngx_llmops_admin_t *a,
                                       "%d bytes", NGX_LLMOPS_ROLLOUT_REASON);
     }
 
-    if (json_object_size(a->body) != (size_t) 1 + (all != NULL)
-        || (all && (!json_is_boolean(all)
-                    || (ch->action != NGX_LLMOPS_ROLLOUT_STEP
-                        && ch->action != NGX_LLMOPS_ROLLOUT_PROMOTE))))
+    if (json_object_size(a->body)
+        != (size_t) 1 + (all != NULL) + (force != NULL)
+        || (all && !(promotion && json_is_boolean(all)))
+        || (force && !(promotion && json_is_boolean(force))))
     {
         return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
                                       "the body has \"reason\", and that of a "
-                                      "promotion may have \"all\", true or "
-                                      "false");
+                                      "promotion may have \"all\" and "
+                                      "\"force\", true or false");
     }
+
+    ch->force = !promotion || json_is_true(force);
 
     ch->reason.len = len;
     ch->reason.data = (u_char *) text;     /* lives as long as a->body */
@@ -439,11 +477,21 @@ static ngx_int_t
 ngx_llmops_admin_rollout_apply(ngx_llmops_admin_t *a,
     ngx_llmops_admin_rollout_t *ch)
 {
-    char        *text;
-    size_t       len;
-    ngx_int_t    rc;
-    ngx_str_t    by;
-    const char  *error;
+    char             *text;
+    size_t            len;
+    ngx_int_t         rc;
+    ngx_str_t         by;
+    const char       *error;
+    const ngx_str_t  *lacks;
+
+    lacks = ch->force ? NULL : ngx_llmops_rollout_lacks(ch->ro, ch->json);
+
+    if (lacks) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_CONFLICT, "evaluation",
+                                      "evaluation \"%V\" of the candidate has "
+                                      "not passed; run it, or promote with "
+                                      "\"force\": true", lacks);
+    }
 
     ngx_str_set(&by, "admin");
 

@@ -129,7 +129,14 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_shadow_similarity"), "histogram", NULL,
       "How much a shadow's answers have in common with those that callers "
       "got, by words.",
-      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar, 0, NULL },
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
+      offsetof(ngx_llmops_shadow_sh_t, words), NULL },
+
+    { ngx_string("llm_shadow_meaning_similarity"), "histogram", NULL,
+      "How much a shadow's answers mean what those mean that callers got, by "
+      "embeddings.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
+      offsetof(ngx_llmops_shadow_sh_t, meaning), NULL },
 
     { ngx_string("llm_shadow_seconds_total"), "counter", NULL,
       "Time that the answers took that were compared, of both sides.",
@@ -315,6 +322,14 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_rollout_webhooks_total"), "counter", NULL,
       "Messages to the webhook of a canary, by what became of them.",
       0, ngx_llmops_print_rollout_told, 0, NULL },
+
+    { ngx_string("llm_rollout_judged_total"), "counter", NULL,
+      "Answers drawn to be judged by a model, by what became of it.",
+      0, ngx_llmops_print_rollout_judged, 0, NULL },
+
+    { ngx_string("llm_rollout_judge_score_ratio"), "gauge", NULL,
+      "Mean score of the answers that a model has judged, by arm.",
+      0, ngx_llmops_print_rollout_score, 0, NULL },
 
     { ngx_string("llm_feedback_total"), "counter", NULL,
       "Requests that people have judged, by arm of the route's canary.",

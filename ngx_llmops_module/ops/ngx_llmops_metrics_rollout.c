@@ -40,6 +40,10 @@ static void ngx_llmops_print_one_decisions(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
 static void ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
+static void ngx_llmops_print_one_judged(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
+static void ngx_llmops_print_one_score(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
 static void ngx_llmops_print_feedback(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, ngx_uint_t arm);
 
@@ -256,6 +260,59 @@ ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
             ngx_llmops_print_rollout_name(pr, f, ro);
             ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
                                    results[i], ro->sh->told[i]);
+        }
+    }
+}
+
+
+void
+ngx_llmops_print_rollout_judged(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_judged);
+}
+
+
+static void
+ngx_llmops_print_one_judged(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
+{
+    ngx_uint_t  i;
+
+    static const char  *results[] = { "scored", "failed", "dropped" };
+
+    for (i = 0; i < NGX_LLMOPS_JUDGED_MAX; i++) {
+        if (ro->sh->judged[i]) {
+            ngx_llmops_print_rollout_name(pr, f, ro);
+            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
+                                   results[i], ro->sh->judged[i]);
+        }
+    }
+}
+
+
+void
+ngx_llmops_print_rollout_score(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_score);
+}
+
+
+static void
+ngx_llmops_print_one_score(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
+{
+    ngx_uint_t  arm;
+
+    for (arm = 0; arm < 2; arm++) {
+        if (ro->sh->scored[arm]) {
+            ngx_llmops_print_rollout_name(pr, f, ro);
+            ngx_llmops_page_printf(&pr->page, ",arm=\"%s\"} %.4f\n",
+                                   arm ? "candidate" : "stable",
+                                   (double) ro->sh->score[arm]
+                                   / NGX_LLMOPS_ROLLOUT_MICRO
+                                   / (double) ro->sh->scored[arm]);
         }
     }
 }

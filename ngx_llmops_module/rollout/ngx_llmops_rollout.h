@@ -24,18 +24,33 @@
  *   ngx_llmops_rollout_param.c     its parameters
  *   ngx_llmops_rollout_resolve.c   what it names
  *   ngx_llmops_rollout_arm.c       the arm of a request
+ *   ngx_llmops_rollout_cut.c       streams that a rollback ends
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
+ *   ngx_llmops_rollout_compare.c   both arms side by side, to be looked at
+ *   ngx_llmops_rollout_judge.c     what a model thinks of answers
  *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
  *   ngx_llmops_rollout_decide.c    worker 0: decisions
  *   ngx_llmops_rollout_fleet.c     what other gateways have seen
+ *   ngx_llmops_rollout_evaluated.c what evaluations say of the candidate
  *   ngx_llmops_rollout_tell.c      decisions in log, metrics and webhook
  *   ngx_llmops_feedback.c          which request was which, and human judgement
  */
 
 
 #define NGX_LLMOPS_ROLLOUT_GUARDS  8
+#define NGX_LLMOPS_ROLLOUT_EVALUATIONS  8
 #define NGX_LLMOPS_ROLLOUT_MICRO   1000000
+
+
+/* what has become of an answer that was drawn to be judged */
+
+typedef enum {
+    NGX_LLMOPS_JUDGED_SCORED = 0,
+    NGX_LLMOPS_JUDGED_FAILED,              /* no verdict, or none to be read */
+    NGX_LLMOPS_JUDGED_DROPPED,             /* too many are under way */
+    NGX_LLMOPS_JUDGED_MAX
+} ngx_llmops_judged_e;
 
 
 /* -- shared memory -------------------------------------------------------- */
@@ -56,6 +71,36 @@ typedef struct {
     ngx_atomic_t               seen_k[2];
     ngx_atomic_t               evidence;   /* logarithm, times 10^3, + 10^9 */
 } ngx_llmops_rollout_guard_sh_t;
+
+
+/*
+ * What both arms have done at this step, for those who compare them: all that
+ * decides is in the guards.  One of each rollout, counted and zeroed as they
+ * are, but of this nginx alone.
+ */
+
+#define NGX_LLMOPS_ROLLOUT_BOUNDS  16
+
+typedef struct {
+    ngx_atomic_t               requests;
+    ngx_atomic_t               errors;
+    ngx_atomic_t               broken;     /* a rule was */
+    ngx_atomic_t               priced;     /* requests that cost is of */
+    ngx_atomic_t               cost;       /* 10^-12 USD */
+    ngx_atomic_t               answered;   /* by the target, with tokens */
+    ngx_atomic_t               input;      /* tokens of those */
+    ngx_atomic_t               output;
+    ngx_atomic_t               first_token[NGX_LLMOPS_ROLLOUT_BOUNDS + 1];
+    ngx_atomic_t               total[NGX_LLMOPS_ROLLOUT_BOUNDS + 1];
+} ngx_llmops_rollout_arm_sh_t;
+
+typedef struct {
+    ngx_llmops_rollout_arm_sh_t  arm[2];   /* stable, candidate */
+} ngx_llmops_rollout_arms_sh_t;
+
+/* upper bounds of the buckets, inclusive, ms; each bucket counts only its own,
+   the last one what is beyond */
+extern const ngx_uint_t  ngx_llmops_rollout_bounds[NGX_LLMOPS_ROLLOUT_BOUNDS];
 
 
 /*
@@ -80,6 +125,9 @@ typedef struct {
     ngx_atomic_t               total[2][2];    /* ever: by arm; ok, failed */
     ngx_atomic_t               decided[NGX_LLMOPS_ROLLOUT_ACTIONS];
     ngx_atomic_t               told[2];    /* webhook: given up, sent */
+    ngx_atomic_t               judged[NGX_LLMOPS_JUDGED_MAX];
+    ngx_atomic_t               score[2];   /* ever: by arm, times 10^6, of */
+    ngx_atomic_t               scored[2];  /* so many */
 } ngx_llmops_rollout_sh_t;
 
 
@@ -103,12 +151,16 @@ typedef struct ngx_llmops_rollout_s      ngx_llmops_rollout_t;
 
 struct ngx_llmops_rollout_s {
     ngx_str_t                  id;         /* of document and shared node */
-    ngx_str_t                  candidate;  /* as written: target, prompt */
+    ngx_str_t                  candidate;  /* as written: target, prompt,
+                                              rules */
     ngx_str_t                  model;      /* UPSTREAM/MODEL, or len 0 */
     ngx_str_t                  reference;  /* NAME@VERSION, or len 0 */
     ngx_llmops_route_t        *route;
-    ngx_llmops_target_t       *target;     /* NULL: only another prompt */
-    struct ngx_llmops_prompt_s  *prompt;   /* NULL: only another target */
+    ngx_llmops_target_t       *target;     /* NULL: the route's */
+    struct ngx_llmops_prompt_s  *prompt;   /* NULL: the route's */
+    ngx_str_t                  rules;      /* NAME,NAME...; or len 0 */
+    ngx_llmops_route_t        *other;      /* the route with these rules; NULL:
+                                              with its own */
     ngx_http_complex_value_t  *by;         /* NULL: at random */
     ngx_uint_t                 steps[NGX_LLMOPS_ROLLOUT_STEPS];    /* shares, in
                                               hundredths of a per cent */
@@ -118,9 +170,13 @@ struct ngx_llmops_rollout_s {
     double                     alpha;
     double                     needed;     /* evidence: its logarithm */
     ngx_flag_t                 manual;
+    ngx_flag_t                 cut;        /* streams, at a rollback */
     ngx_llmops_guard_t         guards[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_uint_t                 nguards;
     ngx_uint_t                 measures;   /* bits: those that guards need */
+    ngx_str_t                  evaluations[NGX_LLMOPS_ROLLOUT_EVALUATIONS];
+    ngx_uint_t                 nevaluations;   /* that have to pass */
+    struct ngx_llmops_judge_s  *judge;     /* or NULL */
     ngx_llmops_webhook_t      *webhook;    /* or NULL */
     ngx_llmops_place_t         place;
 
@@ -128,7 +184,11 @@ struct ngx_llmops_rollout_s {
     ngx_llmops_rollout_sh_t   *sh;         /* NULL: the zone is full: all
                                               requests are the stable arm's */
     ngx_llmops_rollout_guard_sh_t  *guard_sh[NGX_LLMOPS_ROLLOUT_GUARDS];
+    ngx_llmops_rollout_arms_sh_t   *arms;  /* or NULL: nothing to compare */
     ngx_llmops_rollout_run_t  *run;        /* worker 0 */
+    ngx_queue_t                streams;    /* of ngx_llmops_arm_t: those that a
+                                              rollback cuts */
+    ngx_event_t                cutter;     /* while there are some */
 };
 
 
@@ -138,6 +198,8 @@ typedef struct {
     ngx_array_t                rollouts;   /* of ngx_llmops_rollout_t * */
     void                      *runner;     /* worker 0 */
     void                      *fleet;      /* worker 0, with llm_redis */
+    ngx_queue_t                told;       /* of this worker: what evaluations
+                                              say, on its way to the store */
 } ngx_llmops_rollouts_t;
 
 
@@ -154,7 +216,7 @@ char *ngx_llmops_rollout_directive(ngx_conf_t *cf, ngx_command_t *cmd,
       0,                                                                      \
       NULL }
 
-/* Resolves targets and prompts, after those of routes.  NGX_OK, or NGX_ERROR
+/* Resolves targets, prompts and rules, after those of routes.  NGX_OK, or NGX_ERROR
    (logged with file and line). */
 ngx_int_t ngx_llmops_rollouts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
@@ -175,9 +237,14 @@ ngx_llmops_rollout_t *ngx_llmops_rollout_named(ngx_llmops_main_conf_t *mcf,
 
 typedef struct ngx_llmops_arm_s {
     ngx_llmops_rollout_t      *rollout;
+    ngx_llmops_ctx_t          *ctx;
+    ngx_queue_t                queue;      /* of .streams, if queued */
     uint32_t                   epoch;      /* of the word that chose it */
     unsigned                   candidate:1;
     unsigned                   watched:1;  /* decisions are still to come */
+    unsigned                   queued:1;
+    unsigned                   cut:1;      /* by a rollback */
+    unsigned                   judged:1;   /* its answer is kept for that */
 } ngx_llmops_arm_t;
 
 
@@ -197,8 +264,20 @@ ngx_llmops_target_t *ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx);
 /* The candidate cannot serve this request: it is in no rollout. */
 void ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx);
 
+/* The request is over, or its pool about to go: nothing is left of it here. */
+void ngx_llmops_rollout_gone(ngx_llmops_ctx_t *ctx);
+
 /* "stable", "candidate", or len 0. */
 void ngx_llmops_rollout_arm_name(ngx_llmops_ctx_t *ctx, ngx_str_t *name);
+
+/* Before a request is sent: draws whether its answer will be judged, and has it
+   kept then.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_rollout_judge_draw(ngx_llmops_ctx_t *ctx);
+
+/* The request is over, and its caller served: has its answer judged, if it was
+   drawn and is one of its arm's first target. */
+void ngx_llmops_rollout_judge(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_ctx_t *ctx);
 
 /* A request is over: counts what the guards need.  Once, from the log
    handler. */
@@ -230,6 +309,13 @@ ngx_uint_t ngx_llmops_rollout_counts(ngx_llmops_rollout_t *ro,
 void ngx_llmops_rollout_count(ngx_llmops_rollout_t *ro,
     ngx_llmops_measure_e measure, ngx_uint_t candidate, double value);
 
+/* Adds a request of an arm, for those who compare: failed as for the guards,
+   broken: a rule on the answer was.  Tokens, cost and times only count with
+   timed: the arm's target has answered. */
+void ngx_llmops_rollout_compare(ngx_llmops_rollout_t *ro,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t failed, ngx_uint_t broken,
+    ngx_uint_t timed);
+
 /* What this nginx has seen, for a guard. */
 void ngx_llmops_rollout_seen(ngx_llmops_rollout_t *ro, ngx_uint_t guard,
     ngx_llmops_guard_seen_t *seen);
@@ -241,10 +327,30 @@ void ngx_llmops_rollout_seen(ngx_llmops_rollout_t *ro, ngx_uint_t guard,
 ngx_uint_t ngx_llmops_rollout_doc_share(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_doc_t *doc);
 
-/* Says what has been decided and is in the store: log, metric, webhook. */
+/* An evaluation that has to pass before there is another step, and has not; or
+   NULL. */
+#define ngx_llmops_rollout_lacks(ro, json)                                    \
+    ngx_llmops_rollout_doc_lacks(json, (ro)->evaluations, (ro)->nevaluations)
+
+/* Begins, and ends in each worker, what is told of evaluations. */
+void ngx_llmops_rollout_evaluated_start(ngx_llmops_rollouts_t *rollouts);
+void ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf);
+
+/* Says what has been decided and is in the store: log, metric, webhook; in any
+   worker. */
 void ngx_llmops_rollout_tell(ngx_llmops_rollout_t *ro,
     ngx_llmops_rollout_action_e action, const ngx_llmops_rollout_doc_t *doc,
     json_t *entry);
+
+/* Makes ro->other what the route is, but for its rules; in each worker. */
+void ngx_llmops_rollout_rules(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro);
+
+/* Streams of the candidate, in each worker: prepares, adds one that begins, and
+   takes one out. */
+void ngx_llmops_rollout_cut_init(ngx_llmops_rollout_t *ro);
+void ngx_llmops_rollout_cut_add(ngx_llmops_arm_t *arm);
+void ngx_llmops_rollout_cut_remove(ngx_llmops_arm_t *arm);
 
 /* Begins to send its messages; in each worker. */
 void ngx_llmops_rollout_webhook(ngx_llmops_rollout_t *ro);
@@ -261,6 +367,20 @@ json_t *ngx_llmops_rollout_figures(ngx_llmops_rollout_t *ro,
    NGX_CONF_OK, or NGX_CONF_ERROR (logged). */
 char *ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *arg, ngx_uint_t *seen);
+
+
+/* "judge=", "judge_share=", "rubric=", "judge_timeout=": as handlers of
+   parameters; and what they name, when all is read (logged). */
+ngx_int_t ngx_llmops_judge_set(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_set_share(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_set_rubric(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_set_timeout(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
+ngx_int_t ngx_llmops_judge_resolve(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro);
 
 
 /* -- private to worker 0 -------------------------------------------------- */

@@ -60,7 +60,7 @@ ngx_llmops_rollout_arm(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
     }
 
-    arm = ngx_palloc(r->pool, sizeof(ngx_llmops_arm_t));
+    arm = ngx_pcalloc(r->pool, sizeof(ngx_llmops_arm_t));
     if (arm == NULL) {
         return NGX_ERROR;
     }
@@ -68,12 +68,21 @@ ngx_llmops_rollout_arm(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     state = ngx_llmops_rollout_state(word);
 
     arm->rollout = ro;
+    arm->ctx = ctx;
     arm->epoch = ngx_llmops_rollout_epoch(word);
     arm->candidate = candidate;
     arm->watched = (state != NGX_LLMOPS_ROLLOUT_PROMOTED
                     && state != NGX_LLMOPS_ROLLOUT_ROLLED_BACK);
 
     ctx->arm = arm;
+
+    if (ro->other && candidate) {
+        ctx->route = ro->other;
+    }
+
+    if (ro->cut && candidate && ctx->env.stream) {
+        ngx_llmops_rollout_cut_add(arm);
+    }
 
     return NGX_OK;
 }
@@ -170,7 +179,35 @@ ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx)
 void
 ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx)
 {
+    ngx_llmops_rollout_t  *ro;
+
+    if (ctx->arm == NULL) {
+        return;
+    }
+
+    ngx_llmops_rollout_gone(ctx);
+
+    ro = ctx->arm->rollout;
     ctx->arm = NULL;
+
+    if (ro->other == NULL || ctx->route != ro->other) {
+        return;
+    }
+
+    ctx->route = ro->route;
+
+    if (ctx->plan.route) {
+        ctx->plan.route = ro->route;
+    }
+}
+
+
+void
+ngx_llmops_rollout_gone(ngx_llmops_ctx_t *ctx)
+{
+    if (ctx->arm && ctx->arm->queued) {
+        ngx_llmops_rollout_cut_remove(ctx->arm);
+    }
 }
 
 

@@ -9,10 +9,8 @@
 
 
 /*
- * canary [UPSTREAM/MODEL] [prompt=NAME@VERSION] guard=... [guard=...]
- *        [share=5% | steps=5%,25%,100%] [by=$variable] [hold=30m] [min=200]
- *        [alpha=0.05] [promote=auto|manual] [webhook=URL]
- *        [webhook_secret=...];
+ * canary [UPSTREAM/MODEL] [prompt=NAME@VERSION] [rules=NAME,NAME]
+ *        guard=... [guard=...] [share=5% | steps=5%,25%,100%] ...;
  *
  * The candidate's target is one of the route's, with a weight of 0: it is
  * resolved, priced, counted and shown like all others, and no plan has it but
@@ -153,11 +151,12 @@ ngx_llmops_rollout_finish(ngx_conf_t *cf, ngx_llmops_route_t *route,
         ro->alpha = NGX_LLMOPS_ROLLOUT_ALPHA;
     }
 
-    if (ro->model.len == 0 && ro->reference.len == 0) {
+    if (ro->model.len == 0 && ro->reference.len == 0 && ro->rules.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"canary\" has no candidate, write \"canary "
-                           "UPSTREAM/MODEL ...\" or \"canary "
-                           "prompt=NAME@VERSION ...\"");
+                           "UPSTREAM/MODEL ...\", \"canary "
+                           "prompt=NAME@VERSION ...\" or \"canary rules=NAME "
+                           "...\"");
         return NGX_CONF_ERROR;
     }
 
@@ -183,6 +182,13 @@ ngx_llmops_rollout_finish(ngx_conf_t *cf, ngx_llmops_route_t *route,
         return NGX_CONF_ERROR;
     }
 
+    if (ro->nevaluations && ro->model.len == 0 && ro->reference.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"evaluation=\" is of a target or of a version of "
+                           "a prompt, and this \"canary\" has none");
+        return NGX_CONF_ERROR;
+    }
+
     /* each guard, at each step, has its part of the chance */
 
     ro->needed = ngx_llmops_seq_needed(ro->alpha, ro->nguards * ro->nsteps);
@@ -192,7 +198,8 @@ ngx_llmops_rollout_finish(ngx_conf_t *cf, ngx_llmops_route_t *route,
 }
 
 
-/* "openai/gpt-5-mini prompt=support@v4"; the document is "ROUTE:..." */
+/* "openai/gpt-5-mini prompt=support@v4 rules=strict"; the document is
+   "ROUTE:..." */
 
 static ngx_int_t
 ngx_llmops_rollout_name(ngx_conf_t *cf, ngx_llmops_route_t *route,
@@ -202,7 +209,7 @@ ngx_llmops_rollout_name(ngx_conf_t *cf, ngx_llmops_route_t *route,
     size_t   len;
 
     len = route->name.len + 1 + ro->model.len + sizeof(" prompt=") - 1
-          + ro->reference.len;
+          + ro->reference.len + sizeof(" rules=") - 1 + ro->rules.len;
 
     p = ngx_pnalloc(cf->pool, len);
     if (p == NULL) {
@@ -218,6 +225,11 @@ ngx_llmops_rollout_name(ngx_conf_t *cf, ngx_llmops_route_t *route,
     if (ro->reference.len) {
         p = ngx_sprintf(p, "%sprompt=%V", ro->model.len ? " " : "",
                         &ro->reference);
+    }
+
+    if (ro->rules.len) {
+        p = ngx_sprintf(p, "%srules=%V", p > ro->candidate.data ? " " : "",
+                        &ro->rules);
     }
 
     ro->candidate.len = p - ro->candidate.data;

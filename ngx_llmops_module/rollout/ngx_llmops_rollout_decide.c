@@ -16,6 +16,7 @@
 #define NGX_LLMOPS_ROLLOUT_TEXT    256
 
 
+static ngx_uint_t ngx_llmops_rollout_lacking(ngx_llmops_rollout_run_t *run);
 static ngx_int_t ngx_llmops_rollout_broken(ngx_llmops_rollout_run_t *run,
     uint32_t epoch);
 static void ngx_llmops_rollout_reason(ngx_llmops_rollout_t *ro, ngx_uint_t i,
@@ -78,7 +79,8 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 
     if (doc.state != NGX_LLMOPS_ROLLOUT_RUNNING
         || now - doc.since < (int64_t) ro->hold
-        || ro->sh->seen[1] < ro->min)
+        || ro->sh->seen[1] < ro->min
+        || (!ro->manual && ngx_llmops_rollout_lacking(run)))
     {
         return;
     }
@@ -92,6 +94,30 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
     ngx_llmops_rollout_apply(run, ro->manual ? NGX_LLMOPS_ROLLOUT_HOLD
                                              : NGX_LLMOPS_ROLLOUT_STEP,
                              "time", &reason, NULL);
+}
+
+
+/* whether the next step waits for an evaluation, which is said once */
+
+static ngx_uint_t
+ngx_llmops_rollout_lacking(ngx_llmops_rollout_run_t *run)
+{
+    const ngx_str_t       *name;
+    ngx_llmops_rollout_t  *ro;
+
+    ro = run->ro;
+    name = ngx_llmops_rollout_lacks(ro, run->json);
+
+    if (name && !run->lacking) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "llm canary \"%V\" of route \"%V\" stays at its step "
+                      "until evaluation \"%V\" has passed", &ro->candidate,
+                      &ro->route->name, name);
+    }
+
+    run->lacking = (name != NULL);
+
+    return name != NULL;
 }
 
 

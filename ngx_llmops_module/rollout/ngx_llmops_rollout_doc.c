@@ -34,6 +34,7 @@ typedef struct {
 static ngx_uint_t ngx_llmops_rollout_doc_move(ngx_llmops_rollout_doc_t *doc,
     ngx_llmops_rollout_action_e action, ngx_uint_t steps, int64_t now);
 static json_t *ngx_llmops_rollout_doc_string(ngx_str_t *s);
+static void ngx_llmops_rollout_doc_oldest(json_t *all);
 
 
 const char  *ngx_llmops_rollout_state_names[] = {
@@ -231,6 +232,10 @@ ngx_llmops_rollout_doc_apply(json_t *json, ngx_llmops_rollout_action_e action,
         (void) json_array_remove(history, 0);
     }
 
+    if (action == NGX_LLMOPS_ROLLOUT_RESTART) {
+        (void) json_object_del(json, "evaluations");
+    }
+
     return NGX_OK;
 }
 
@@ -295,4 +300,89 @@ ngx_llmops_rollout_doc_set(json_t *json, const ngx_llmops_rollout_doc_t *doc)
     }
 
     return NGX_OK;
+}
+
+
+/* -- evaluations ---------------------------------------------------------- */
+
+ngx_int_t
+ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name, json_t *noted)
+{
+    json_t  *all, *was;
+
+    all = json_object_get(json, "evaluations");
+
+    if (all == NULL) {
+        all = json_object();
+
+        if (json_object_set_new(json, "evaluations", all) != 0) {
+            json_decref(noted);
+            return NGX_ERROR;
+        }
+    }
+
+    was = json_object_getn(all, (char *) name->data, name->len);
+
+    if (was && json_equal(json_object_get(was, "id"),
+                          json_object_get(noted, "id")))
+    {
+        json_decref(noted);
+        return NGX_DECLINED;
+    }
+
+    if (was == NULL && json_object_size(all) >= NGX_LLMOPS_ROLLOUT_NOTED) {
+        ngx_llmops_rollout_doc_oldest(all);
+    }
+
+    return json_object_setn_new(all, (char *) name->data, name->len, noted)
+           == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_llmops_rollout_doc_oldest(json_t *all)
+{
+    json_t      *one;
+    json_int_t   time, first;
+    const char  *name, *oldest;
+
+    first = 0;
+    oldest = NULL;
+
+    json_object_foreach(all, name, one) {
+        time = json_integer_value(json_object_get(one, "time"));
+
+        if (oldest == NULL || time < first) {
+            oldest = name;
+            first = time;
+        }
+    }
+
+    if (oldest) {
+        (void) json_object_del(all, oldest);
+    }
+}
+
+
+const ngx_str_t *
+ngx_llmops_rollout_doc_lacks(json_t *json, const ngx_str_t *names,
+    ngx_uint_t n)
+{
+    json_t      *all, *one;
+    ngx_uint_t   i;
+    const char  *verdict;
+
+    all = json_object_get(json, "evaluations");
+
+    for (i = 0; i < n; i++) {
+
+        one = json_object_getn(all, (char *) names[i].data, names[i].len);
+        verdict = json_string_value(json_object_get(one, "verdict"));
+
+        if (verdict == NULL || ngx_strcmp(verdict, "pass") != 0) {
+            return &names[i];
+        }
+    }
+
+    return NULL;
 }

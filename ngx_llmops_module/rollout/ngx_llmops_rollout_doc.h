@@ -25,6 +25,7 @@
 #define NGX_LLMOPS_ROLLOUT_STEPS    16
 #define NGX_LLMOPS_ROLLOUT_HISTORY  50
 #define NGX_LLMOPS_ROLLOUT_REASON   400    /* bytes */
+#define NGX_LLMOPS_ROLLOUT_NOTED    16     /* evaluations */
 
 
 typedef enum {
@@ -83,6 +84,20 @@ ngx_int_t ngx_llmops_rollout_doc_apply(json_t *json,
     ngx_llmops_rollout_action_e action, ngx_uint_t steps, int64_t now,
     ngx_str_t *by, ngx_str_t *reason, json_t *figures, json_t **entry,
     const char **error);
+
+
+/*
+ * Notes what the evaluation of that name says now: noted, which is taken over,
+ * has at least "id" and "verdict".  NGX_OK; NGX_DECLINED: it is there already,
+ * by its id; NGX_ERROR: out of memory.  A rollout that begins again forgets
+ * them.
+ */
+ngx_int_t ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name,
+    json_t *noted);
+
+/* The first of n names of evaluations that has not passed, or NULL. */
+const ngx_str_t *ngx_llmops_rollout_doc_lacks(json_t *json,
+    const ngx_str_t *names, ngx_uint_t n);
 
 
 extern const char  *ngx_llmops_rollout_state_names[];

@@ -17,7 +17,7 @@
  *   first_token_p95<1500ms     x: it took longer; at most 0.05
  *   tokens_per_second_p10>20   x: it was slower; at most 0.1
  *   cost<0.01usd               x: cost / (8 * 0.01), 1 beyond; at most 1/8
- *   feedback>0.8               x: 1 - score; at most 0.2
+ *   feedback>0.8, judge>0.8    x: 1 - score; at most 0.2
  *   errors<+1%, checks>-1%     ... at most that of the stable arm, plus 0.01
  *   errors<1.5x                ... at most that of the stable arm, times 1.5
  *   latency_p95<1.2x           a quantile against the stable arm's, by bins
@@ -99,13 +99,16 @@ static const ngx_llmops_guard_kind_t  ngx_llmops_guard_kinds[] = {
 
     { "feedback", NGX_LLMOPS_GUARD_UNIT_SCORE, 1, 0, 1, 1, 0,
       "write \"feedback>0.8\", or against the stable arm "
-      "\"feedback>-0.05\"" }
+      "\"feedback>-0.05\"" },
+
+    { "judge", NGX_LLMOPS_GUARD_UNIT_SCORE, 1, 0, 1, 1, 0,
+      "write \"judge>0.8\", or against the stable arm \"judge>-0.05\"" }
 };
 
 
 const char  *ngx_llmops_measure_names[] = {
     "errors", "failures", "checks", "refusals", "first_token", "latency",
-    "tokens_per_second", "cost", "feedback"
+    "tokens_per_second", "cost", "feedback", "judge"
 };
 
 
@@ -191,7 +194,8 @@ ngx_llmops_guard_name(u_char *p, u_char *last, ngx_llmops_guard_t *guard,
     }
 
     *error = "it knows errors, failures, checks, refusals, first_token_pNN, "
-             "latency_pNN, tokens_per_second_pNN, cost, cost_pNN and feedback";
+             "latency_pNN, tokens_per_second_pNN, cost, cost_pNN, feedback and "
+             "judge";
     return NULL;
 }
 
@@ -358,7 +362,9 @@ ngx_llmops_guard_finish(ngx_llmops_guard_t *guard)
 double
 ngx_llmops_guard_x(const ngx_llmops_guard_t *guard, double value)
 {
-    if (guard->measure == NGX_LLMOPS_MEASURE_FEEDBACK) {
+    if (guard->measure == NGX_LLMOPS_MEASURE_FEEDBACK
+        || guard->measure == NGX_LLMOPS_MEASURE_JUDGE)
+    {
         return 1 - value;
     }
 

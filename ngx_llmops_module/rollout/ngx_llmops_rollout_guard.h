@@ -29,6 +29,7 @@ typedef enum {
     NGX_LLMOPS_MEASURE_SPEED,              /* tokens per second */
     NGX_LLMOPS_MEASURE_COST,               /* USD */
     NGX_LLMOPS_MEASURE_FEEDBACK,           /* a score, 0 ... 1: the best */
+    NGX_LLMOPS_MEASURE_JUDGE,              /* the same, of a model */
     NGX_LLMOPS_MEASURE_MAX
 } ngx_llmops_measure_e;
 

@@ -26,6 +26,8 @@ typedef struct {
 
 static ngx_int_t ngx_llmops_rollout_set_prompt(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_rules(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_share(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_steps(ngx_conf_t *cf,
@@ -36,11 +38,15 @@ static ngx_int_t ngx_llmops_rollout_set_hold(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_guard(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_evaluation(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_min(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_alpha(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_promote(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_streams(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_webhook(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
@@ -54,6 +60,9 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
 
     { ngx_string("prompt="), ngx_llmops_rollout_set_prompt,
       "write NAME@VERSION, for example \"prompt=support@v4\"", 0 },
+
+    { ngx_string("rules="), ngx_llmops_rollout_set_rules,
+      "write names of llm_rules, for example \"rules=strict,polite\"", 0 },
 
     { ngx_string("share="), ngx_llmops_rollout_set_share,
       "write a share above 0% and up to 100%, for example \"share=5%\"", 0 },
@@ -71,6 +80,24 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
 
     { ngx_string("guard="), ngx_llmops_rollout_set_guard, NULL, 1 },
 
+    { ngx_string("judge="), ngx_llmops_judge_set,
+      "write a model, for example \"judge=claude/claude-haiku-4-5\"", 0 },
+
+    { ngx_string("judge_share="), ngx_llmops_judge_set_share,
+      "write a share above 0% and up to 100%, for example "
+      "\"judge_share=10%\"", 0 },
+
+    { ngx_string("judge_timeout="), ngx_llmops_judge_set_timeout,
+      "write a time, for example \"judge_timeout=60s\"", 0 },
+
+    { ngx_string("rubric="), ngx_llmops_judge_set_rubric,
+      "write what the judge goes by, \"rubric=TEXT\" or "
+      "\"rubric=file:PATH\"", 0 },
+
+    { ngx_string("evaluation="), ngx_llmops_rollout_set_evaluation,
+      "write the name of an evaluation that has to pass, each one once, for "
+      "example \"evaluation=golden\"", 1 },
+
     { ngx_string("min="), ngx_llmops_rollout_set_min,
       "write a number of requests from 1 to 1000000000, for example "
       "\"min=200\"", 0 },
@@ -81,6 +108,9 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
 
     { ngx_string("promote="), ngx_llmops_rollout_set_promote,
       "write \"promote=auto\" or \"promote=manual\"", 0 },
+
+    { ngx_string("streams="), ngx_llmops_rollout_set_streams,
+      "write \"streams=finish\" or \"streams=cut\"", 0 },
 
     { ngx_string("webhook="), ngx_llmops_rollout_set_webhook,
       "write a URL, for example \"webhook=https://ops.example.com/rollouts\"",
@@ -135,8 +165,11 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"canary\" has "
                        "\"UPSTREAM/MODEL\" first, then \"prompt=\", "
-                       "\"share=\", \"steps=\", \"by=\", \"hold=\", "
-                       "\"guard=\", \"min=\", \"alpha=\", \"promote=\", "
+                       "\"rules=\", \"share=\", \"steps=\", \"by=\", \"hold=\", "
+                       "\"guard=\", \"judge=\", \"judge_share=\", "
+                       "\"judge_timeout=\", \"rubric=\", "
+                       "\"evaluation=\", \"min=\", "
+                       "\"alpha=\", \"promote=\", \"streams=\", "
                        "\"webhook=\" and \"webhook_secret=\"", arg);
     return NGX_CONF_ERROR;
 }
@@ -165,6 +198,48 @@ ngx_llmops_rollout_set_prompt(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     }
 
     ro->reference = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_rollout_set_rules(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    u_char     *p, *end, *last;
+    ngx_str_t  *name;
+
+    ro->other = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_route_t));
+    if (ro->other == NULL) {
+        return NGX_ERROR;
+    }
+
+    ro->other->rules = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
+    if (ro->other->rules == NULL) {
+        return NGX_ERROR;
+    }
+
+    ro->rules = *value;
+
+    last = value->data + value->len;
+
+    for (p = value->data; p <= last; p = end + 1) {
+        end = ngx_strlchr(p, last, ',');
+        end = end ? end : last;
+
+        if (end == p) {
+            return NGX_DECLINED;
+        }
+
+        name = ngx_array_push(ro->other->rules);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        name->data = p;
+        name->len = end - p;
+    }
 
     return NGX_OK;
 }
@@ -350,6 +425,33 @@ ngx_llmops_rollout_set_guard(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
 
 
 static ngx_int_t
+ngx_llmops_rollout_set_evaluation(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    ngx_uint_t  i;
+
+    if (ro->nevaluations == NGX_LLMOPS_ROLLOUT_EVALUATIONS
+        || !ngx_llmops_prompt_name(value))
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < ro->nevaluations; i++) {
+        if (ro->evaluations[i].len == value->len
+            && ngx_memcmp(ro->evaluations[i].data, value->data, value->len)
+               == 0)
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    ro->evaluations[ro->nevaluations++] = *value;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_llmops_rollout_set_min(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
@@ -396,6 +498,25 @@ ngx_llmops_rollout_set_promote(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
 
     if (ngx_strcmp(value->data, "manual") == 0) {
         ro->manual = 1;
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* what becomes of the candidate's streams at a rollback */
+
+static ngx_int_t
+ngx_llmops_rollout_set_streams(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    if (ngx_strcmp(value->data, "finish") == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_strcmp(value->data, "cut") == 0) {
+        ro->cut = 1;
         return NGX_OK;
     }
 

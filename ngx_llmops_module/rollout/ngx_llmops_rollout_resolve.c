@@ -7,6 +7,7 @@
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_prompt_conf.h"
+#include "ngx_llmops_rules.h"
 
 
 /* What "canary" names, when all has been read: it may stand further down. */
@@ -16,6 +17,10 @@ static ngx_int_t ngx_llmops_rollout_resolve(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro);
 static ngx_int_t ngx_llmops_rollout_resolve_prompt(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro);
+static ngx_int_t ngx_llmops_rollout_resolve_rules(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro);
+static ngx_uint_t ngx_llmops_rollout_ruleset(ngx_llmops_main_conf_t *mcf,
+    ngx_str_t *name);
 static ngx_int_t ngx_llmops_rollout_check(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro);
 static ngx_int_t ngx_llmops_rollout_resolver(ngx_conf_t *cf,
@@ -86,7 +91,9 @@ ngx_llmops_rollout_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         }
     }
 
-    if (ngx_llmops_rollout_resolve_prompt(cf, mcf, ro) != NGX_OK) {
+    if (ngx_llmops_rollout_resolve_prompt(cf, mcf, ro) != NGX_OK
+        || ngx_llmops_rollout_resolve_rules(cf, mcf, ro) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -131,6 +138,87 @@ ngx_llmops_rollout_resolve_prompt(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
 }
 
 
+/* the route once more, with the candidate's rules in the place of its own; what
+   the route becomes until workers start is copied then */
+
+static ngx_int_t
+ngx_llmops_rollout_resolve_rules(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro)
+{
+    ngx_str_t           *names;
+    ngx_uint_t           i;
+    ngx_llmops_route_t  *other;
+
+    other = ro->other;
+
+    if (other == NULL) {
+        return NGX_OK;
+    }
+
+    names = other->rules->elts;
+
+    for (i = 0; i < other->rules->nelts; i++) {
+
+        if (!ngx_llmops_rollout_ruleset(mcf, &names[i])) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown llm_rules \"%V\" in \"canary\" in %V:%ui, "
+                          "write \"llm_rules %V { ... }\" in http{}",
+                          &names[i], &ro->place.file, ro->place.line,
+                          &names[i]);
+            return NGX_ERROR;
+        }
+    }
+
+    other->name = ro->route->name;
+    other->rules_place = ro->place;
+
+    return ngx_llmops_rules_resolve(cf, mcf, other);
+}
+
+
+static ngx_uint_t
+ngx_llmops_rollout_ruleset(ngx_llmops_main_conf_t *mcf, ngx_str_t *name)
+{
+    ngx_uint_t              i;
+    ngx_llmops_ruleset_t  **sets;
+
+    sets = mcf->rulesets ? mcf->rulesets->elts : NULL;
+
+    for (i = 0; sets && i < mcf->rulesets->nelts; i++) {
+        if (sets[i]->name.len == name->len
+            && ngx_memcmp(sets[i]->name.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_llmops_rollout_rules(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro)
+{
+    ngx_array_t         *rules;
+    ngx_llmops_ruled_t  *ruled;
+
+    if (ro->other == NULL) {
+        return;
+    }
+
+    rules = ro->other->rules;
+    ruled = ro->other->ruled;
+
+    *ro->other = *ro->route;
+
+    ro->other->rules = rules;
+    ro->other->ruled = ruled;
+
+    ngx_llmops_rules_attach(mcf, ro->other);
+}
+
+
 /* whether guards have something to look at */
 
 static ngx_int_t
@@ -138,7 +226,7 @@ ngx_llmops_rollout_check(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro)
 {
     if ((ro->measures & (1 << NGX_LLMOPS_MEASURE_CHECKS))
-        && ro->route->ruled == NULL)
+        && ro->route->ruled == NULL && ro->other == NULL)
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "\"guard=checks\" in %V:%ui has no rules to look at, add "
@@ -164,6 +252,10 @@ ngx_llmops_rollout_check(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
                       "write \"llm_price %V input=... output=...;\" in its "
                       "upstream{}", &ro->place.file, ro->place.line,
                       &ro->model, &ro->target->model);
+        return NGX_ERROR;
+    }
+
+    if (ngx_llmops_judge_resolve(cf, mcf, ro) != NGX_OK) {
         return NGX_ERROR;
     }
 

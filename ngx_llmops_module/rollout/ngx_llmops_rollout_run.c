@@ -53,11 +53,15 @@ ngx_llmops_rollouts_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
         return NGX_OK;
     }
 
+    ngx_llmops_rollout_evaluated_start(rollouts);
+
     ro = rollouts->rollouts.elts;
 
     for (i = 0; i < rollouts->rollouts.nelts; i++) {
 
         ngx_llmops_rollout_attach(mcf, ro[i]);
+        ngx_llmops_rollout_cut_init(ro[i]);
+        ngx_llmops_rollout_rules(mcf, ro[i]);
 
         if (ro[i]->sh == NULL) {
             ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
@@ -96,6 +100,7 @@ ngx_llmops_rollouts_stop(ngx_llmops_main_conf_t *mcf)
         return;
     }
 
+    ngx_llmops_rollout_evaluated_stop(mcf);
     ngx_llmops_rollout_fleet_stop(mcf);
     ngx_llmops_rollout_run_stop(mcf);
 

@@ -33,6 +33,7 @@ struct ngx_llmops_rollout_run_s {
     unsigned                   waiting:1;
     unsigned                   shown:1;    /* a document, by this process */
     unsigned                   quiet:1;    /* what is put is no decision */
+    unsigned                   lacking:1;  /* an evaluation: has been said */
 };
 
 

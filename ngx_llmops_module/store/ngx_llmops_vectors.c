@@ -8,21 +8,25 @@
 
 
 /*
- * Vector sets of Redis 8, as commands on the connection that all others use.
+ * Vector sets of Redis 8.  Their commands have a connection of their own:
+ * vectors are large, and adding one to a large set takes the server a
+ * millisecond, while one command that is late stops all others of its
+ * connection (ngx_llmops_redis_deadline.c), which must not happen to limits.
  *
  * A command is sent before anybody knows whether the server has vector sets:
  * its reply tells, and from then on commands for servers that have none are
  * not sent.  So nothing is asked at a connection's beginning by those who never
  * need them.
  *
- * What is under way is bounded, so that limits and look-ups do not wait behind
- * a flood of vectors; who is told NGX_BUSY tries again when he has heard of
- * what he sent before.
+ * What is under way is bounded, so that searches do not wait for long behind a
+ * flood of new vectors; who is told NGX_BUSY tries again when he has heard of
+ * what he sent before.  A change that is late is waited for, as it will be
+ * carried out, whatever is thought of it here.
  *
  * A search is carried out by a thread of the server's, during which only this
- * connection's next commands wait: about 0.1 ms for some thousand vectors.
- * Additions are made in the server's own thread (no CAS), so that a search that
- * follows finds them.
+ * connection's next commands wait: less than 1 ms for a thousand vectors (see
+ * bench/cache_redis.py).  Additions are made in the server's own thread (no
+ * CAS), so that a search that follows finds them.
  */
 
 
@@ -31,6 +35,8 @@
 
 static void ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent,
     void *data);
+static ngx_int_t ngx_llmops_vectors_judge(ngx_llmops_vectors_task_t *task,
+    redisReply *reply);
 static ngx_int_t ngx_llmops_vectors_number(ngx_llmops_vectors_task_t *task,
     redisReply *reply);
 static ngx_int_t ngx_llmops_vectors_text(ngx_llmops_vectors_task_t *task,
@@ -43,10 +49,11 @@ static ngx_int_t ngx_llmops_vectors_name(ngx_llmops_vectors_command_t *c,
 
 /* of this worker */
 
-static ngx_queue_t  ngx_llmops_vectors_tasks;
-static ngx_uint_t   ngx_llmops_vectors_waiting;
-static size_t       ngx_llmops_vectors_bytes;
-static time_t       ngx_llmops_vectors_logged;
+static ngx_llmops_redis_t  *ngx_llmops_vectors_redis;  /* NULL: not used */
+static ngx_queue_t          ngx_llmops_vectors_tasks;
+static ngx_uint_t           ngx_llmops_vectors_waiting;
+static size_t               ngx_llmops_vectors_bytes;
+static time_t               ngx_llmops_vectors_logged;
 
 
 ngx_int_t
@@ -56,7 +63,16 @@ ngx_llmops_vectors_begin(ngx_llmops_vectors_command_t *c,
     ngx_str_t  prefix;
 
     c->argc = 0;
-    c->redis = ngx_llmops_redis_of(store, &prefix);
+
+    if (ngx_llmops_redis_of(store, &prefix) == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_llmops_vectors_redis == NULL) {
+        ngx_llmops_vectors_redis = ngx_llmops_redis_another(store);
+    }
+
+    c->redis = ngx_llmops_vectors_redis;
 
     if (c->redis == NULL) {
         return NGX_DECLINED;
@@ -101,7 +117,7 @@ ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
     ngx_llmops_vectors_read_pt read, ngx_llmops_vectors_task_t **sent)
 {
     size_t                      size;
-    ngx_uint_t                  i, generation;
+    ngx_uint_t                  i, flags, generation;
     ngx_llmops_vectors_task_t  *task;
 
     generation = ngx_llmops_redis_generation(c->redis, &c->key);
@@ -134,12 +150,13 @@ ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
     task->read = read;
     task->size = size;
     task->generation = generation;
-    task->redis = c->redis;
     task->key_len = c->key.len;
     ngx_memcpy(task->key, c->key.data, c->key.len);
 
-    if (ngx_llmops_redis_command(c->redis, &c->key, c->argc, c->argv,
-                                 ngx_llmops_vectors_reply, task)
+    flags = (kind == NGX_LLMOPS_VECTORS_FIND) ? 0 : NGX_LLMOPS_REDIS_PATIENT;
+
+    if (ngx_llmops_redis_send(c->redis, flags, &c->key, c->argc, c->argv,
+                              ngx_llmops_vectors_reply, task)
         == NULL)
     {
         ngx_free(task);
@@ -180,7 +197,7 @@ ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent, void *data)
         return;
     }
 
-    rc = ngx_llmops_vectors_learn(task->generation, reply);
+    rc = ngx_llmops_vectors_judge(task, reply);
 
     if (rc == NGX_ERROR) {
         ngx_llmops_vectors_complain(task->ask ? task->ask->log
@@ -194,6 +211,29 @@ ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent, void *data)
     if (rc != NGX_AGAIN) {
         ngx_llmops_vectors_done(task, rc);
     }
+}
+
+
+/* NGX_OK; NGX_DECLINED: there are no vector sets; NGX_ERROR */
+
+static ngx_int_t
+ngx_llmops_vectors_judge(ngx_llmops_vectors_task_t *task, redisReply *reply)
+{
+    ngx_str_t  key;
+
+    if (task->plain) {
+        return reply->type == REDIS_REPLY_ERROR ? NGX_ERROR : NGX_OK;
+    }
+
+    if (task->generation == 0) {
+        key.data = task->key;
+        key.len = task->key_len;
+
+        task->generation = ngx_llmops_redis_generation(
+                               ngx_llmops_vectors_redis, &key);
+    }
+
+    return ngx_llmops_vectors_learn(task->generation, reply);
 }
 
 
@@ -333,8 +373,8 @@ ngx_llmops_vectors_keep(ngx_llmops_vectors_command_t *c, ngx_msec_t ttl)
         argv[3].data = (u_char *) (i ? "GT" : "NX");
         argv[3].len = 2;
 
-        (void) ngx_llmops_redis_command(c->redis, &c->key, 4, argv, NULL,
-                                        NULL);
+        (void) ngx_llmops_redis_send(c->redis, NGX_LLMOPS_REDIS_PATIENT,
+                                     &c->key, 4, argv, NULL, NULL);
     }
 }
 
@@ -454,7 +494,7 @@ ngx_llmops_vectors_drop(ngx_llmops_store_t *store,
                                  ngx_llmops_vectors_number, &task);
 
     if (rc == NGX_AGAIN) {
-        task->generation = 0;          /* every server has it: no evidence */
+        task->plain = 1;
     }
 
     return rc;
@@ -492,6 +532,15 @@ ngx_llmops_vectors_text(ngx_llmops_vectors_task_t *task, redisReply *reply)
 }
 
 
+ngx_llmops_redis_cmd_t *
+ngx_llmops_vectors_command(ngx_uint_t argc, ngx_str_t *argv,
+    ngx_llmops_redis_pt handler, void *data)
+{
+    return ngx_llmops_redis_command(ngx_llmops_vectors_redis, &argv[1], argc,
+                                    argv, handler, data);
+}
+
+
 void
 ngx_llmops_vectors_tasks_start(void)
 {
@@ -508,6 +557,11 @@ ngx_llmops_vectors_tasks_stop(void)
 {
     ngx_queue_t                *q;
     ngx_llmops_vectors_task_t  *task;
+
+    if (ngx_llmops_vectors_redis) {
+        ngx_llmops_redis_stop(ngx_llmops_vectors_redis);
+        ngx_llmops_vectors_redis = NULL;
+    }
 
     while (!ngx_queue_empty(&ngx_llmops_vectors_tasks)) {
         q = ngx_queue_head(&ngx_llmops_vectors_tasks);

@@ -110,6 +110,30 @@ def test_purge_by_key(cached):
     assert status(gw.post(CHAT, ask("ho"))) == "hit"
 
 
+@pytest.mark.parametrize("engine", ["shm", "redis"])
+def test_purges_without_end(cached, request, engine):
+    """Their number is bounded; one of everything makes room for others."""
+    server = request.getfixturevalue("redis")() if engine == "redis" else None
+    gw, up = cached(server.directive() if server else "")
+    gw.post(CHAT, ask())
+
+    def key(n):
+        return f"{n:064x}"
+    sent = 0
+    while (answer := purge(gw, key=key(sent))).status == 200:
+        sent += 1
+        assert sent < 600
+    assert answer.status == 507 and sent >= 512
+    assert '{"all": true}' in answer.json["error"]["message"]
+    assert purge(gw, key=key(0)).status == 200      # it stands already
+    # one too many, as gateways that do not know of each other's may send it,
+    # counts for everything
+    assert status(gw.post(CHAT, ask())) == ("hit" if sent == 512 else "miss")
+    assert purge(gw, all=True).status == 200
+    assert status(gw.post(CHAT, ask())) == "miss"
+    wait_for(lambda: purge(gw, key=key(sent)).status == 200)
+
+
 @pytest.mark.parametrize("body", [
     {}, {"route": "r", "all": True}, {"route": ""}, {"key": "12"},
     {"all": False}, {"who": "x"}])

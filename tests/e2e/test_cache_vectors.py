@@ -75,8 +75,11 @@ def counted(gw, command, result):
 def test_a_paraphrase_is_answered_by_another_gateway(redis8, fleet):
     server = redis8()
     (one, two), up, embedder = fleet(server)
+    assert len(server.clients()) == 2
     first = one.post(CHAT, ask())
     elements(server)
+    # one has a second connection now, which limits do not wait behind
+    assert len(server.clients()) == 3
     near = two.post(CHAT, ask("Please tell me the capital of France."))
     assert [status(first), status(near)] == ["miss", "semantic"]
     assert text_of(first) == text_of(near)
@@ -223,6 +226,23 @@ def test_redis_lost_costs_only_hits(redis8, fleet):
     assert status(two.post(CHAT, ask("please describe apple"))) == "semantic"
     for gw in (one, two):
         gw.allow("redis")
+
+
+def test_in_a_cluster(cluster, fleet):
+    """Each set lies on one node, with its end."""
+    if newer("redis") != COMMAND:
+        pytest.skip("the Redis of LLMOPS_REDIS has no vector sets")
+    group = cluster()
+    (one, two), up, embedder = fleet(group)
+    texts = [f"describe the word{n}" for n in range(6)]
+    for text in texts:
+        one.post(CHAT, ask(text))
+
+    def keys():
+        return [key for server in group.alive for key in sets(server)]
+    wait_for(lambda: len(keys()) == len(texts))
+    for text in texts:
+        assert status(two.post(CHAT, ask("please " + text))) == "semantic"
 
 
 # -- a judge -----------------------------------------------------------------

@@ -112,6 +112,68 @@ def test_prompts_as_arms(gateway, provider, tmp_path):
         assert c.ask(key=f"k{i}")[0].header("x-llm-prompt") == "p@v1"
 
 
+def text_of(answer):
+    """What it says, whole or as a stream."""
+    if answer.header("content-type").startswith("application/json"):
+        return answer.json["choices"][0]["message"]["content"]
+    return "".join(event.json["choices"][0]["delta"].get("content") or ""
+                   for event in answer.events
+                   if event.data != "[DONE]" and event.json["choices"])
+
+
+def test_rules_as_arms(canary):
+    """The candidate's take the place of the route's, in both directions."""
+    c = canary(f"share=50% {BY} hold=1h guard=checks>-99% streams=cut",
+               Reply(text="call 555-0199 now"), http="""
+        llm_pattern phone '[0-9]{3}-[0-9]{4}';
+        llm_rules lax { output length max=1000 on_fail=mark; }
+        llm_rules strict {
+            output redact match=phone;
+            input  deny match=phone;
+        }
+    """, lines=("rules lax;",), target="rules=strict")
+    assert c.listed()["candidate"] == "rules=strict"
+    arms = c.arms(20)
+    assert set(arms) == {"stable", "candidate"}
+    ask = [{"role": "user", "content": "call 555-0123"}]
+    for i, arm in enumerate(arms):
+        for stream in (False, True):
+            answer = c.gateway.chat(headers=[("x-key", f"caller{i}")],
+                                    stream=stream)
+            assert answer.header("x-llm-arm") == arm
+            assert answer.header("x-llm-target") == "up/a"
+            assert ("555-0199" in text_of(answer)) == (arm == "stable")
+        refused = c.gateway.chat(headers=[("x-key", f"caller{i}")],
+                                 messages=ask)
+        assert refused.status == (200 if arm == "stable" else 400)
+    wait_for(lambda: c.listed()["guards"][0]["candidate"]["observed"] > 0)
+    guard = c.listed()["guards"][0]["candidate"]
+    assert guard["bad"] == guard["observed"]
+    c.decide("rollback")
+    assert all(b"555-0199" in answer.body for answer in c.ask(20))
+
+
+def test_a_model_with_rules_of_its_own(canary):
+    """Who cannot have the model has the route's rules, too."""
+    c = canary(f"rules=strict share=100% {BY} hold=1h guard=checks>50%",
+               Reply(text="call 555-0199 now"), Reply(text="call 555-0199"),
+               http="""
+        llm_pattern phone '[0-9]{3}-[0-9]{4}';
+        llm_rules strict { output redact match=phone; }
+    """)
+    assert c.listed()["candidate"] == "new/b rules=strict"
+    (answer,) = c.ask()
+    assert answer.header("x-llm-target") == "new/b"
+    assert b"555-0199" not in answer.body
+    c.candidate(answers.openai_error(429, headers=[("retry-after", "60")]))
+    (answer,) = c.ask()         # it fails over, with the candidate's rules
+    assert answer.header("x-llm-target") == "up/a"
+    assert b"555-0199" not in answer.body
+    (answer,) = c.ask()         # it is in no arm
+    assert answer.header("x-llm-arm") is None
+    assert b"555-0199" in answer.body
+
+
 def test_a_candidate_that_fails_is_hidden(canary):
     """The route's targets answer instead, and the failure counts."""
     c = canary(f"share=50% {BY} hold=1h guard=errors<5% min=1000", None,
@@ -223,7 +285,7 @@ def test_a_good_candidate_is_promoted(canary):
     """Through all steps, by time and number."""
     c = canary(f"steps=30%,60%,100% {BY} hold=150ms min=5 guard=errors<10% "
                "guard=latency_p95<10s", metrics=True)
-    n = c.until("promoted", most=600)
+    n = c.until("promoted", most=6000)
     shown = c.shown()
     assert [(e["action"], e["state"], e["step"]) for e in shown["history"]] \
         == [("start", "running", 0), ("step", "running", 1),
@@ -377,6 +439,10 @@ def test_a_webhook_is_told(canary, provider):
     ("new/b share=5% guard=errors<2% promote=x", "promote=auto"),
     ("new/b share=5% guard=errors<2% webhook=x", "write a URL"),
     ("new/b share=5% guard=errors<2% colour=x", '"canary" has'),
+    ("rules= share=5% guard=errors<2%", "write names of llm_rules"),
+    ("rules=a,,b share=5% guard=errors<2%", "write names of llm_rules"),
+    ("rules=strict share=5% guard=errors<2%", 'unknown llm_rules "strict"'),
+    ("rules=strict share=5% guard=errors<2% evaluation=x", "has none"),
     ("new/b share=5% guard=wrong<2%", "it knows errors"),
     ("new/b share=5% guard=errors>2%", 'write "errors<2%"'),
     ("new/b share=5% guard=latency<2s", 'write "latency_p95<20s"'),

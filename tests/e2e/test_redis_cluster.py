@@ -9,10 +9,8 @@ import pytest
 
 from harness.nginx import elapsed
 from harness.redis import Cluster
-from harness.util import SLOW, wait_for
+from harness.util import LATE, SLOW, wait_for
 
-#: what a loaded machine may add; a stall would last for seconds
-LATE = 0.4 * SLOW
 TIMEOUT = 0.1
 DIRECTIVE = "timeout=100ms"
 SECRET = "pw-0123456789abcdef"

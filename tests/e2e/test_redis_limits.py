@@ -368,7 +368,7 @@ def test_errors_are_what_policies_are_for(faulty, gateway, provider, error):
             start = time.monotonic()
             r = gw.chat(model=name)
             assert r.status == status, name
-            assert time.monotonic() - start < 0.5 * SLOW, name
+            assert time.monotonic() - start < 1 * SLOW, name
     assert server.failures == []
 
 

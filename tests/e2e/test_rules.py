@@ -482,7 +482,7 @@ def test_unreadable_answers_are_refused(ruled):
 
 def test_other_apis_are_refused(ruled):
     gw, _ = ruled("output deny match=secrets;", Reply())
-    answer = gw.post("/v1/responses", {"model": "m", "input": "hi"})
+    answer = gw.post("/v1/images/generations", {"model": "m", "prompt": "hi"})
     assert answer.status == 400
     assert answer.json["error"]["code"] == "unsupported_operation"
 

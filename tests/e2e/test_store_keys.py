@@ -319,7 +319,7 @@ def test_a_change_reaches_the_others(fleet):
     assert ask(one, secret).status == 401
     start = time.monotonic()
     wait_for(lambda: ask(two, secret).status == 401, 2 * SLOW, "its end")
-    assert time.monotonic() - start < 0.7 * SLOW
+    assert time.monotonic() - start < 1 * SLOW
 
 
 def test_a_known_key_asks_nobody(fleet):

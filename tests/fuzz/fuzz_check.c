@@ -63,7 +63,8 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     static check_rules_t  sets[4];
 
     static const ngx_llmops_op_e  ops[] = {
-        NGX_LLMOPS_OP_CHAT, NGX_LLMOPS_OP_MESSAGES, NGX_LLMOPS_OP_COMPLETIONS
+        NGX_LLMOPS_OP_CHAT, NGX_LLMOPS_OP_MESSAGES, NGX_LLMOPS_OP_COMPLETIONS,
+        NGX_LLMOPS_OP_RESPONSES
     };
 
     if (size < FUZZ_SIZES + 1) {
@@ -81,7 +82,7 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
     size -= FUZZ_SIZES + 1;
 
     rules = &sets[data[FUZZ_SIZES] % 4];
-    op = ops[data[FUZZ_SIZES] / 4 % 3];
+    op = ops[data[FUZZ_SIZES] / 4 % 4];
 
     check_stream(rules, op, (const char *) p, size, size + 1, &whole);
     pieces(rules, op, data, p, size, &r);

@@ -157,6 +157,23 @@ def embeddings(reply: Reply, asked: dict[str, Any]) -> dict[str, Any]:
                       "total_tokens": reply.input}}
 
 
+def response_items(reply: Reply) -> list[dict[str, Any]]:
+    """The output of a response, item by item."""
+    items: list[dict[str, Any]] = []
+    if reply.thinking:
+        items.append({"id": "rs_1", "type": "reasoning", "summary": [
+            {"type": "summary_text", "text": reply.thinking}]})
+    if reply.text is not None:
+        items.append({"id": "msg_1", "type": "message", "status": "completed",
+                      "role": "assistant", "content": [
+                          {"type": "output_text", "annotations": [],
+                           "logprobs": [], "text": reply.text}]})
+    items += [{"id": f"fc_{i}", "type": "function_call",
+               "status": "completed", "call_id": tool.id, "name": tool.name,
+               "arguments": tool.text} for i, tool in enumerate(reply.tools)]
+    return items
+
+
 def response(reply: Reply, asked: dict[str, Any],
              status: str = "completed") -> dict[str, Any]:
     done = status == "completed"
@@ -164,11 +181,7 @@ def response(reply: Reply, asked: dict[str, Any],
         "id": f"resp_{reply.id}", "object": "response", "created_at": CREATED,
         "status": status, "error": None, "incomplete_details": None,
         "instructions": None, "model": reply.model or asked["model"],
-        "output": [{"id": "msg_1", "type": "message", "status": "completed",
-                    "role": "assistant", "content": [
-                        {"type": "output_text", "annotations": [],
-                         "logprobs": [], "text": reply.text}]}]
-        if done else [],
+        "output": response_items(reply) if done else [],
         "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
         "usage": {"input_tokens": reply.input,
                   "input_tokens_details": {"cached_tokens": reply.cached},
@@ -188,24 +201,48 @@ def response_stream(reply: Reply, asked: dict[str, Any]) -> list[bytes]:
                                   "sequence_number": len(stream), **members},
                                  kind))
 
-    item = {"id": "msg_1", "type": "message", "status": "in_progress",
-            "role": "assistant", "content": []}
-    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    part = {"type": "output_text", "annotations": [], "logprobs": []}
     started = response(reply, asked, "in_progress")
     ended = response(reply, asked)
     event("response.created", response=started)
     event("response.in_progress", response=started)
-    event("response.output_item.added", output_index=0, item=item)
-    event("response.content_part.added", **place, part={**part, "text": ""})
-    for piece in reply.pieces(reply.text):
-        event("response.output_text.delta", **place, delta=piece, logprobs=[],
-              obfuscation="pAd")
-    event("response.output_text.done", **place, text=reply.text, logprobs=[])
-    event("response.content_part.done", **place,
-          part={**part, "text": reply.text})
-    event("response.output_item.done", output_index=0,
-          item=ended["output"][0])
+    for index, item in enumerate(ended["output"]):
+        place = {"item_id": item["id"], "output_index": index}
+        begun = {**item, "status": "in_progress"}
+        if item["type"] == "function_call":
+            event("response.output_item.added", output_index=index,
+                  item={**begun, "arguments": ""})
+            for piece in reply.pieces(item["arguments"]):
+                event("response.function_call_arguments.delta", **place,
+                      delta=piece, obfuscation="pAd")
+            event("response.function_call_arguments.done", **place,
+                  arguments=item["arguments"])
+        elif item["type"] == "reasoning":
+            place["summary_index"] = 0
+            event("response.output_item.added", output_index=index,
+                  item={**begun, "summary": []})
+            event("response.reasoning_summary_part.added", **place,
+                  part={"type": "summary_text", "text": ""})
+            for piece in reply.pieces(reply.thinking):
+                event("response.reasoning_summary_text.delta", **place,
+                      delta=piece)
+            event("response.reasoning_summary_text.done", **place,
+                  text=reply.thinking)
+            event("response.reasoning_summary_part.done", **place,
+                  part=item["summary"][0])
+        else:
+            place["content_index"] = 0
+            part = item["content"][0]
+            event("response.output_item.added", output_index=index,
+                  item={**begun, "content": []})
+            event("response.content_part.added", **place,
+                  part={**part, "text": ""})
+            for piece in reply.pieces(reply.text):
+                event("response.output_text.delta", **place, delta=piece,
+                      logprobs=[], obfuscation="pAd")
+            event("response.output_text.done", **place, text=reply.text,
+                  logprobs=[])
+            event("response.content_part.done", **place, part=part)
+        event("response.output_item.done", output_index=index, item=item)
     event("response.completed", response=ended)
     return stream
 

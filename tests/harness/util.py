@@ -14,6 +14,9 @@ T = TypeVar("T")
 #: how much longer things may take: set with sanitizers, on slow machines
 SLOW = float(os.environ.get("LLMOPS_SLOW", "1"))
 
+#: what a loaded machine may add to any time; a stall lasts for longer
+LATE = 1.0 * SLOW
+
 
 def wait_for(condition: Callable[[], T], timeout: float = 5.0, what: str = "",
              interval: float = 0.005) -> T:

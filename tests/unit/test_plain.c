@@ -57,6 +57,26 @@ static const plain_case_t  answers[] = {
       "\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"i\"}}\n\n",
       "hi" },
 
+    /* what is told by pieces is not told again; else the end tells it */
+
+    { NGX_LLMOPS_OP_RESPONSES, 0,
+      "{\"output\":[{\"type\":\"reasoning\",\"summary\":[{\"text\":\"hm\"}]},"
+      "{\"type\":\"message\",\"content\":[{\"text\":\"h\"},{\"text\":"
+      "\"i\"}]}]}", "hi" },
+
+    { NGX_LLMOPS_OP_RESPONSES, 1,
+      "data: {\"type\":\"response.output_text.delta\",\"delta\":\"h\"}\n\n"
+      "data: {\"type\":\"response.output_text.delta\",\"delta\":\"i\"}\n\n"
+      "data: {\"type\":\"response.output_text.done\",\"text\":\"hi\"}\n\n"
+      "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{"
+      "\"content\":[{\"text\":\"hi\"}]}]}}\n\n", "hi" },
+
+    { NGX_LLMOPS_OP_RESPONSES, 1,
+      "data: {\"type\":\"response.output_item.done\",\"item\":{\"content\":"
+      "[{\"text\":\"hi\"}]}}\n\n"
+      "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{"
+      "\"content\":[{\"text\":\"hi\"}]}]}}\n\n", "hi" },
+
     /* not what was asked for */
 
     { NGX_LLMOPS_OP_CHAT, 1,

@@ -102,6 +102,13 @@ test_guards(void **state)
     g = good("feedback>-0.05");
     near(g.bound, 0.05);
 
+    g = good("judge>0.75");
+    near(g.p, 0.25);
+    near(ngx_llmops_guard_x(&g, 0.25), 0.75);
+
+    g = good("judge>-0.05");
+    assert_int_equal(g.mode, NGX_LLMOPS_GUARD_POINTS);
+
     g = good("failures<5");
     assert_int_equal(g.mode, NGX_LLMOPS_GUARD_ROW);
 }
@@ -121,7 +128,8 @@ test_guards_that_are_none(void **state)
         "latency<1s", "latency_p0<1s", "latency_p100<1s", "latency_p95<1m",
         "latency_p95<1", "latency_p95<+1s", "latency_p<1s", "latency_95<1s",
         "cost<1", "cost<0usd", "cost<1.2x", "feedback>1", "feedback>0",
-        "feedback>80%", "failures<0", "failures<1.5", "failures<+1",
+        "feedback>80%", "judge<0.5", "judge>1", "judge_p95>0.5",
+        "failures<0", "failures<1.5", "failures<+1",
         "failures<2x", "tokens_per_second<20", "tokens_per_second_p10<20",
         "errors<1.x", "errors<x", "errors<0x", "errors<12345678901%"
     };
@@ -329,6 +337,73 @@ test_the_history_is_bounded(void **state)
 }
 
 
+static ngx_int_t
+note(const char *name, const char *id, const char *verdict, int64_t time)
+{
+    return ngx_llmops_rollout_doc_note(json, unit_str(name),
+                                       json_pack("{s:s,s:s,s:I}", "id", id,
+                                                 "verdict", verdict, "time",
+                                                 (json_int_t) time));
+}
+
+
+static void
+test_evaluations(void **state)
+{
+    char              name[16];
+    ngx_str_t         names[2];
+    ngx_uint_t        i;
+
+    (void) state;
+
+    json = ngx_llmops_rollout_doc_new(unit_str("r"), unit_str("a/b"), 1);
+
+    names[0] = *unit_str("golden");
+    names[1] = *unit_str("safety");
+
+    assert_null(ngx_llmops_rollout_doc_lacks(json, names, 0));
+    assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[0]);
+
+    assert_int_equal(note("golden", "e1", "pass", 100), NGX_OK);
+    assert_int_equal(note("golden", "e1", "fail", 101), NGX_DECLINED);
+    assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[1]);
+
+    assert_int_equal(note("safety", "e2", "undecided", 102), NGX_OK);
+    assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[1]);
+    assert_int_equal(note("safety", "e3", "pass", 103), NGX_OK);
+    assert_null(ngx_llmops_rollout_doc_lacks(json, names, 2));
+
+    /* the last one counts */
+
+    assert_int_equal(note("golden", "e4", "fail", 104), NGX_OK);
+    assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[0]);
+
+    /* there are not more and more: the oldest goes */
+
+    assert_int_equal(note("golden", "e5", "pass", 5000), NGX_OK);
+
+    for (i = 0; i < 3 * NGX_LLMOPS_ROLLOUT_NOTED; i++) {
+        (void) snprintf(name, sizeof(name), "n%u", (unsigned) i);
+        assert_int_equal(note(name, "e", "pass", 200 + i), NGX_OK);
+    }
+
+    assert_int_equal(json_object_size(json_object_get(json, "evaluations")),
+                     NGX_LLMOPS_ROLLOUT_NOTED);
+    assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[1]);
+    assert_null(ngx_llmops_rollout_doc_lacks(json, names, 1));
+
+    /* a step keeps them, a new beginning does not */
+
+    assert_int_equal(act(NGX_LLMOPS_ROLLOUT_STEP, 6000), NGX_OK);
+    assert_null(ngx_llmops_rollout_doc_lacks(json, names, 1));
+    assert_int_equal(act(NGX_LLMOPS_ROLLOUT_ROLLBACK, 6001), NGX_OK);
+    assert_int_equal(act(NGX_LLMOPS_ROLLOUT_RESTART, 6002), NGX_OK);
+    assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 1), &names[0]);
+
+    json_decref(json);
+}
+
+
 static void
 test_documents_that_are_none(void **state)
 {
@@ -368,6 +443,7 @@ main(void)
         cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_the_history_is_bounded),
+        cmocka_unit_test(test_evaluations),
         cmocka_unit_test(test_documents_that_are_none)
     };
 

