@@ -210,6 +210,9 @@ struct ngx_llmops_index_embed_s {
     ngx_queue_t                queue;      /* private */
     unsigned                   waiting:1;
     unsigned                   asked:1;
+
+    unsigned                   alone:1;    /* set by the caller: in a question
+                                              of its own */
 };
 
 /* What is asked for at about the same time goes out in one question.  NGX_AGAIN

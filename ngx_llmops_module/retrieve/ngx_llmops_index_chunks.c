@@ -178,6 +178,7 @@ ngx_llmops_job_embed(ngx_llmops_index_job_t *job)
     e->texts = job->texts;
     e->handler = ngx_llmops_job_embedded;
     e->data = job;
+    e->alone = (json_object_get(job->head, "tries") != NULL);
 
     if (ngx_llmops_index_embed(e) != NGX_AGAIN) {
         ngx_llmops_job_end(job, 0);

@@ -14,7 +14,8 @@
  * Chunks to vectors.  Documents are worked on side by side, and what several of
  * them want in the same turn of the event loop, or while a question is under
  * way, goes out in the next one, up to "batch" texts: a thousand small documents
- * cost a thousand divided by the batch questions.
+ * cost a thousand divided by the batch questions.  Who has been refused before
+ * is asked for alone, so that one bad document does not keep others out.
  *
  * A question is one of the background: it takes no more than half of what
  * llm_detached allows, and waits where that is used up.
@@ -214,7 +215,7 @@ ngx_llmops_index_embed_body(ngx_llmops_index_batcher_t *b,
     ngx_llmops_out_t *out)
 {
     ngx_str_t                 *model = &b->index->target->model;
-    ngx_uint_t                 i, n;
+    ngx_uint_t                 i, n, alone;
     ngx_queue_t               *q;
     ngx_llmops_index_embed_t  *e;
 
@@ -223,6 +224,7 @@ ngx_llmops_index_embed_body(ngx_llmops_index_batcher_t *b,
     ngx_llmops_out_lit(out, ",\"encoding_format\":\"float\",\"input\":[");
 
     n = 0;
+    alone = 0;
 
     for (q = ngx_queue_head(&b->waiting);
          q != ngx_queue_sentinel(&b->waiting);
@@ -230,7 +232,9 @@ ngx_llmops_index_embed_body(ngx_llmops_index_batcher_t *b,
     {
         e = ngx_queue_data(q, ngx_llmops_index_embed_t, queue);
 
-        e->asked = (n + e->n <= b->index->batch);
+        e->asked = (n == 0 || (!alone && !e->alone
+                               && n + e->n <= b->index->batch));
+        alone |= (e->asked && e->alone);
 
         for (i = 0; e->asked && i < e->n; i++) {
 

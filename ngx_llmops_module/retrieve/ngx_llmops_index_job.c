@@ -59,7 +59,8 @@ static void ngx_llmops_job_clear(ngx_llmops_index_job_t *job);
 
 
 #define NGX_LLMOPS_JOB_TRIES    5          /* against who changes the head */
-#define NGX_LLMOPS_JOB_REFUSED  3          /* by the provider: given up */
+#define NGX_LLMOPS_JOB_REFUSED  2          /* by the provider: given up; the
+                                              second time it was alone */
 #define NGX_LLMOPS_JOB_WAIT     60         /* s: between two tries, at most */
 
 

@@ -21,7 +21,7 @@
  * sees it as if the caller had sent it.
  *
  * What is in a document is data.  It becomes a string of JSON, which nothing
- * that is in it can end; and the prompt writes it with & < > escaped, so that
+ * that is in it can end; and the prompt writes it with & < > " escaped, so that
  * it cannot end an element that the template has put around it.
  *
  * It is bounded in time: what is not there in time is done without, or the
