@@ -20,6 +20,7 @@
  *   ngx_llmops_prompt_route.c      the words in llm_route{}
  *   ngx_llmops_prompt_reference.c  how a caller names a prompt
  *   ngx_llmops_prompt_request.c    which prompt a request has, and its new body
+ *   ngx_llmops_prompt_context.c    its variables, with what was retrieved
  *   ngx_llmops_prompt_arm.c        the route's, with its share
  *   ngx_llmops_prompt_find.c       from names to prompts, wherever they are
  *   ngx_llmops_prompt_kept.c       what a worker has read of the store
@@ -292,6 +293,12 @@ ngx_uint_t ngx_llmops_prompt_has_form(ngx_llmops_ctx_t *ctx,
 
 /* Reads the member "prompt" of ref->body.  NGX_OK or a status. */
 ngx_int_t ngx_llmops_prompt_member(ngx_llmops_reference_t *ref);
+
+/* As ngx_llmops_prompt_check(), of ctx->prompt; what was retrieved for the
+   request is its variable "context". */
+ngx_llmops_value_t *ngx_llmops_prompt_values(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_value_t *given, ngx_llmops_arena_t *arena,
+    ngx_llmops_error_t *err);
 
 /* Refuses the request with 400; all texts are static.  Returns the status. */
 ngx_int_t ngx_llmops_prompt_deny(ngx_llmops_reference_t *ref,

@@ -126,8 +126,7 @@ ngx_llmops_prompt_apply(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             }
         }
 
-        build.values = ngx_llmops_prompt_check(ctx->prompt, given, &arena,
-                                               &err);
+        build.values = ngx_llmops_prompt_values(ctx, given, &arena, &err);
 
         if (build.values == NULL) {
             rc = (err.kind == NGX_LLMOPS_ERR_NONE)
