@@ -34,7 +34,7 @@ FUZZ_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
                  canon.c canon_sort.c canon_string.c key.c kind.c number.c)
 FUZZ_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
-                 %_arm.c %_find.c %_kept.c %_kept_table.c, \
+                 %_arm.c %_find.c %_kept.c %_kept_table.c %_context.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
 
 FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt cache)
