@@ -40,7 +40,7 @@ SOURCES := $(sort $(wildcard ngx_llmops_module/*/*.[ch]))
 
 
 .PHONY: all run test unit e2e check bench fuzz soak docs-check \
-        agents asan second-nginx static-nginx check-trixie image lint deps \
+        agents asan browser second-nginx static-nginx check-trixie image lint deps \
         deps-test deps-check list-checks install clean help FORCE
 
 
@@ -49,13 +49,15 @@ all: $(SO)
 
 # -- the module ---------------------------------------------------------------
 
-# Written only when it changes: a new file, other flags, another nginx or
-# another description of the API make configure run again.
+# Written only when it changes: a new file, other flags, another nginx,
+# another description of the API or another status page make configure run
+# again.
 $(OBJS)/inputs: FORCE
 	@mkdir -p $(OBJS)
 	@printf '%s\n' $(SOURCES) '$(CC)' '$(CFLAGS)' '$(LDFLAGS)' '$(WARNINGS)' \
 	    '$(NGINX_SRC)' "$$(cat $(NGINX_SRC)/conf_flags \
-	    $(NGINX_SRC)/src/core/nginx.h docs/openapi.json 2>/dev/null \
+	    $(NGINX_SRC)/src/core/nginx.h docs/openapi.json \
+	    ngx_llmops_module/ops/status.html 2>/dev/null \
 	    | cksum)" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
@@ -86,6 +88,7 @@ install: $(SO)
 	for pack in lua-free-rules/*/pack.conf; do \
 	    install -D -m 644 $$pack $(DESTDIR)/etc/nginx/$$pack; \
 	done
+	install -D -m 755 bin/llm-eval $(DESTDIR)/usr/bin/llm-eval
 
 
 # -- a gateway to try ---------------------------------------------------------
@@ -104,6 +107,7 @@ DEPS_TEST := libcmocka-dev python3-venv openssl git redis-server redis-sentinel 
              libmaxmind-db-writer-perl libfaketime tzdata
 # npm comes with nodejs, unless that is Debian's
 DEPS_CHECK := 'clang-14|clang' 'libclang-rt-14-dev|libclang-rt-19-dev' cppcheck valgrind \
+             shellcheck chromium \
              dpkg-dev mmdebstrap buildah podman runc iproute2 \
              $(if $(shell command -v npm),,nodejs npm)
 
@@ -135,7 +139,7 @@ $(UNIT_OBJS) $(UNIT_TESTS) $(FUZZ_BINARIES) unit fuzz: | $(OBJS)/Makefile
 test: deps-test
 	@tests/check.sh unit e2e
 
-CHECKS ?= unit e2e docs lint static engines second asan fuzz soak bench agents image
+CHECKS ?= unit e2e docs lint browser static engines second asan fuzz soak bench agents image
 
 check: deps-check
 	@tests/check.sh $(CHECKS)
@@ -143,7 +147,7 @@ check: deps-check
 list-checks:
 	@echo $(CHECKS)
 
-e2e docs-check second-nginx static-nginx asan agents image soak:
+e2e docs-check second-nginx static-nginx asan agents browser image soak:
 	@tests/check.sh $(patsubst docs-check,docs,$(patsubst %-nginx,%,$@))
 
 check-trixie:
@@ -163,7 +167,7 @@ clean:
 
 help:
 	@sed -n 's/^#   make/make/p' Makefile
-	@echo "make install       copies the module to nginx's modules"
+	@echo "make install       copies the module, rule packs and llm-eval"
 	@echo "make deps          apt-get installs what building needs"
 	@echo "make docs-check    documentation against source"
 	@echo "make asan          end to end under sanitizers"
@@ -172,5 +176,6 @@ help:
 	@echo "make fuzz          the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each"
 	@echo "make soak          mixed load with faults, SOAK_SECONDS=60"
 	@echo "make agents        Claude Code, Codex, promptfoo through the gateway"
+	@echo "make browser       the status page in Chromium"
 	@echo "make image         the container image"
 	@echo "make check-trixie  end to end on Debian 13, in a chroot"

@@ -92,7 +92,8 @@ stream(const char *text, size_t len, size_t chunk, size_t *ends,
 
 
 static double
-measure(ngx_llmops_rules_t *rules, u_char *events, size_t *ends, ngx_uint_t n)
+measure(ngx_llmops_rules_t *rules, u_char *events, size_t *ends, ngx_uint_t n,
+    ngx_uint_t rounds)
 {
     double               best, t;
     ngx_uint_t           i, round;
@@ -103,7 +104,7 @@ measure(ngx_llmops_rules_t *rules, u_char *events, size_t *ends, ngx_uint_t n)
     best = 1e9;
     ngx_llmops_out_init(&out, 64 * 1024 * 1024);
 
-    for (round = 0; round < ROUNDS; round++) {
+    for (round = 0; round < rounds; round++) {
         check = ngx_llmops_check_create(rules, NGX_LLMOPS_OP_CHAT);
 
         clock_gettime(CLOCK_MONOTONIC, &a);
@@ -175,6 +176,31 @@ first(ngx_llmops_rules_t *rules, u_char *events, size_t *ends, ngx_uint_t n)
 }
 
 
+/* for callgrind, which counts two runs of different length: both, so often */
+
+static void
+repeat(ngx_llmops_rules_t *rules, ngx_llmops_patterns_t *set,
+    const char *text, size_t len, size_t chunk, ngx_uint_t times)
+{
+    size_t      *ends;
+    u_char      *events;
+    ngx_uint_t   n;
+
+    ends = malloc((len / chunk + 2) * sizeof(size_t));
+    events = stream(text, len, chunk, ends, &n);
+
+    rules->nrules = 2;
+    rules->sets[0] = set;
+
+    (void) measure(rules, events, ends, n, times);
+
+    printf("%zu\n", n);
+
+    free(events);
+    free(ends);
+}
+
+
 static void
 compare(ngx_llmops_rules_t *rules, ngx_llmops_patterns_t *set,
     const char *text, size_t len, size_t chunk)
@@ -192,17 +218,17 @@ compare(ngx_llmops_rules_t *rules, ngx_llmops_patterns_t *set,
     rules->rules = &rule[2];
     rules->nrules = 1;
     rules->sets[0] = NULL;
-    none = measure(rules, events, ends, n);
+    none = measure(rules, events, ends, n, ROUNDS);
 
     rules->rules = &rule[1];
-    json = measure(rules, events, ends, n);
+    json = measure(rules, events, ends, n, ROUNDS);
 
     rules->rules = rule;
     rules->sets[0] = set;
-    patterns = measure(rules, events, ends, n);
+    patterns = measure(rules, events, ends, n, ROUNDS);
 
     rules->nrules = 2;
-    both = measure(rules, events, ends, n);
+    both = measure(rules, events, ends, n, ROUNDS);
 
     printf("%zu bytes of text, %zu on the wire; us for an event:\n"
            "  reading it          %6.2f\n"
@@ -218,8 +244,10 @@ compare(ngx_llmops_rules_t *rules, ngx_llmops_patterns_t *set,
 }
 
 
+/* without arguments figures; with "BYTES TIMES" see repeat() */
+
 int
-main(void)
+main(int argc, char **argv)
 {
     char                  err[256], *text;
     json_t               *root;
@@ -259,10 +287,16 @@ main(void)
     memset(&rules, 0, sizeof(rules));
 
     rules.rules = rule;
-    compare(&rules, pack.set, text, len, 250 - EVENT);
 
-    rules.rules = rule;
-    compare(&rules, pack.set, text, len, 250);
+    if (argc == 3) {
+        repeat(&rules, pack.set, text, len, atoi(argv[1]), atoi(argv[2]));
+
+    } else {
+        compare(&rules, pack.set, text, len, 250 - EVENT);
+
+        rules.rules = rule;
+        compare(&rules, pack.set, text, len, 250);
+    }
 
     ngx_llmops_jschema_free(rule[1].schema);
     json_decref(root);

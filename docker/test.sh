@@ -124,6 +124,7 @@ check "it logs to its output" logged
 check "it reloads" podman kill -s HUP "$id"
 check "it answers after a reload" ask
 check "there is no compiler in it" bare
+check "llm-eval is in it" podman exec "$id" llm-eval --help
 check "it stops at once" stop
 
 echo "$passed passed, $failed failed"

@@ -17,6 +17,7 @@
 #   bench     instructions and system calls per request against their targets
 #   soak      mixed load with faults and reloads, SOAK_SECONDS (60)
 #   agents    coding agents from npm through the gateway
+#   browser   the status page in Chromium
 #   image     the container image, built and run
 #
 # A step's output goes to build/check/STEP.log; the counts to STEP.count.  A
@@ -69,6 +70,10 @@ step_lint() {
 
     for script in $(git ls-files '*.sh' .ci/run 2> /dev/null); do
         bash -n "$script" || failed=1
+    done
+    for script in bin/*; do
+        sh -n "$script" || failed=1
+        ! command -v shellcheck > /dev/null || shellcheck "$script" || failed=1
     done
     python3 -m compileall -q docs tests bench > /dev/null || failed=1
 
@@ -148,6 +153,11 @@ step_soak() {
 step_agents() {
     need node npm
     make all && tests/venv.sh && tests/agents/run.sh
+}
+
+step_browser() {
+    tests/deps.sh chromium || skip "chromium cannot be installed"
+    make all && pytest tests/browser -n 1
 }
 
 step_image() {

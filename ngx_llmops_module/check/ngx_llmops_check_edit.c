@@ -261,6 +261,7 @@ ngx_llmops_check_member(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
 
         ngx_memzero(&ch, sizeof(ngx_llmops_channel_t));
         ch.text = *text;
+        ch.text.item.len = 0;           /* it is the event's */
 
         start = check->edited.len;
         rc = ngx_llmops_channel_feed(check, &ch, &piece, 1, &check->edited);

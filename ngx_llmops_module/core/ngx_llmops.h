@@ -104,6 +104,9 @@ typedef struct {
     ngx_atomic_t               remaining_tokens;
     ngx_atomic_t               limit_requests;
     ngx_atomic_t               limit_tokens;
+    ngx_atomic_t               failed_at;  /* ms since the epoch: the last
+                                              attempt that has failed, and */
+    ngx_atomic_t               failed_how; /* ngx_llmops_outcome_e */
     ngx_atomic_t               attempts[NGX_LLMOPS_OUTCOME_MAX];
 } ngx_llmops_target_sh_t;
 

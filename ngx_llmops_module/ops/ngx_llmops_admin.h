@@ -28,9 +28,10 @@
  *   ngx_llmops_admin_ask.c      arguments, bodies, questions to the store
  *   ngx_llmops_admin_conf.c     llm_admin
  *   ngx_llmops_admin_about.c    openapi.json, status
+ *   ngx_llmops_admin_page.c     the status page, and its figures
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _feedback.c, _cache.c
+ *   _rollouts.c, _arms.c, _feedback.c, _cache.c
  */
 
 
@@ -47,6 +48,8 @@
 
 
 typedef struct ngx_llmops_admin_s  ngx_llmops_admin_t;
+
+struct ngx_llmops_rollout_s;
 
 /*
  * A step of a call.  NGX_OK: the answer has been set, by one of the functions
@@ -82,6 +85,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_page[];
 
 
 typedef struct {
@@ -118,6 +122,8 @@ struct ngx_llmops_admin_s {
     ngx_str_t                  location;
     ngx_str_t                  allow;
     ngx_str_t                  disposition;
+    ngx_str_t                  policy;     /* Content-Security-Policy, and what
+                                              goes with it */
 
     /* of the audit record, beside time, address, user and action */
     ngx_str_t                  object;     /* default: args[0] */
@@ -152,6 +158,18 @@ ngx_int_t ngx_llmops_admin_etag(ngx_llmops_admin_t *a, uint64_t revision);
    bytes: no secrets. */
 void ngx_llmops_admin_note(ngx_llmops_admin_t *a, const char *fmt, ...);
 
+/* The store, as GET status shows it; NULL: out of memory. */
+json_t *ngx_llmops_admin_status_store(ngx_llmops_main_conf_t *mcf);
+
+/* A rollout, as worker 0 shows it to all; with its document (or NULL) also its
+   history.  NULL: out of memory. */
+json_t *ngx_llmops_admin_rollout_shown(struct ngx_llmops_rollout_s *ro,
+    json_t *doc);
+
+/* {"bounds":..., "stable":{...}, "candidate":{...}}: what both arms have done
+   at this step; NULL: out of memory. */
+json_t *ngx_llmops_admin_rollout_arms(struct ngx_llmops_rollout_s *ro);
+
 /* Writes an amount of money in USD, given in 10^-12 USD: exactly, without
    zeros at the end.  At most NGX_LLMOPS_ADMIN_MONEY bytes. */
 #define NGX_LLMOPS_ADMIN_MONEY     32
@@ -165,6 +183,15 @@ ngx_int_t ngx_llmops_admin_send(ngx_llmops_admin_t *a);
    JSON (a denied address, a missing password, a body too large) in front of
    nginx's; called at postconfiguration if there is such a location. */
 void ngx_llmops_admin_filters(void);
+
+/* Names of the resources that can be read without saying which one, as an
+   array; NULL: out of memory. */
+json_t *ngx_llmops_admin_resources(void);
+
+/* The status page's Content-Security-Policy, from the page itself; called while
+   the configuration is read, wherever there is an llm_admin.  NGX_OK, or
+   NGX_ERROR: the page has no style or script of its own. */
+ngx_int_t ngx_llmops_admin_page_init(void);
 
 
 /* -- what is asked -------------------------------------------------------- */

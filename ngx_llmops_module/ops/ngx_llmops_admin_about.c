@@ -20,7 +20,6 @@
 
 static ngx_int_t ngx_llmops_admin_openapi(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_status(ngx_llmops_admin_t *a);
-static json_t *ngx_llmops_admin_status_store(ngx_llmops_main_conf_t *mcf);
 static json_int_t ngx_llmops_admin_status_keys(ngx_llmops_main_conf_t *mcf);
 
 
@@ -44,8 +43,8 @@ const ngx_llmops_admin_call_t  ngx_llmops_admin_about[] = {
 static ngx_int_t
 ngx_llmops_admin_openapi(ngx_llmops_admin_t *a)
 {
-    ngx_llmops_page_write(&a->page, ngx_llmops_openapi,
-                          sizeof(ngx_llmops_openapi));
+    ngx_llmops_page_static(&a->page, ngx_llmops_openapi,
+                           sizeof(ngx_llmops_openapi));
 
     if (a->page.failed) {
         return NGX_ERROR;
@@ -83,7 +82,7 @@ ngx_llmops_admin_status(ngx_llmops_admin_t *a)
 }
 
 
-static json_t *
+json_t *
 ngx_llmops_admin_status_store(ngx_llmops_main_conf_t *mcf)
 {
     json_t              *redis;

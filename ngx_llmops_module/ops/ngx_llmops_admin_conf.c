@@ -68,6 +68,10 @@ ngx_llmops_admin_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf->handler = ngx_llmops_admin_handler;
 
+    if (ngx_llmops_admin_page_init() != NGX_OK) {
+        return "cannot be built: the status page is not as it should be";
+    }
+
     mcf = ngx_http_conf_get_module_main_conf(cf, ngx_llmops_module);
 
     mcf->used = 1;

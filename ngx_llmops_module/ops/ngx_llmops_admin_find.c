@@ -35,6 +35,7 @@ static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
     ngx_llmops_admin_prompts,
     ngx_llmops_admin_rollouts,
     ngx_llmops_admin_feedback,
+    ngx_llmops_admin_page,
     NULL
 };
 
@@ -92,6 +93,31 @@ ngx_llmops_admin_find(ngx_llmops_admin_t *a)
     return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
                                   "there is nothing at this path; "
                                   "openapi.json lists what there is");
+}
+
+
+json_t *
+ngx_llmops_admin_resources(void)
+{
+    json_t                         *array;
+    ngx_uint_t                      i;
+    const ngx_llmops_admin_call_t  *call;
+
+    array = json_array();
+
+    for (i = 0; ngx_llmops_admin_tables[i]; i++) {
+        for (call = ngx_llmops_admin_tables[i]; call->path; call++) {
+
+            if (call->method == NGX_HTTP_GET && *call->path
+                && ngx_strchr(call->path, '/') == NULL
+                && ngx_strchr(call->path, '.') == NULL)
+            {
+                (void) json_array_append_new(array, json_string(call->path));
+            }
+        }
+    }
+
+    return array;
 }
 
 

@@ -249,6 +249,8 @@ ngx_llmops_admin_send(ngx_llmops_admin_t *a)
 static ngx_int_t
 ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
 {
+    ngx_str_t  no_referrer = ngx_string("no-referrer");
+
     if (ngx_llmops_admin_common_headers(a->request) != NGX_OK
         || ngx_llmops_admin_header(a->request, "ETag", &a->etag) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Location", &a->location)
@@ -256,9 +258,17 @@ ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
         || ngx_llmops_admin_header(a->request, "Allow", &a->allow) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Content-Disposition",
                                    &a->disposition)
+           != NGX_OK
+        || ngx_llmops_admin_header(a->request, "Content-Security-Policy",
+                                   &a->policy)
            != NGX_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (a->policy.len) {
+        return ngx_llmops_admin_header(a->request, "Referrer-Policy",
+                                       &no_referrer);
     }
 
     return NGX_OK;

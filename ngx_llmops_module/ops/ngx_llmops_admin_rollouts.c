@@ -39,8 +39,6 @@ static ngx_int_t ngx_llmops_admin_rollout_get(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_rollout_got(ngx_llmops_admin_t *a);
 static ngx_llmops_rollout_t *ngx_llmops_admin_rollout_named(
     ngx_llmops_admin_t *a, ngx_int_t *rc);
-static json_t *ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro,
-    json_t *doc);
 static json_t *ngx_llmops_admin_rollout_evaluations(ngx_llmops_rollout_t *ro,
     json_t *doc);
 static json_t *ngx_llmops_admin_rollout_steps(ngx_llmops_rollout_t *ro);
@@ -182,9 +180,7 @@ ngx_llmops_admin_rollout_got(ngx_llmops_admin_t *a)
 }
 
 
-/* with a document also its history */
-
-static json_t *
+json_t *
 ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro, json_t *doc)
 {
     json_t                    *shown;
@@ -225,6 +221,9 @@ ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro, json_t *doc)
                           "stable",
                               (json_int_t) (ro->sh ? ro->sh->seen[0] : 0),
                       "guards", ngx_llmops_admin_rollout_guards(ro));
+
+    (void) json_object_set_new(shown, "arms",
+                               ngx_llmops_admin_rollout_arms(ro));
 
     if (doc
         && (json_object_set(shown, "history", json_object_get(doc, "history"))

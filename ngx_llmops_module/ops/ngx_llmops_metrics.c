@@ -224,8 +224,21 @@ void
 ngx_llmops_metrics_attempt(ngx_llmops_ctx_t *ctx, ngx_llmops_target_t *t,
     ngx_uint_t status, ngx_llmops_fail_e fail)
 {
-    if (t->sh) {
-        ngx_llmops_add(&t->sh->attempts[ngx_llmops_outcome(status, fail)], 1);
+    ngx_llmops_outcome_e  outcome;
+
+    if (t->sh == NULL) {
+        return;
+    }
+
+    outcome = ngx_llmops_outcome(status, fail);
+
+    ngx_llmops_add(&t->sh->attempts[outcome], 1);
+
+    /* two words of two attempts may stand together: they are only shown */
+
+    if (outcome != NGX_LLMOPS_OUTCOME_2XX) {
+        t->sh->failed_how = outcome;
+        t->sh->failed_at = (ngx_atomic_uint_t) ngx_llmops_now();
     }
 }
 

@@ -129,7 +129,14 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_shadow_similarity"), "histogram", NULL,
       "How much a shadow's answers have in common with those that callers "
       "got, by words.",
-      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar, 0, NULL },
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
+      offsetof(ngx_llmops_shadow_sh_t, words), NULL },
+
+    { ngx_string("llm_shadow_meaning_similarity"), "histogram", NULL,
+      "How much a shadow's answers mean what those mean that callers got, by "
+      "embeddings.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
+      offsetof(ngx_llmops_shadow_sh_t, meaning), NULL },
 
     { ngx_string("llm_shadow_seconds_total"), "counter", NULL,
       "Time that the answers took that were compared, of both sides.",

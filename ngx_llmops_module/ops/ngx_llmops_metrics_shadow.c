@@ -73,19 +73,24 @@ ngx_llmops_print_shadow_outcomes(ngx_llmops_print_t *pr,
 }
 
 
-/* the last tenth is that of 0.9 and all above, as +Inf has it too */
+/*
+ * By offset in ngx_llmops_shadow_sh_t.  The last tenth is that of 0.9 and all
+ * above, as +Inf has it too.
+ */
 
 void
 ngx_llmops_print_shadow_similar(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_uint_t               i, n, sum;
-    ngx_llmops_shadow_sh_t  *sh = node;
+    ngx_uint_t                    i, n, sum;
+    ngx_llmops_shadow_similar_t  *similar;
 
-    sum = sh->similar_sum;
+    similar = (ngx_llmops_shadow_similar_t *) (void *) ((u_char *) node
+                                                        + f->offset);
+    sum = similar->sum;
 
     for (n = 0, i = 0; i < NGX_LLMOPS_SHADOW_BUCKETS; i++) {
-        n += sh->similar[i];
+        n += similar->counts[i];
 
         ngx_llmops_print_shadow_open(pr, f, "_bucket", name);
 

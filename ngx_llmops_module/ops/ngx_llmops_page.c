@@ -77,6 +77,36 @@ ngx_llmops_page_grow(ngx_llmops_page_t *page)
 
 
 void
+ngx_llmops_page_static(ngx_llmops_page_t *page, const u_char *p, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(page->pool);
+    cl = ngx_alloc_chain_link(page->pool);
+
+    if (b == NULL || cl == NULL) {
+        page->failed = 1;
+        return;
+    }
+
+    b->pos = (u_char *) p;
+    b->last = b->pos + len;
+    b->start = b->pos;
+    b->end = b->last;                      /* nothing is appended to it */
+    b->memory = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    *page->last = cl;
+    page->last = &cl->next;
+    page->buf = b;
+    page->size += len;
+}
+
+
+void
 ngx_llmops_page_printf(ngx_llmops_page_t *page, const char *fmt, ...)
 {
     u_char   *p, text[NGX_LLMOPS_PAGE_TEXT];

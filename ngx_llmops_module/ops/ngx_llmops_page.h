@@ -37,6 +37,10 @@ void ngx_llmops_page_init(ngx_llmops_page_t *page, ngx_pool_t *pool);
 void ngx_llmops_page_write(ngx_llmops_page_t *page, const void *p,
     size_t len);
 
+/* Appends bytes that live as long as the request, without a copy. */
+void ngx_llmops_page_static(ngx_llmops_page_t *page, const u_char *p,
+    size_t len);
+
 /* Appends formatted text (as ngx_sprintf) of at most 255 bytes. */
 void ngx_llmops_page_printf(ngx_llmops_page_t *page, const char *fmt, ...);
 

@@ -26,6 +26,7 @@
  *   ngx_llmops_rollout_arm.c       the arm of a request
  *   ngx_llmops_rollout_cut.c       streams that a rollback ends
  *   ngx_llmops_rollout_observe.c   what is seen of it, in shared memory
+ *   ngx_llmops_rollout_compare.c   both arms side by side, to be looked at
  *   ngx_llmops_rollout_judge.c     what a model thinks of answers
  *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
@@ -70,6 +71,36 @@ typedef struct {
     ngx_atomic_t               seen_k[2];
     ngx_atomic_t               evidence;   /* logarithm, times 10^3, + 10^9 */
 } ngx_llmops_rollout_guard_sh_t;
+
+
+/*
+ * What both arms have done at this step, for those who compare them: all that
+ * decides is in the guards.  One of each rollout, counted and zeroed as they
+ * are, but of this nginx alone.
+ */
+
+#define NGX_LLMOPS_ROLLOUT_BOUNDS  16
+
+typedef struct {
+    ngx_atomic_t               requests;
+    ngx_atomic_t               errors;
+    ngx_atomic_t               broken;     /* a rule was */
+    ngx_atomic_t               priced;     /* requests that cost is of */
+    ngx_atomic_t               cost;       /* 10^-12 USD */
+    ngx_atomic_t               answered;   /* by the target, with tokens */
+    ngx_atomic_t               input;      /* tokens of those */
+    ngx_atomic_t               output;
+    ngx_atomic_t               first_token[NGX_LLMOPS_ROLLOUT_BOUNDS + 1];
+    ngx_atomic_t               total[NGX_LLMOPS_ROLLOUT_BOUNDS + 1];
+} ngx_llmops_rollout_arm_sh_t;
+
+typedef struct {
+    ngx_llmops_rollout_arm_sh_t  arm[2];   /* stable, candidate */
+} ngx_llmops_rollout_arms_sh_t;
+
+/* upper bounds of the buckets, inclusive, ms; each bucket counts only its own,
+   the last one what is beyond */
+extern const ngx_uint_t  ngx_llmops_rollout_bounds[NGX_LLMOPS_ROLLOUT_BOUNDS];
 
 
 /*
@@ -158,6 +189,7 @@ struct ngx_llmops_rollout_s {
     ngx_llmops_rollout_sh_t   *sh;         /* NULL: the zone is full: all
                                               requests are the stable arm's */
     ngx_llmops_rollout_guard_sh_t  *guard_sh[NGX_LLMOPS_ROLLOUT_GUARDS];
+    ngx_llmops_rollout_arms_sh_t   *arms;  /* or NULL: nothing to compare */
     ngx_llmops_rollout_run_t  *run;        /* worker 0 */
     ngx_queue_t                streams;    /* of ngx_llmops_arm_t: those that a
                                               rollback cuts */
@@ -285,6 +317,13 @@ ngx_uint_t ngx_llmops_rollout_counts(ngx_llmops_rollout_t *ro,
    ngx_llmops_guard_x(). */
 void ngx_llmops_rollout_count(ngx_llmops_rollout_t *ro,
     ngx_llmops_measure_e measure, ngx_uint_t candidate, double value);
+
+/* Adds a request of an arm, for those who compare: failed as for the guards,
+   broken: a rule on the answer was.  Tokens, cost and times only count with
+   timed: the arm's target has answered. */
+void ngx_llmops_rollout_compare(ngx_llmops_rollout_t *ro,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t failed, ngx_uint_t broken,
+    ngx_uint_t timed);
 
 /* What this nginx has seen, for a guard. */
 void ngx_llmops_rollout_seen(ngx_llmops_rollout_t *ro, ngx_uint_t guard,

@@ -31,7 +31,7 @@ static void ngx_llmops_rollout_times(ngx_llmops_ctx_t *ctx,
 static void ngx_llmops_rollout_failures(ngx_llmops_rollout_guard_sh_t *sh,
     ngx_uint_t failed);
 static void ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro,
-    uint32_t epoch);
+    const ngx_llmops_rollout_doc_t *doc);
 
 
 void
@@ -71,10 +71,14 @@ ngx_llmops_rollout_observe(ngx_llmops_main_conf_t *mcf,
                              failed);
 
     if (failed) {
+        ngx_llmops_rollout_compare(ro, ctx, 1, 0, 0);
         return;
     }
 
     ngx_llmops_rollout_checks(ctx, &broken, &ended, &refused);
+
+    ngx_llmops_rollout_compare(ro, ctx, 0, broken,
+                               !ended && ctx->call.cur == 0);
 
     if (ctx->route->ruled) {
         ngx_llmops_rollout_count(ro, NGX_LLMOPS_MEASURE_CHECKS, candidate,
@@ -359,6 +363,9 @@ ngx_llmops_rollout_attach(ngx_llmops_main_conf_t *mcf,
             return;
         }
     }
+
+    ro->arms = ngx_llmops_zone_node(mcf->zone, NGX_LLMOPS_NODE_ARMS, &ro->id,
+                                    sizeof(ngx_llmops_rollout_arms_sh_t));
 }
 
 
@@ -408,7 +415,7 @@ ngx_llmops_rollout_publish(ngx_llmops_main_conf_t *mcf,
         ngx_memory_barrier();
 
         if (!ngx_llmops_rollout_counts(ro, doc->epoch)) {
-            ngx_llmops_rollout_zero(ro, doc->epoch);
+            ngx_llmops_rollout_zero(ro, doc);
 
             ngx_memory_barrier();
 
@@ -420,19 +427,27 @@ ngx_llmops_rollout_publish(ngx_llmops_main_conf_t *mcf,
 }
 
 
-/* with another epoch all of it, else what is left of an older one */
+/* with another epoch all of it, else what is left of an older one; what has led
+   to the end of a canary can still be looked at */
 
 static void
-ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro, uint32_t epoch)
+ngx_llmops_rollout_zero(ngx_llmops_rollout_t *ro,
+    const ngx_llmops_rollout_doc_t *doc)
 {
+    uint32_t                        epoch;
     ngx_uint_t                      i, all;
     ngx_llmops_rollout_guard_sh_t  *sh;
 
+    epoch = doc->epoch;
     all = ((uint32_t) ro->sh->counted != epoch);
 
     if (all) {
         ngx_memzero((void *) ro->sh->requests, sizeof(ro->sh->requests));
         ngx_memzero((void *) ro->sh->seen, sizeof(ro->sh->seen));
+
+        if (ro->arms && doc->state == NGX_LLMOPS_ROLLOUT_RUNNING) {
+            ngx_memzero(ro->arms, sizeof(ngx_llmops_rollout_arms_sh_t));
+        }
     }
 
     for (i = 0; i < ro->nguards; i++) {

@@ -24,7 +24,8 @@
  * made is counted, by the bound that forbade it.
  *
  * Pairs are compared when the copy is over, in this worker, and leave nothing
- * but sums: no text outlives the comparison.
+ * but sums: no text outlives the comparison.  By meaning they are compared in
+ * ngx_llmops_shadow_meaning.c.
  *
  * The bounds rate= and budget= are shared by all workers.  Their words are
  * changed one by one: when a second begins, two workers may both begin it, and
@@ -41,6 +42,7 @@
 
 typedef struct {
     ngx_llmops_shadow_t       *shadow;
+    ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_detached_t      d;
     ngx_llmops_op_e            op;
     ngx_uint_t                 stream;
@@ -276,6 +278,7 @@ ngx_llmops_shadow_start(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
     ngx_llmops_detached_t  *d;
 
     d = &pair->d;
+    pair->mcf = mcf;
 
     /* as the rules of input and the prompt have left it */
 
@@ -356,12 +359,10 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
         similar = ngx_llmops_plain_similar(&stable, &shadow);
 
         if (similar != NGX_ERROR) {
-            (void) ngx_atomic_fetch_add(
-                       &sh->similar[ngx_min(similar / 100,
-                                            NGX_LLMOPS_SHADOW_BUCKETS - 1)],
-                       1);
-            (void) ngx_atomic_fetch_add(&sh->similar_sum, similar);
+            ngx_llmops_shadow_similar(&sh->words, similar);
         }
+
+        ngx_llmops_shadow_meaning(pair->mcf, pair->shadow, &stable, &shadow);
     }
 
     ngx_llmops_shadow_sum(&sh->sides[0], pair->time, pair->first_token,
@@ -370,6 +371,19 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
                           d->meter.usage.output, text.len, d->cost);
 
     ngx_llmops_out_free(&text);
+}
+
+
+void
+ngx_llmops_shadow_similar(ngx_llmops_shadow_similar_t *similar,
+    ngx_uint_t thousandths)
+{
+    ngx_uint_t  i;
+
+    i = ngx_min(thousandths / 100, NGX_LLMOPS_SHADOW_BUCKETS - 1);
+
+    (void) ngx_atomic_fetch_add(&similar->counts[i], 1);
+    (void) ngx_atomic_fetch_add(&similar->sum, ngx_min(thousandths, 1000));
 }
 
 

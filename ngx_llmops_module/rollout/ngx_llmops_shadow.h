@@ -43,13 +43,21 @@ typedef struct {
 #define NGX_LLMOPS_SHADOW_BUCKETS  10      /* of similarity: tenths */
 
 
+/* similarities, each in thousandths */
+
+typedef struct {
+    ngx_atomic_t               counts[NGX_LLMOPS_SHADOW_BUCKETS];
+    ngx_atomic_t               sum;
+} ngx_llmops_shadow_similar_t;
+
+
 /* shared by all workers: one of each "shadow" line, named by its route and
    target */
 
 typedef struct {
     ngx_atomic_t               outcomes[NGX_LLMOPS_SHADOW_OUTCOMES];
-    ngx_atomic_t               similar[NGX_LLMOPS_SHADOW_BUCKETS];
-    ngx_atomic_t               similar_sum;    /* thousandths */
+    ngx_llmops_shadow_similar_t  words;    /* by words */
+    ngx_llmops_shadow_similar_t  meaning;  /* by embeddings, with embed= */
     ngx_llmops_shadow_side_t   sides[2];   /* stable, shadow */
     ngx_atomic_t               window;     /* second or minute of rate= */
     ngx_atomic_t               used;       /* in it */
@@ -70,6 +78,10 @@ typedef struct {
     ngx_uint_t                 period;     /* s, of rate */
     int64_t                    budget;     /* 10^-12 USD a day; 0: any */
     ngx_msec_t                 timeout;
+    ngx_str_t                  embed;      /* UPSTREAM/MODEL, or len 0 */
+    ngx_llmops_target_t       *embed_target;   /* NULL: compared by words
+                                              alone */
+    ngx_llmops_route_t        *route;      /* that it is a shadow of */
     ngx_uint_t                 n;          /* under way in this worker */
     ngx_llmops_shadow_sh_t    *sh;         /* NULL: the zone is full */
     ngx_llmops_place_t         place;
@@ -85,6 +97,15 @@ ngx_int_t ngx_llmops_shadow_draw(ngx_llmops_ctx_t *ctx);
 void ngx_llmops_shadow_cast(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
 
+/* Counts one. */
+void ngx_llmops_shadow_similar(ngx_llmops_shadow_similar_t *similar,
+    ngx_uint_t thousandths);
+
+/* Two texts of a pair: they are compared by meaning, if that is wanted, later.
+   They are copied. */
+void ngx_llmops_shadow_meaning(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_shadow_t *s, ngx_str_t *stable, ngx_str_t *shadow);
+
 /* Resolves the shadows of a route, when all is read; and finds their counters,
    in each worker. */
 ngx_int_t ngx_llmops_shadows_resolve(ngx_conf_t *cf,
@@ -93,7 +114,7 @@ void ngx_llmops_shadows_attach(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_route_t *route);
 
 /* shadow UPSTREAM/MODEL [share=P%] [max=N] [rate=N/s] [budget=NUSD/day]
-   [timeout=TIME]; in llm_route */
+   [timeout=TIME] [embed=UPSTREAM/MODEL]; in llm_route */
 char *ngx_llmops_shadow_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

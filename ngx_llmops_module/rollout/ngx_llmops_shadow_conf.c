@@ -27,6 +27,8 @@ static ngx_int_t ngx_llmops_shadow_rate(ngx_llmops_shadow_t *s,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_shadow_budget(ngx_llmops_shadow_t *s,
     ngx_str_t *value);
+static ngx_int_t ngx_llmops_shadow_embed(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_shadow_t *s);
 static ngx_llmops_route_t *ngx_llmops_shadow_route(ngx_conf_t *cf,
     ngx_llmops_route_t *route, ngx_llmops_shadow_t *s,
     ngx_llmops_target_t *t);
@@ -76,7 +78,8 @@ ngx_llmops_shadow_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid or duplicate parameter \"%V\" of "
                                "\"shadow\", it has share=10%%, max=16, "
-                               "rate=5/s, budget=20usd/day and timeout=60s",
+                               "rate=5/s, budget=20usd/day, timeout=60s and "
+                               "embed=openai/text-embedding-3-small",
                                &value[i]);
             return NGX_CONF_ERROR;
         }
@@ -127,6 +130,11 @@ ngx_llmops_shadow_param(ngx_llmops_shadow_t *s, ngx_str_t *arg)
 
     if (is("budget") && s->budget == 0) {
         return ngx_llmops_shadow_budget(s, &value);
+    }
+
+    if (is("embed") && s->embed.len == 0) {
+        s->embed = value;
+        return value.len ? NGX_OK : NGX_ERROR;
     }
 
     if (is("timeout") && s->timeout == NGX_CONF_UNSET_MSEC) {
@@ -261,6 +269,34 @@ ngx_llmops_shadows_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
         }
 
         s[i].target = own->targets.elts;
+        s[i].route = route;
+
+        if (s[i].embed.len && ngx_llmops_shadow_embed(cf, mcf, &s[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_shadow_embed(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_shadow_t *s)
+{
+    s->embed_target = ngx_llmops_target_named(cf, mcf, &s->embed, &s->place);
+
+    if (s->embed_target == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (s->embed_target->model.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"embed=%V\" names no model, write "
+                      "\"embed=%V/MODEL\" in %V:%ui", &s->embed, &s->embed,
+                      &s->place.file, s->place.line);
+        return NGX_ERROR;
     }
 
     return NGX_OK;

@@ -45,6 +45,7 @@ typedef enum {
     NGX_LLMOPS_NODE_ASK,                   /* ngx_llmops_ask_sh_t */
     NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
     NGX_LLMOPS_NODE_VECTORS,               /* ngx_llmops_vectors_sh_t */
+    NGX_LLMOPS_NODE_ARMS,                  /* ngx_llmops_rollout_arms_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 

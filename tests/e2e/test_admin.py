@@ -59,7 +59,7 @@ def test_status_after_a_reload(administer):
 
 
 @pytest.mark.parametrize("path", [
-    "", "nothing", "statu", "status/", "status/x", "Status", "keys/a/b",
+    "nothing", "statu", "status/", "status/x", "Status", "keys/a/b",
     "keys/a/rotate/", "keys/", "openapi.json/x"])
 def test_unknown_paths(administer, path):
     admin = administer()
@@ -72,7 +72,7 @@ def test_a_location_without_its_slash(administer):
     admin = administer(server="location /bare { llm_admin; }\n")
     bare = Admin(admin.gateway, "/bare")
     assert bare.get("status").status == 200
-    assert admin.gateway.get("/bare").status == 404
+    assert admin.gateway.get("/bare").status == 301
     other = admin.gateway.get("/barestatus")
     assert other.status == 404 and other.json["v"] == 1
     moved = admin.gateway.get("/llm")

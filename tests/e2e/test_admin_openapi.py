@@ -178,6 +178,8 @@ EXERCISES = {
     ("getOpenapi", 400): lambda admin: admin.get("openapi.json?x"),
     ("getStatus", 200): lambda admin: admin.get("status"),
     ("getStatus", 400): lambda admin: admin.get("status?x"),
+    ("getFigures", 200): lambda admin: admin.get("status.json"),
+    ("getFigures", 400): lambda admin: admin.get("status.json?x"),
     ("listAudit", 200): lambda admin: admin.get("audit"),
     ("listAudit", 400): lambda admin: admin.get("audit?limit=0"),
     ("getUsage", 200): lambda admin: admin.get("usage"),

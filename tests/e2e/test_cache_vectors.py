@@ -225,6 +225,23 @@ def test_redis_lost_costs_only_hits(redis8, fleet):
         gw.allow("redis")
 
 
+def test_in_a_cluster(cluster, fleet):
+    """Each set lies on one node, with its end."""
+    if newer("redis") != COMMAND:
+        pytest.skip("the Redis of LLMOPS_REDIS has no vector sets")
+    group = cluster()
+    (one, two), up, embedder = fleet(group)
+    texts = [f"describe the word{n}" for n in range(6)]
+    for text in texts:
+        one.post(CHAT, ask(text))
+
+    def keys():
+        return [key for server in group.alive for key in sets(server)]
+    wait_for(lambda: len(keys()) == len(texts))
+    for text in texts:
+        assert status(two.post(CHAT, ask("please " + text))) == "semantic"
+
+
 # -- a judge -----------------------------------------------------------------
 
 class Judge:

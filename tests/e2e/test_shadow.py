@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import Reply, answers, openai_wire, wait_for
+from harness.embedder import Embedder, vector
 from harness.nginx import route
 
 SHADOW = "llm_shadow_requests_total"
@@ -55,6 +56,31 @@ def test_a_pair(shadowed, stream, dialect):
     assert metrics.sum("llm_requests_total", route="r") == 1
     [line] = gw.ledger()
     assert line["llm_target"] == "up/good"
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_pair_by_meaning(shadowed, provider, status):
+    embedder = Embedder()
+    embedder.status = status
+    near = provider(embedder)
+    gw, up, new = shadowed("embed=near/e", stable=Reply(text="It rains today"),
+                           candidate=Reply(text="today rains much"),
+                           http=near.upstream("near"))
+    gw.chat(stream=True)
+    outcomes(gw, 1)
+    wait_for(lambda: gw.metrics().sum(
+        "llm_requests_total", route="r:shadow_embedding") == 1
+        and gw.metrics().sum("llm_detached_in_flight") == 0)
+    assert embedder.asked == [["It rains today", "today rains much"]]
+    name = "llm_shadow_meaning_similarity_"
+    wait_for(lambda: gw.metrics().sum(name + "count") == (status == 200))
+    metrics = gw.metrics()
+    if status == 200:
+        a, b = vector("It rains today"), vector("today rains much")
+        cosine = sum(x * y for x, y in zip(a, b)) / (
+            sum(x * x for x in a) * sum(y * y for y in b)) ** 0.5
+        assert abs(metrics.sum(name + "sum") - cosine) < 0.01
+    assert metrics.sum("llm_shadow_similarity_count") == 1
 
 
 def test_a_share(shadowed):
@@ -190,6 +216,9 @@ def test_callers_who_leave_and_reloads(shadowed):
     ("shadow new/x max=0;", "invalid or duplicate"),
     ("shadow new/x rate=5;", "invalid or duplicate"),
     ("shadow new/x rate=5/s rate=5/s;", "invalid or duplicate"),
+    ("shadow new/x embed=;", "invalid or duplicate"),
+    ("shadow new/x embed=none/e;", "unknown provider \"none\""),
+    ("shadow new/x embed=new;", "write \"embed=new/MODEL\""),
     ("shadow new/x budget=5;", "invalid or duplicate"),
     ("shadow new/x budget=5usd/day;", "the price of \"new/x\" is not known"),
 ])

@@ -91,7 +91,8 @@ configure() {
     local inputs
     inputs=$(printf '%s\n' "$version $link $cc_opt $ld_opt ${options[*]}" \
         "$here"/ngx_llmops_module/*/*.[ch]
-        cat "$here/config" "$here/docs/openapi.json" | cksum)
+        cat "$here/config" "$here/docs/openapi.json" \
+            "$here/ngx_llmops_module/ops/status.html" | cksum)
 
     if [ -f objs/Makefile ] && [ "$(cat objs/inputs 2>/dev/null)" = "$inputs" ]
     then

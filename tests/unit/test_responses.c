@@ -503,6 +503,11 @@ test_odd(void **state)
         { "data: {\"type\":\"response.output_text.delta\",\"delta\":{"
           "\"text\":\"ann@b.de \"}}\n\n", NGX_OK, "[MAIL] " },
 
+        /* strings of an object, in an item that has an id */
+        { "data: {\"type\":\"response.function_call_arguments.delta\","
+          "\"item_id\":\"fc_1\",\"delta\":{\"a\":\"ann@b.de \"}}\n\n", NGX_OK,
+          "[MAIL] " },
+
         /* a free text is no JSON */
         { "data: {\"type\":\"response.custom_tool_call_input.delta\","
           "\"delta\":\"\\\\u0061nn@b.de C:\\\\new \"}\n\n", NGX_OK,

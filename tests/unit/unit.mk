@@ -51,6 +51,12 @@ UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
                  cache route ops rollout)
 
+# what is scored in an evaluation, and how it is told
+UNIT_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
+                 report,$(wildcard \
+                 ngx_llmops_module/evaluate/ngx_llmops_$(part)*.c)))
+UNIT_INCS += ngx_llmops_module/evaluate
+
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
                             ngx_llmops_module/check/ngx_llmops_ask*.c), \
@@ -60,6 +66,7 @@ UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
                  ngx_llmops_module/cache ngx_llmops_module/rollout) \
                  tests/unit/*.h)
+UNIT_HDRS += $(wildcard ngx_llmops_module/evaluate/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
 # shared memory as it is in production: no sanitizers, which would multiply the

@@ -1,0 +1,285 @@
+"""llm-eval: what it asks a gateway for, and the code that it exits with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "bin" / "llm-eval"
+ID = "eval_" + "7" * 32
+
+SHELLS = [["sh"]] + ([["busybox", "sh"]] if shutil.which("busybox") else [])
+
+
+def evaluation(status: str = "completed", **more: Any) -> dict[str, Any]:
+    """With all that could be taken for a member of the outermost object."""
+    return {"candidates": [{"name": "status", "why": "verdict",
+                            "status": "inner", "id": "}]{[\\\""}],
+            "slices": [{"name": "\\", "verdict": "pass"}, {"name": "\""}],
+            "v": 1, "id": ID, "object": "evaluation", "name": "status",
+            "status": status, "cases": 12, "done": 3, "error": None, **more}
+
+
+class Fake:
+    """As much of llm_admin as llm-eval talks to; told is a list of answers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.headers: list[Any] = []
+        self.created: tuple[int, Any] = (201, evaluation("queued"))
+        self.told: list[tuple[int, Any]] = [
+            (200, evaluation(verdict="pass", why='it is "good" \\o/ \x1b[2J'))]
+        self.report = "# the report\n"
+        self.other: tuple[int, Any] = (200, {})
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *args: Any) -> None:
+                pass
+
+            def reply(self, status: int, value: Any) -> None:
+                data = value.encode() if isinstance(value, str) \
+                    else json.dumps(value).encode()
+                self.send_response(status)
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def read(self) -> Any:
+                size = int(self.headers.get("content-length") or 0)
+                data = self.rfile.read(size)
+                fake.headers.append(self.headers)
+                fake.asked.append((self.command, self.path, data))
+
+            def do_POST(self) -> None:
+                self.read()
+                self.reply(*(fake.created if self.path == "/llm/evaluations"
+                             else fake.other))
+
+            def do_GET(self) -> None:
+                self.read()
+                if "/report" in self.path:
+                    self.reply(200, fake.report)
+                elif len(fake.told) > 1:
+                    self.reply(*fake.told.pop(0))
+                else:
+                    self.reply(*fake.told[0])
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/llm"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,),
+                         daemon=True).start()
+
+    def sent(self) -> Any:
+        return json.loads(self.asked[0][2])
+
+    def paths(self) -> list[str]:
+        return [f"{method} {path}" for method, path, _ in self.asked]
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def fake() -> Iterator[Fake]:
+    made = Fake()
+    yield made
+    made.close()
+
+
+def run(*words: str, url: str = "", shell: list[str] = ["sh"], stdin: str = ""
+        ) -> subprocess.CompletedProcess[str]:
+    at = ["--url", url] if url else []
+    return subprocess.run([*shell, str(TOOL), *at, "-i", "1", *words],
+                          input=stdin, capture_output=True, text=True,
+                          timeout=60)
+
+
+@pytest.mark.parametrize("shell", SHELLS, ids=lambda s: s[0])
+def test_pass(fake: Fake, tmp_path: Path, shell: list[str]) -> None:
+    spec = tmp_path / "spec.json"
+    cases = tmp_path / "cases.jsonl"
+    token = tmp_path / "token"
+    spec.write_text('\n{ "name": "a \\"{}\\" b",\n "checks": [{"type":\n'
+                    '"exact"}] }\n')
+    cases.write_text('{"input": "1 \\" + 1", "expected": "2"}\r\n\n  \n'
+                     '{"input": "\\\\ä"}')
+    token.write_text('Authorization: Bearer a"b\\c\nx-other: 1')
+    fake.told[:0] = [(200, evaluation("running"))]
+
+    done = run("-d", str(cases), "--set=min_score=0.9", "-H", f"@{token}",
+               "--promote", "chat", "--rollback=chat", str(spec),
+               url=fake.url + "/", shell=shell)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "# the report\n"
+    assert 'pass, it is "good" \\o/ \\u001b[2J' in done.stderr
+    assert fake.paths() == [
+        "POST /llm/evaluations", f"GET /llm/evaluations/{ID}",
+        f"GET /llm/evaluations/{ID}",
+        f"GET /llm/evaluations/{ID}/report?format=markdown",
+        "POST /llm/rollouts/chat/promote"]
+    assert fake.sent() == {
+        "name": 'a "{}" b', "checks": [{"type": "exact"}], "min_score": 0.9,
+        "dataset": {"cases": [{"input": '1 " + 1', "expected": "2"},
+                              {"input": "\\ä"}]}}
+    for headers in fake.headers:
+        assert headers["x-llm-action"] == "1"
+        assert headers["authorization"] == 'Bearer a"b\\c'
+        assert headers["x-other"] == "1"
+    assert json.loads(fake.asked[-1][2]) == {"reason": f"evaluation {ID}"}
+
+
+@pytest.mark.parametrize("told, words, code, said", [
+    (evaluation(verdict="fail", why="worse"), [], 1, "fail, worse"),
+    (evaluation(verdict="undecided", why="few"), [], 4, "undecided, few"),
+    (evaluation(verdict="undecided"), ["--undecided=pass"], 0, "undecided"),
+    (evaluation(verdict="undecided"), ["--undecided=fail"], 1, "undecided"),
+    (evaluation("failed", error="no file", verdict="undecided"), [], 5,
+     "failed, no file"),
+    (evaluation("cancelled", verdict="undecided"), [], 5, "cancelled"),
+    (evaluation(verdict="pass", why=None), ["-q"], 0, ""),
+    ({"object": "list"}, [], 3, "is no llm_admin"),
+    ("<html>", [], 3, "is no llm_admin"),
+])
+def test_verdicts(fake: Fake, told: Any, words: list[str], code: int,
+                  said: str) -> None:
+    fake.told = [(200, told)]
+    done = run("--wait", ID, *words, url=fake.url)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    if said == "":
+        assert done.stderr == ""
+
+
+def test_the_canary_is_told(fake: Fake) -> None:
+    fake.told = [(200, evaluation(verdict="fail", why="worse"))]
+    words = ["-w", ID, "-f", "none", "--promote", "chat", "--rollback", "chat"]
+    assert run(*words, url=fake.url).returncode == 1
+    assert fake.paths()[1:] == ["POST /llm/rollouts/chat/rollback"]
+
+    # what counts as a verdict is none
+    fake.asked.clear()
+    fake.told = [(200, evaluation(verdict="undecided"))]
+    assert run(*words, "--undecided=pass", url=fake.url).returncode == 0
+    assert len(fake.asked) == 1
+
+    fake.told = [(200, evaluation(verdict="pass"))]
+    fake.other = (409, {"error": {"message": "the canary is paused",
+                                  "code": "state"}})
+    done = run(*words, url=fake.url)
+    assert done.returncode == 3
+    assert "status 409: the canary is paused" in done.stderr
+
+
+@pytest.mark.parametrize("status, code", [
+    (400, 2), (413, 2), (401, 3), (403, 3), (404, 3), (409, 3), (500, 3)])
+def test_refused(fake: Fake, status: int, code: int) -> None:
+    fake.created = (status, {"error": {"message": 'unknown member "x\x1b"',
+                                       "type": "invalid_request_error"}})
+    done = run("--set", "x=1", url=fake.url)
+    assert done.returncode == code
+    assert f'status {status}: unknown member "x\\u001b"' in done.stderr
+    assert len(fake.asked) == 1
+
+
+def test_report_and_id(fake: Fake, tmp_path: Path) -> None:
+    out = tmp_path / "report.xml"
+    done = run("-f", "junit", "-o", str(out), "-", url=fake.url,
+               stdin='{}')
+    assert done.returncode == 0 and done.stdout == ""
+    assert out.read_text() == fake.report
+    assert fake.sent() == {}
+    assert fake.paths()[-1].endswith("/report?format=junit")
+
+    fake.asked.clear()
+    done = run("--no-wait", "--set", 'candidates=[{"target":"a/b"}]',
+               url=fake.url)
+    assert done.returncode == 0 and done.stdout == ID + "\n"
+    assert fake.sent() == {"candidates": [{"target": "a/b"}]}
+    assert len(fake.asked) == 1
+
+
+def test_a_gateway_that_comes_back(fake: Fake) -> None:
+    bad = (503, {"error": {"message": "starting"}})
+    fake.told[:0] = [bad]
+    assert run("-w", ID, "-f", "none", url=fake.url).returncode == 0
+
+    fake.told = [(404, {"error": {"message": "there is none"}})]
+    done = run("-w", ID, url=fake.url)
+    assert done.returncode == 3 and "there is none" in done.stderr
+
+    fake.close()
+    done = run("--set", "x=1", url=fake.url)
+    assert done.returncode == 3 and "onnect" in done.stderr
+
+
+def test_late_and_interrupted(fake: Fake) -> None:
+    fake.told = [(200, evaluation("running"))]
+    done = run("-w", ID, "-t", "1", url=fake.url)
+    assert done.returncode == 6
+    assert "has not ended within 1 seconds" in done.stderr
+
+    for words, cancels in ([], True), (["--keep"], False):
+        fake.asked.clear()
+        job = subprocess.Popen(["sh", str(TOOL), "-u", fake.url, "-i", "1",
+                                "--set", "x=1", *words],
+                               stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 20
+        while len(fake.asked) < 2 and time.monotonic() < end:
+            time.sleep(0.02)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(20) == 143
+        assert (f"POST /llm/evaluations/{ID}/cancel" in fake.paths()) \
+            == cancels
+
+
+@pytest.mark.parametrize("words, said", [
+    ([], "no SPEC.json"),
+    (["--what"], "unknown option --what"),
+    (["--url"], "wants a value"),
+    (["--url", "ftp://x", "-w", ID], "is no http:// or https:// address"),
+    (["-t", "0", "-w", ID], "wants a number of seconds"),
+    (["-i", "1.5", "-w", ID], "wants a number of seconds"),
+    (["--undecided", "maybe"], "is pass or fail"),
+    (["--format", "pdf", "-w", ID], "--format is markdown, junit"),
+    (["--wait", "../keys"], "is no name"),
+    (["--promote", "a/b"], "is no name"),
+    (["--set", "x"], "has to be NAME=JSON"),
+    (["--set", "x\"y=1"], "is no name"),
+    (["-H", "token"], "is no header"),
+    (["-H", "@/nowhere"], "cannot read /nowhere"),
+    (["/nowhere"], "cannot read /nowhere"),
+    (["/dev/null"], "is no object"),
+    (["a", "b"], "more than one file"),
+    (["-w", ID, "a"], "goes with no specification"),
+])
+def test_usage(words: list[str], said: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_one_dataset(tmp_path: Path) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text('{"x": [{"dataset": 1}], "dataset": {"file": "a"}}')
+    done = run("-d", str(spec), str(spec))
+    assert done.returncode == 2 and 'a "dataset" already' in done.stderr
+
+
+def test_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    done = run("--help")
+    assert done.returncode == 0 and done.stdout.startswith("Usage: llm-eval")
+    assert list(tmp_path.iterdir()) == []
