@@ -21,6 +21,7 @@
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_registry.h"
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
@@ -409,6 +410,10 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     ngx_llmops_feedback_attach(mcf);
 
+    if (ngx_llmops_registry_start(cycle, mcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_llmops_rollouts_start(cycle, mcf);
 }
 
@@ -438,6 +443,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_llmops_cache_stop(cycle, mcf);
+    ngx_llmops_registry_stop(mcf);
     ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);

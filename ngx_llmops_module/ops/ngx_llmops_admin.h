@@ -31,7 +31,7 @@
  *   ngx_llmops_admin_page.c     the status page, and its figures
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _arms.c, _feedback.c, _cache.c
+ *   _rollouts.c, _arms.c, _feedback.c, _registry.c, _cache.c
  */
 
 
@@ -85,6 +85,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_registry[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_page[];
 
 

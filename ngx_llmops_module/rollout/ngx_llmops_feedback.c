@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_registry.h"
 #include "ngx_llmops_prompt_conf.h"
 
 
@@ -407,6 +408,11 @@ ngx_llmops_feedback_count(ngx_llmops_main_conf_t *mcf,
     if (about->route == NULL) {
         return;
     }
+
+    ngx_llmops_registry_score(mcf, &about->route->name,
+                              about->target ? &about->target->name : NULL,
+                              about->prompt ? &about->prompt->full : NULL,
+                              NGX_LLMOPS_REGISTRY_FEEDBACK, score);
 
     ro = about->rollout;
     i = ro ? (ngx_uint_t) (arm & 3) : 0;

@@ -185,6 +185,7 @@ typedef enum {
                                               by their ids and never listed */
     NGX_LLMOPS_DOCS_ROLLOUTS,
     NGX_LLMOPS_DOCS_OBSERVED,              /* by gateways, for each other */
+    NGX_LLMOPS_DOCS_REGISTRY,              /* what has served when */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
 

@@ -46,12 +46,13 @@ typedef enum {
     NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
     NGX_LLMOPS_NODE_VECTORS,               /* ngx_llmops_vectors_sh_t */
     NGX_LLMOPS_NODE_ARMS,                  /* ngx_llmops_rollout_arms_sh_t */
+    NGX_LLMOPS_NODE_REGISTRY,              /* ngx_llmops_registry_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      12
+#define NGX_LLMOPS_ZONE_LAYOUT      13
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 
