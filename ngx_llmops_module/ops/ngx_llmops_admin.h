@@ -198,9 +198,9 @@ ngx_int_t ngx_llmops_admin_stream(ngx_llmops_admin_t *a, ngx_str_t *type);
    nginx's; called at postconfiguration if there is such a location. */
 void ngx_llmops_admin_filters(void);
 
-/* Names of the resources that can be read without saying which one, as an
-   array; NULL: out of memory. */
-json_t *ngx_llmops_admin_resources(void);
+/* Names of the resources that are configured and can be read without saying
+   which one, as an array; NULL: out of memory. */
+json_t *ngx_llmops_admin_resources(ngx_llmops_main_conf_t *mcf);
 
 /* The status page's Content-Security-Policy, from the page itself; called while
    the configuration is read, wherever there is an llm_admin.  NGX_OK, or
