@@ -18,6 +18,7 @@
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -220,6 +221,10 @@ ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx)
 
     if (ctx->shadow) {
         ngx_llmops_shadow_cast(mcf, ctx);
+    }
+
+    if (ctx->sampled) {
+        ngx_llmops_sample_cast(ctx);
     }
 }
 

@@ -178,6 +178,7 @@ struct ngx_llmops_route_s {
     void                      *cache;      /* cache/: "cache", or NULL */
     void                      *rollout;    /* rollout/: "canary", or NULL */
     ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
+    void                      *sample;     /* samples/: "sample", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -220,10 +221,13 @@ struct ngx_llmops_main_conf_s {
     void                      *cache;      /* cache/: NULL: no route has one */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
     void                      *feedback;   /* rollout/: llm_feedback, or NULL */
+    void                      *evaluations;    /* evaluate/: NULL: nobody could
+                                              ask for one */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker
                                               has under way */
+    void                      *samples;    /* samples/: NULL: none are kept */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass,
                                               llm_metrics or llm_admin */
@@ -431,6 +435,7 @@ struct ngx_llmops_ctx_s {
     unsigned                   keepalive:1;    /* r's, before it was refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
+    unsigned                   sampled:2;  /* samples/: it is to be recorded */
 
     ngx_llmops_envelope_t      env;        /* read; last, as what it ends with
                                               is not zeroed */

@@ -9,6 +9,7 @@
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -78,6 +79,8 @@ ngx_llmops_admin_feedback_give(ngx_llmops_admin_t *a)
                                       "this nginx knows of no such request, "
                                       "or no longer");
     }
+
+    ngx_llmops_sample_feedback(a->mcf, &id, score, comment);
 
     return ngx_llmops_admin_feedback_reply(a, &id, score, comment, &about);
 }

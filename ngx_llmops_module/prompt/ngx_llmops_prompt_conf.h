@@ -134,6 +134,13 @@ char *ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_llmops_prompts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 
+/*
+ * What a route adds to its requests, for the build: texts are made of the
+ * variables of r, and live in its pool.  NGX_OK, or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_llmops_prompt_messages(ngx_http_request_t *r,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
+
 /* The prompt's family, or NULL. */
 ngx_llmops_prompt_family_t *ngx_llmops_prompt_family(
     ngx_llmops_prompts_t *prompts, ngx_str_t *name);
@@ -164,6 +171,11 @@ typedef void (*ngx_llmops_prompt_wake_pt)(void *data);
    of memory. */
 ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking(ngx_http_request_t *r,
     ngx_llmops_prompt_wake_pt wake, void *data);
+
+/* The same for who has no request: until it is freed.  NULL: out of memory. */
+ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking_create(
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_prompt_wake_pt wake, void *data);
+void ngx_llmops_prompt_asking_free(ngx_llmops_prompt_asking_t *asking);
 
 /* what a name and a version or label mean; strings are good until the event
    handler returns */

@@ -460,6 +460,76 @@ for action, name, good, bad in ROLLOUT_CHANGES:
         (name, 503): away("POST", f"rollouts/r/{action}", REASON),
     }
 
+# -- evaluations
+
+EVALUATION = {"dataset": {"cases": [{"input": "x", "expected": "y"}]},
+              "candidates": [{"target": "up/c"}],
+              "checks": [{"type": "exact"}]}
+NO_EVALUATION = "evaluations/eval_" + "0" * 32
+
+
+def evaluation(method="GET", path="", value=None, wait=True, **changes):
+    """A call on one, when it has ended."""
+    def call(admin):
+        made = admin.post("evaluations", {**EVALUATION, **changes}).json["id"]
+        if wait:
+            wait_for(lambda: admin.get(f"evaluations/{made}").json["ended"],
+                     10, "its end")
+        return admin.call(method, f"evaluations/{made}{path}", value)
+    return call
+
+
+def many_evaluations(admin):
+    """More than may be under way; nobody answers."""
+    slow = {**EVALUATION, "timeout": 3600}
+    for _ in range(17):
+        answer = admin.post("evaluations", slow)
+        if answer.status != 201:
+            break
+    return answer
+
+
+EXERCISES |= {
+    ("listEvaluations", 200): lambda admin: admin.get("evaluations"),
+    ("listEvaluations", 400): lambda admin: admin.get("evaluations?x"),
+    ("listEvaluations", 503): away("GET", "evaluations"),
+    ("createEvaluation", 201): lambda admin: admin.post("evaluations",
+                                                        EVALUATION),
+    ("createEvaluation", 400): lambda admin: admin.post("evaluations", {}),
+    ("createEvaluation", 409): many_evaluations,
+    ("createEvaluation", 415): typed("POST", "evaluations"),
+    ("createEvaluation", 503): away("POST", "evaluations", EVALUATION),
+    ("createEvaluation", 507): lambda admin: admin.post("evaluations", {
+        **EVALUATION, "dataset": {"cases": [
+            {"input": "x" * 100000, "expected": "y"}] * 9}}),
+    ("deleteEvaluation", 200): evaluation("DELETE"),
+    ("deleteEvaluation", 409): evaluation("DELETE", wait=False),
+    ("cancelEvaluation", 200): evaluation("POST", "/cancel", wait=False),
+    ("cancelEvaluation", 409): evaluation("POST", "/cancel"),
+    ("judgeEvaluationCase", 200): evaluation(
+        "POST", "/cases/0/verdict", {"candidate": "up/c", "score": 1}),
+    ("judgeEvaluationCase", 400): evaluation("POST", "/cases/0/verdict", {}),
+    ("judgeEvaluationCase", 415): typed("POST",
+                                        NO_EVALUATION + "/cases/0/verdict"),
+}
+
+for method, path, name in (
+        ("GET", "", "getEvaluation"), ("DELETE", "", "deleteEvaluation"),
+        ("POST", "/cancel", "cancelEvaluation"),
+        ("GET", "/cases", "listEvaluationCases"),
+        ("GET", "/queue", "listEvaluationQueue"),
+        ("GET", "/events", "streamEvaluation"),
+        ("GET", "/report", "reportEvaluation"),
+        ("POST", "/cases/0/verdict", "judgeEvaluationCase")):
+    value = {"candidate": "x", "score": 1} if "verdict" in path else None
+    EXERCISES |= {
+        (name, 404): lambda admin, m=method, p=path, v=value: admin.call(
+            m, NO_EVALUATION + p, v),
+        (name, 503): away(method, NO_EVALUATION + path, value)}
+    EXERCISES.setdefault((name, 200), evaluation(method, path))
+    EXERCISES.setdefault((name, 400), lambda admin, m=method, p=path:
+                         admin.call(m, NO_EVALUATION + p + "?x"))
+
 PROMISED = sorted((op.id, status) for op in operations().values()
                   for status in op.statuses)
 

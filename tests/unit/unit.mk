@@ -58,6 +58,7 @@ UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
 UNIT_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
                  report,$(wildcard \
                  ngx_llmops_module/evaluate/ngx_llmops_$(part)*.c)))
+UNIT_MORE += ngx_llmops_module/evaluate/ngx_llmops_evaluate_dataset.c
 UNIT_INCS += ngx_llmops_module/evaluate
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
