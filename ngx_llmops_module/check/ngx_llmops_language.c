@@ -276,12 +276,28 @@ ngx_llmops_language_letter(ngx_llmops_language_count_t *n, uint32_t c,
     n->letters++;
     n->scripts[script]++;
 
-    c |= 0x20;
+    switch (c) {
 
-    /* as small letters: i, yi, ie and ghe of Ukrainian; yeru, e and yo */
+    case 0x404:                         /* ie, i, yi and ghe of Ukrainian */
+    case 0x406:
+    case 0x407:
+    case 0x454:
+    case 0x456:
+    case 0x457:
+    case 0x490:
+    case 0x491:
+        n->ukrainian++;
+        break;
 
-    n->ukrainian += (c == 0x456 || c == 0x457 || c == 0x454 || c == 0x491);
-    n->russian += (c == 0x44b || c == 0x44d || c == 0x471);
+    case 0x401:                         /* yo, yeru and e of Russian */
+    case 0x42b:
+    case 0x42d:
+    case 0x44b:
+    case 0x44d:
+    case 0x451:
+        n->russian++;
+        break;
+    }
 }
 
 
