@@ -339,6 +339,31 @@ def test_prompts_files_and_slices(judged, tmp_path):
     assert len(j.providers[0].requests) == asked
 
 
+def test_the_last_samples(judged):
+    """What callers have asked, and what they got, as a dataset."""
+    state = {"text": "forty two"}
+
+    def script(x):
+        openai_wire.server(Reply(text=state["text"]))(x)
+    j = judged(script, script, lines=["sample redact=off share=100%;"])
+    for i in range(6):
+        assert j.gateway.chat(f"question {i}").status == 200
+    wait_for(lambda: len(j.admin.get("samples").json["data"]) == 6, 10,
+             "samples", 0.05)
+    samples = {"samples": {"route": "r", "last": 4}}
+    done = j.run(samples, candidates=["up/a"])
+    assert done["cases"] == 4 and done["candidates"][0]["score"] == 1
+    asked = [p.json["messages"][-1]["content"]
+             for p in j.providers[0].requests[6:]]
+    assert sorted(asked) == [f"question {i}" for i in range(2, 6)]
+    # what is asked for is kept: the same cases, whatever comes
+    case = j.results(done["id"])[0]
+    assert case["expected"] == "forty two" and case["id"].startswith("smp_")
+    state["text"] = "41"
+    done = j.run(samples, candidates=["up/a"])
+    assert done["candidates"][0]["score"] == 0 and done["cases"] == 4
+
+
 def test_what_is_refused(judged):
     j = judged()
     good = {"dataset": cases(1), "candidates": [{"target": "up/a"}],
@@ -367,6 +392,9 @@ def test_what_is_refused(judged):
     refused("\"input\"", dataset={"cases": [{"input": 1}]})
     refused("unknown member \"x\"", dataset={"cases": [{"x": 1}]})
     refused("dir=PATH", dataset={"file": "x.jsonl"})
+    refused("\"samples\" is", dataset={"samples": {"route": "x",
+                                                    "last": 1}})
+    refused("\"samples\" is", dataset={"samples": {"route": "r"}})
     refused("32", concurrency=33)
     refused("budget", budget={"usd": 1})
     refused("stream", parameters={"stream": True})
@@ -375,6 +403,9 @@ def test_what_is_refused(judged):
             judge="up/a")
     refused("judge", checks=[{"type": "judge", "rubric": "x"}])
     assert j.admin.get("evaluations").json["data"] == []
+    # a route that records nothing has no samples
+    id = j.begin({"samples": {"route": "r", "last": 1}}, candidates=["up/a"])
+    assert "sample" in j.wait(id, "failed")["error"]
     for path in ("evaluations/eval_x", "evaluations/eval_" + "0" * 32):
         assert j.admin.get(path).status == 404
         assert j.admin.get(path + "/report").status == 404
