@@ -7,7 +7,9 @@ import io
 import json
 import math
 import re
+import subprocess
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +19,7 @@ from harness.nginx import route
 from harness.openapi import Admin
 
 ADMIN = "location /llm/ { llm_admin write; } location /read/ { llm_admin; }"
+LLM_EVAL = Path(__file__).parents[2] / "bin" / "llm-eval"
 PRICE = ("llm_price a input=1 output=1; llm_price b input=1 output=1; "
          "llm_price j input=1 output=1;")
 
@@ -362,6 +365,25 @@ def test_the_last_samples(judged):
     state["text"] = "41"
     done = j.run(samples, candidates=["up/a"])
     assert done["candidates"][0]["score"] == 0 and done["cases"] == 4
+
+
+def test_in_a_pipeline(judged, tmp_path):
+    """bin/llm-eval, against the gateway itself."""
+    j = judged(knows(lambda n: True), knows(lambda n: n % 2))
+    spec = tmp_path / "spec.json"
+
+    def run(target):
+        spec.write_text(json.dumps({
+            "dataset": cases(20), "candidates": [{"target": target}],
+            "checks": [{"type": "exact"}], "min_score": 0.9}))
+        return subprocess.run(
+            [LLM_EVAL, "-u", f"{j.gateway.url}/llm", "-i", "1", spec],
+            capture_output=True, text=True, timeout=60)
+    good, bad = run("up/a"), run("new/b")
+    assert good.returncode == 0 and "up/a" in good.stdout, good
+    assert bad.returncode == 1 and "new/b" in bad.stdout, bad
+    asked = j.admin.get("evaluations").json["data"]
+    assert [one["verdict"] for one in asked] == ["fail", "pass"]
 
 
 def test_what_is_refused(judged):
