@@ -20,8 +20,8 @@
 
 static ngx_uint_t ngx_llmops_evaluate_known(ngx_llmops_evaluations_t *evs,
     ngx_llmops_route_t *route, ngx_str_t *name);
-static ngx_int_t ngx_llmops_evaluate_param(ngx_conf_t *cf,
-    ngx_llmops_evaluate_t *ev, ngx_str_t *arg);
+static ngx_int_t ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev,
+    ngx_str_t *arg);
 static ngx_int_t ngx_llmops_evaluate_text(json_t *spec, const char *name,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_evaluate_real(json_t *spec, const char *name,
@@ -103,7 +103,7 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     for (i = 3; i < cf->args->nelts; i++) {
-        if (ngx_llmops_evaluate_param(cf, ev, &value[i]) != NGX_OK) {
+        if (ngx_llmops_evaluate_param(ev, &value[i]) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid or duplicate parameter \"%V\" of "
                                "\"evaluate\", it has every=6h, min_score=0.9, "
@@ -148,8 +148,7 @@ ngx_llmops_evaluate_cleanup(void *data)
 
 
 static ngx_int_t
-ngx_llmops_evaluate_param(ngx_conf_t *cf, ngx_llmops_evaluate_t *ev,
-    ngx_str_t *arg)
+ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev, ngx_str_t *arg)
 {
     u_char     *eq;
     ngx_int_t   n;

@@ -358,5 +358,5 @@ ngx_llmops_evaluation_dead(ngx_llmops_main_conf_t *mcf, const char *by)
 
     pid = ngx_atoi((u_char *) by + len, ngx_strlen(by) - len);
 
-    return pid > 0 && kill((pid_t) pid, 0) == -1 && ngx_errno == ESRCH;
+    return pid > 0 && kill((pid_t) pid, 0) == -1 && ngx_errno == NGX_ESRCH;
 }

@@ -77,6 +77,7 @@ typedef struct {
     ngx_uint_t                   candidate;
     ngx_llmops_answer_state_e    state;
     ngx_uint_t                   tries;    /* of the present question */
+    ngx_uint_t                   waits;    /* that its target had asked for */
     ngx_msec_t                   wait;     /* ngx_current_msec: not before */
     ngx_uint_t                   question; /* of score, JUDGE and JUDGING */
     ngx_llmops_score_t          *score;    /* NULL: there is none */
