@@ -247,6 +247,22 @@ def test_a_provider_that_wants_to_be_left_alone(judged):
     assert asked == [0, 1, 2, 2, 3, 4, 5, 6, 7]
 
 
+def test_so_many_are_kept(judged):
+    j = judged(http="llm_evaluations max=2;")
+    made = [j.begin(cases(2), candidates=["up/a"]) for _ in range(4)]
+    for id in made:
+        wait_for(lambda: j.admin.get(f"evaluations/{id}").status == 404
+                 or j.get(id)["ended"], 10, "its end", 0.05)
+    wait_for(lambda: len(j.admin.get("evaluations").json["data"]) == 2, 10,
+             "two", 0.05)
+    # a page at a time, each once
+    kept = list(j.admin.pages("evaluations", "data", limit=1))
+    assert len(kept) == len({one["id"] for one in kept}) == 2
+    gone = set(made) - {one["id"] for one in kept}
+    assert [j.admin.get(f"evaluations/{id}/cases").status for id in gone] == \
+        [404, 404]
+
+
 def test_judges_and_pairs(judged):
     """A judge scores each; a pair is judged in both orders."""
     asked = []
