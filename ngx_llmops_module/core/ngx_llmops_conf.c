@@ -21,6 +21,7 @@
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_evaluate.h"
 #include "ngx_llmops_samples.h"
+#include "ngx_llmops_index.h"
 
 
 /*
@@ -123,6 +124,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     if (ngx_llmops_init_providers(cf, mcf) != NGX_OK
         || ngx_llmops_routes_init(cf, mcf) != NGX_OK
         || ngx_llmops_prompts_init(cf, mcf) != NGX_OK
+        || ngx_llmops_indexes_init(cf, mcf) != NGX_OK
         || ngx_llmops_rollouts_init(cf, mcf) != NGX_OK
         || ngx_llmops_evaluations_init(cf, mcf) != NGX_OK)
     {

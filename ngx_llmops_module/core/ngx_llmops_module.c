@@ -26,6 +26,7 @@
 #include "ngx_llmops_shadow.h"
 #include "ngx_llmops_evaluate.h"
 #include "ngx_llmops_samples.h"
+#include "ngx_llmops_index.h"
 
 
 /*
@@ -74,6 +75,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_INDEX_COMMANDS,
 
     NGX_LLMOPS_FEEDBACK_COMMANDS,
 
@@ -415,6 +418,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     ngx_llmops_feedback_attach(mcf);
 
     if (ngx_llmops_samples_start(cycle, mcf) != NGX_OK
+        || ngx_llmops_indexes_start(cycle, mcf) != NGX_OK
         || ngx_llmops_rollouts_start(cycle, mcf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -450,6 +454,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
 
     ngx_llmops_evaluations_stop(mcf);
     ngx_llmops_samples_stop(mcf);
+    ngx_llmops_indexes_stop(mcf);
     ngx_llmops_cache_stop(cycle, mcf);
     ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);

@@ -31,8 +31,8 @@
  *   ngx_llmops_admin_page.c     the status page, and its figures
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _arms.c, _feedback.c, _cache.c, _evaluation*.c
- *   _rollouts.c, _arms.c, _feedback.c, _cache.c, _sample*.c
+ *   _rollouts.c, _arms.c, _feedback.c, _cache.c, _evaluation*.c, _sample*.c,
+ *   _index*.c
  */
 
 
@@ -43,6 +43,7 @@
 #define NGX_LLMOPS_ADMIN_WRITE     2
 
 #define NGX_LLMOPS_ADMIN_BODY      (1024 * 1024)
+#define NGX_LLMOPS_ADMIN_LINES     (8 * 1024 * 1024)   /* of lines */
 #define NGX_LLMOPS_ADMIN_ARGS      3       /* "{}" in a path */
 #define NGX_LLMOPS_ADMIN_QUERY     12      /* arguments behind "?" */
 #define NGX_LLMOPS_ADMIN_TEXT      512     /* bytes of a message */
@@ -71,8 +72,10 @@ typedef struct {
     ngx_llmops_admin_pt        handler;
     unsigned                   change:1;   /* needs "llm_admin write" and
                                               x-llm-action: 1; is audited */
-    unsigned                   body:1;     /* needs a JSON object; without
-                                              change: a question that has one */
+    unsigned                   body:2;     /* needs a JSON object; without
+                                              change: a question that has one;
+                                              2: lines of JSON, instead, are
+                                              taken too: then only raw is set */
 } ngx_llmops_admin_call_t;
 
 /* each ends with an empty row */
@@ -88,6 +91,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_evaluations[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_samples[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_indexes[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_page[];
 
 

@@ -175,6 +175,21 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_samples_seconds_total"), "counter", NULL,
       "Time that workers have spent on recording.",
       NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_us, 0, NULL },
+    { ngx_string("llm_retrievals_total"), "counter", NULL,
+      "Searches for a prompt's context, by how they ended.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_retrievals, 0, NULL },
+
+    { ngx_string("llm_retrieval_seconds_total"), "counter", NULL,
+      "Time that searches for a context took.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_retrieval_time, 0, NULL },
+
+    { ngx_string("llm_index_chunks_total"), "counter", NULL,
+      "Chunks of documents that were embedded.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_indexed_chunks, 0, NULL },
+
+    { ngx_string("llm_index_documents_total"), "counter", NULL,
+      "Documents that were indexed, and tries in vain.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_indexed, 0, NULL },
 
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",

@@ -182,5 +182,15 @@ void ngx_llmops_print_cache_judged(ngx_llmops_print_t *pr,
 void ngx_llmops_print_vectors(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 
+/* of indexes */
+void ngx_llmops_print_retrievals(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_retrieval_time(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_indexed_chunks(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_indexed(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+
 
 #endif /* _NGX_LLMOPS_METRICS_PRINT_H_INCLUDED_ */

@@ -30,7 +30,8 @@
  * NGX_LLMOPS_VECTORS_NAME bytes without "{" and "}"; what comes from callers is
  * to be digested before it is part of one.
  *
- *   ngx_llmops_vectors.c        commands
+ *   ngx_llmops_vectors.c        commands, from begin to end
+ *   ngx_llmops_vectors_change.c those about elements
  *   ngx_llmops_vectors_find.c   the search, and its hits
  *   ngx_llmops_vectors_able.c   what a server can do; counts
  */
