@@ -48,8 +48,11 @@ UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_vectors*.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
 
+UNIT_MORE += $(addprefix ngx_llmops_module/samples/ngx_llmops_samples_, \
+                 record.c diff.c export.c)
+
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 cache route ops rollout)
+                 cache samples route ops rollout)
 
 # what is scored in an evaluation, and how it is told
 UNIT_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
@@ -64,7 +67,8 @@ UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
-                 ngx_llmops_module/cache ngx_llmops_module/rollout) \
+                 ngx_llmops_module/cache ngx_llmops_module/rollout \
+                 ngx_llmops_module/samples) \
                  tests/unit/*.h)
 UNIT_HDRS += $(wildcard ngx_llmops_module/evaluate/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
