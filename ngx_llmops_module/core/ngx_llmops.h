@@ -174,6 +174,7 @@ struct ngx_llmops_route_s {
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
+    void                      *retrieve;   /* retrieve/: "retrieve", or NULL */
     void                      *cache;      /* cache/: "cache", or NULL */
     void                      *rollout;    /* rollout/: "canary", or NULL */
     ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
@@ -216,9 +217,12 @@ struct ngx_llmops_main_conf_s {
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     void                      *prompts;    /* prompt/: NULL: none is used */
+    void                      *indexes;    /* retrieve/: llm_index, or NULL */
     void                      *cache;      /* cache/: NULL: no route has one */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
     void                      *feedback;   /* rollout/: llm_feedback, or NULL */
+    void                      *evaluations;    /* evaluate/: NULL: nobody could
+                                              ask for one */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker
@@ -390,6 +394,8 @@ struct ngx_llmops_ctx_s {
     struct ngx_llmops_prompt_s  *prompt;   /* of the request, or NULL */
     struct ngx_llmops_prompt_asking_s  *prompting;  /* prompt/: or NULL, and */
     void                     (*prompt_resume)(ngx_http_request_t *r);
+    struct ngx_llmops_retrieved_s  *retrieved;  /* retrieve: what was found for
+                                              its prompt, or NULL */
     struct ngx_llmops_arm_s   *arm;        /* rollout: its arm, or NULL */
     ngx_uint_t                 stage;      /* of the content handler */
     ngx_llmops_route_t        *route;      /* NULL: not found yet */
