@@ -423,7 +423,7 @@ ngx_llmops_samples_put(ngx_llmops_samples_t *s, ngx_llmops_record_t *rec,
     ngx_llmops_samples_task_t  *task;
 
     if (s->engine == NULL) {
-        return ngx_llmops_samples_redis_put(s, rec, record, client);
+        return ngx_llmops_samples_redis_put(s, rec, record);
     }
 
     if (s->engine->append(s, record) != NGX_OK) {

@@ -363,7 +363,7 @@ void ngx_llmops_samples_end(ngx_llmops_samples_task_t *task, ngx_int_t rc);
 void ngx_llmops_samples_task_free(ngx_llmops_samples_task_t *task);
 
 ngx_int_t ngx_llmops_samples_redis_put(ngx_llmops_samples_t *s,
-    ngx_llmops_record_t *rec, ngx_str_t *record, u_char *client);
+    ngx_llmops_record_t *rec, ngx_str_t *record);
 void ngx_llmops_samples_redis_run(ngx_llmops_samples_task_t *task);
 void ngx_llmops_samples_redis_sweep(ngx_llmops_samples_t *s);
 

@@ -210,7 +210,7 @@ ngx_llmops_samples_left(ngx_llmops_samples_t *s, ngx_llmops_record_t *rec,
 
 ngx_int_t
 ngx_llmops_samples_redis_put(ngx_llmops_samples_t *s,
-    ngx_llmops_record_t *rec, ngx_str_t *record, u_char *client)
+    ngx_llmops_record_t *rec, ngx_str_t *record)
 {
     u_char                      index[NGX_LLMOPS_SAMPLES_TEXT];
     u_char                      expiry[NGX_LLMOPS_SAMPLES_TEXT];
@@ -240,7 +240,8 @@ ngx_llmops_samples_redis_put(ngx_llmops_samples_t *s,
            != NGX_OK
         || ngx_llmops_samples_redis_key(s, sum, &incr[1], "n", NULL, 0)
            != NGX_OK
-        || ngx_llmops_samples_redis_key(s, gone, &get[1], "g:", client, 16)
+        || ngx_llmops_samples_redis_key(s, gone, &get[1], "g:",
+                                        rec->client, 16)
            != NGX_OK)
     {
         ngx_free(sent);

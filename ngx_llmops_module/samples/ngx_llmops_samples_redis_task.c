@@ -117,39 +117,43 @@ ngx_llmops_samples_redis_reply(ngx_llmops_samples_task_t *task,
 }
 
 
+/* under the tag that a client has with each key: whoever records uses one */
+
 static ngx_int_t
 ngx_llmops_samples_redis_announce(ngx_llmops_samples_task_t *task)
 {
-    u_char     key[NGX_LLMOPS_SAMPLES_TEXT];
-    u_char     now[NGX_INT64_LEN];
-    ngx_str_t  argv[5] = { ngx_llmops_samples_word("SET"), ngx_null_string,
-                           ngx_null_string, ngx_llmops_samples_word("PX"),
-                           ngx_llmops_samples_word(
+    u_char      key[NGX_LLMOPS_SAMPLES_TEXT];
+    u_char      now[NGX_INT64_LEN];
+    ngx_str_t   argv[5] = { ngx_llmops_samples_word("SET"), ngx_null_string,
+                            ngx_null_string, ngx_llmops_samples_word("PX"),
+                            ngx_llmops_samples_word(
                                              NGX_LLMOPS_SAMPLES_ANNOUNCED) };
+    ngx_uint_t  i;
 
     task->began = 1;
-
-    if (ngx_llmops_samples_redis_key(task->samples, key, &argv[1], "g:",
-                                     task->client_tag, 16)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
 
     argv[2].data = now;
     argv[2].len = ngx_sprintf(now, "%L",
                               ngx_llmops_samples_now(task->samples)) - now;
 
-    if (ngx_llmops_samples_redis_send(task->samples, 5, argv,
-                                      ngx_llmops_samples_redis_said, task)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    for (i = 0; i < task->client.n; i++) {
+
+        if (ngx_llmops_samples_redis_key(task->samples, key, &argv[1], "g:",
+                                         task->client.tag[i], 16)
+            != NGX_OK
+            || ngx_llmops_samples_redis_send(task->samples, 5, argv,
+                                             ngx_llmops_samples_redis_said,
+                                             task)
+               != NGX_OK)
+        {
+            task->failed = 1;
+            break;
+        }
+
+        task->pending++;
     }
 
-    task->pending++;
-
-    return NGX_AGAIN;
+    return task->pending ? NGX_AGAIN : NGX_ERROR;
 }
 
 
