@@ -369,7 +369,7 @@ def check_example(conf: Path, run: Path, name: str = "") -> None:
     for path in re.findall(r"\bfile:(/\S+?);", text):
         key = run / "keys" / Path(path).name
         key.parent.mkdir(exist_ok=True)
-        key.write_text("sk-example\n")
+        key.write_text("0123456789abcdef" * 4 + "\n")
         key.chmod(0o600)
         text = text.replace(f"file:{path}", f"file:{key}")
     text = text.replace("/etc/nginx/lua-free-rules", f"{ROOT}/lua-free-rules")

@@ -9,6 +9,7 @@
 #include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_rules.h"
+#include "ngx_llmops_retrieve.h"
 
 
 /*
@@ -20,7 +21,7 @@
  */
 
 
-#define NGX_LLMOPS_CACHE_PARTS  9
+#define NGX_LLMOPS_CACHE_PARTS  10
 
 
 static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
@@ -61,6 +62,14 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
            and the answer has one caller's */
 
         cached->reason = "values that are put back";
+        return NGX_DECLINED;
+    }
+
+    if (ctx->retrieved && ctx->retrieved->failed) {
+
+        /* a poorer answer than the next one */
+
+        cached->reason = "no context could be retrieved";
         return NGX_DECLINED;
     }
 
@@ -175,6 +184,13 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     if (ctx->arm && ctx->arm->candidate) {
         parts[8] = ctx->arm->rollout->candidate;
+    }
+
+    /* it is in the body too, but may be in that part of it which is compared
+       by meaning */
+
+    if (ctx->retrieved) {
+        parts[9] = ctx->retrieved->context;
     }
 
     q->parts = parts;

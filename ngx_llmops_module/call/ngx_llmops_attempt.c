@@ -15,6 +15,7 @@
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -101,6 +102,7 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->input_filter_ctx = r;
 
     if (ngx_llmops_shadow_draw(ctx) != NGX_OK
+        || ngx_llmops_sample_draw(ctx) != NGX_OK
         || ngx_llmops_rollout_judge_draw(ctx) != NGX_OK
         || (ctx->plan.route->ruled && ctx->plan.route->ruled->ask_after
             && ngx_llmops_check_op(ctx->env.op)

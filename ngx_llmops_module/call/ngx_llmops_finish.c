@@ -19,6 +19,7 @@
 #include "ngx_llmops_registry.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -221,6 +222,10 @@ ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx)
 
     if (ctx->shadow) {
         ngx_llmops_shadow_cast(mcf, ctx);
+    }
+
+    if (ctx->sampled) {
+        ngx_llmops_sample_cast(ctx);
     }
 }
 

@@ -72,6 +72,8 @@ typedef struct {
     size_t                     contains;
     uint64_t                   deps_failed;
     size_t                     seen;       /* in check->words: names */
+    ngx_int_t                  named;      /* index of the present member's
+                                              name, or -1 */
     ngx_llmops_jbits_t         evaluated;
     ngx_llmops_jbits_t         allowed;    /* by unevaluated* */
     unsigned                   role:4;
@@ -168,13 +170,29 @@ ngx_int_t ngx_llmops_jeval_fail(ngx_llmops_jcheck_t *c, size_t i,
 /* A value has ended and its eval holds. */
 ngx_int_t ngx_llmops_jeval_pass(ngx_llmops_jcheck_t *c, size_t i);
 
-/* Whether it still matters. */
-ngx_uint_t ngx_llmops_jeval_alive(ngx_llmops_jcheck_t *c, size_t i,
-    size_t base);
+/* Whether it still matters: asked for each eval of each value, and inline. */
+static ngx_inline ngx_uint_t
+ngx_llmops_jeval_alive(ngx_llmops_jcheck_t *c, size_t i, size_t base)
+{
+    ngx_int_t  k;
+
+    for (k = i; k >= (ngx_int_t) base; k = c->evals[k].parent) {
+        if (c->evals[k].failed) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
 
 /* The same, and whether it asks anything: "true" does not. */
-ngx_uint_t ngx_llmops_jeval_asks(ngx_llmops_jcheck_t *c, size_t i,
-    size_t base);
+static ngx_inline ngx_uint_t
+ngx_llmops_jeval_asks(ngx_llmops_jcheck_t *c, size_t i, size_t base)
+{
+    return !c->evals[i].node->always && ngx_llmops_jeval_alive(c, i, base);
+}
+
 
 /* The memory is used up. */
 ngx_int_t ngx_llmops_jcheck_limit(ngx_llmops_jcheck_t *c);

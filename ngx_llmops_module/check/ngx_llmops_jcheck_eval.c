@@ -183,6 +183,16 @@ ngx_llmops_jeval_one(ngx_llmops_jcheck_t *c, size_t i,
 }
 
 
+static ngx_inline ngx_uint_t
+ngx_llmops_jnode_applies(ngx_llmops_jnode_t *node)
+{
+    return node->ref || node->dynamic || node->not || node->when
+           || node->then || node->otherwise
+           || (node->all.nelts | node->any.nelts | node->one.nelts
+               | node->ndeps);
+}
+
+
 /* the schemas that a schema applies to the same value */
 
 static ngx_int_t
@@ -192,6 +202,11 @@ ngx_llmops_jeval_same(ngx_llmops_jcheck_t *c, size_t i, ngx_uint_t refs)
     ngx_llmops_jnode_t  *node, *dynamic;
 
     node = c->evals[i].node;
+
+    if (!ngx_llmops_jnode_applies(node)) {
+        return NGX_OK;                          /* as most of them */
+    }
+
     dynamic = node->dynamic ? ngx_llmops_jeval_dynamic(c, i) : NULL;
 
     if (ngx_llmops_jeval_one(c, i, node->ref, NGX_LLMOPS_JROLE_SAME, 0, refs)
@@ -260,28 +275,6 @@ ngx_llmops_jeval_dynamic(ngx_llmops_jcheck_t *c, size_t i)
     }
 
     return found ? found->node : node->dynamic;
-}
-
-
-ngx_uint_t
-ngx_llmops_jeval_asks(ngx_llmops_jcheck_t *c, size_t i, size_t base)
-{
-    return !c->evals[i].node->always && ngx_llmops_jeval_alive(c, i, base);
-}
-
-
-ngx_uint_t
-ngx_llmops_jeval_alive(ngx_llmops_jcheck_t *c, size_t i, size_t base)
-{
-    ngx_int_t  k;
-
-    for (k = i; k >= (ngx_int_t) base; k = c->evals[k].parent) {
-        if (c->evals[k].failed) {
-            return 0;
-        }
-    }
-
-    return 1;
 }
 
 

@@ -28,6 +28,7 @@ ngx_llmops_jcheck_name_of(ngx_llmops_jcheck_t *c, size_t i, ngx_str_t *name)
     }
 
     k = ngx_llmops_jnode_name(e->node, name);
+    e->named = k;
 
     if (k < 0) {
         return NGX_OK;
@@ -133,7 +134,7 @@ ngx_llmops_jcheck_member_of(ngx_llmops_jcheck_t *c, size_t i,
 
     node = c->evals[i].node;
 
-    k = ngx_llmops_jnode_name(node, name);
+    k = c->evals[i].named;              /* since the name was looked at */
     value = (k < 0) ? NULL : node->names[k].property;
     known = (value != NULL);
 

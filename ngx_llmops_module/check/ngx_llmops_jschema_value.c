@@ -190,6 +190,10 @@ ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
         return (a->digits > b->digits) != a->negative ? 1 : -1;
     }
 
+    if (b->digits == 0) {               /* as most bounds are */
+        return a->digits == 0 ? 0 : a->negative ? -1 : 1;
+    }
+
     x = ngx_llmops_jnumber_real(a);
     y = ngx_llmops_jnumber_real(b);
 

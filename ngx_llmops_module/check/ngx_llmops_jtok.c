@@ -59,6 +59,16 @@ ngx_llmops_jtok_free(ngx_llmops_jtok_t *t)
 }
 
 
+/* where white space says nothing */
+
+static ngx_inline ngx_uint_t
+ngx_llmops_jtok_between(ngx_uint_t state)
+{
+    return state == NGX_LLMOPS_JTOK_S_VALUE || state == NGX_LLMOPS_JTOK_S_KEY
+           || state == NGX_LLMOPS_JTOK_S_AFTER;
+}
+
+
 ngx_int_t
 ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
 {
@@ -90,6 +100,28 @@ ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
             if (p > from) {
                 continue;
             }
+
+        } else if (t->state == NGX_LLMOPS_JTOK_S_NUMBER
+                   && (t->number == NGX_LLMOPS_JTOK_N_INT
+                       || t->number == NGX_LLMOPS_JTOK_N_FRAC))
+        {
+            for (from = p; p < last && *p >= '0' && *p <= '9'; p++) {
+                /* void */
+            }
+
+            if (p > from) {
+                if (ngx_llmops_jtok_keep(t, from, p - from) != NGX_OK) {
+                    return NGX_DECLINED;
+                }
+
+                t->offset += p - from;
+                continue;
+            }
+
+        } else if (*p == ' ' && ngx_llmops_jtok_between(t->state)) {
+            p++;
+            t->offset++;
+            continue;
         }
 
         do {

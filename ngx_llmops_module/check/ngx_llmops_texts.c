@@ -19,11 +19,12 @@
  */
 
 
-static void ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json);
-static void ngx_llmops_texts_choice_slow(ngx_llmops_texts_t *t,
-    ngx_str_t *json);
-static void ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
-    ngx_uint_t choice);
+static ngx_int_t ngx_llmops_texts_top(ngx_llmops_texts_t *t,
+    ngx_llmops_json_iter_t *it, ngx_str_t *key, ngx_str_t *value);
+static ngx_int_t ngx_llmops_texts_choice(ngx_llmops_texts_t *t,
+    ngx_llmops_json_iter_t *it, ngx_str_t *value);
+static ngx_int_t ngx_llmops_texts_message(ngx_llmops_texts_t *t,
+    ngx_llmops_json_iter_t *it, ngx_uint_t choice);
 static void ngx_llmops_texts_function(ngx_llmops_texts_t *t,
     ngx_str_t *json, ngx_uint_t choice);
 static void ngx_llmops_texts_calls(ngx_llmops_texts_t *t, ngx_str_t *json,
@@ -151,7 +152,7 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
 {
     ngx_int_t               rc;
     ngx_str_t               key, value;
-    ngx_llmops_json_iter_t  it, choices;
+    ngx_llmops_json_iter_t  it;
 
     t->ntexts = 0;
     t->nfinished = 0;
@@ -179,27 +180,14 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
         ngx_llmops_texts_responses(t, json);
     }
 
-    while ((rc = ngx_llmops_json_next(&it, &key, &value)) == NGX_OK) {
+    while ((rc = ngx_llmops_json_peek(&it, &key, &value)) == NGX_OK) {
 
-        if (op == NGX_LLMOPS_OP_MESSAGES || op == NGX_LLMOPS_OP_RESPONSES) {
-            continue;                           /* only to its end */
-        }
+        rc = (op == NGX_LLMOPS_OP_MESSAGES || op == NGX_LLMOPS_OP_RESPONSES)
+             ? ngx_llmops_json_pass(&it, &value)        /* only to its end */
+             : ngx_llmops_texts_top(t, &it, &key, &value);
 
-        if (ngx_llmops_texts_is(&key, "id")) {
-            t->id = value;
-
-        } else if (ngx_llmops_texts_is(&key, "created")) {
-            t->created = value;
-
-        } else if (ngx_llmops_texts_is(&key, "model")) {
-            t->model = value;
-
-        } else if (ngx_llmops_texts_is(&key, "choices")
-                   && ngx_llmops_json_array(&choices, &value) == NGX_OK)
-        {
-            while (ngx_llmops_json_next(&choices, NULL, &value) == NGX_OK) {
-                ngx_llmops_texts_choice(t, &value);
-            }
+        if (rc != NGX_OK) {
+            return NGX_DECLINED;
         }
     }
 
@@ -207,18 +195,80 @@ ngx_llmops_texts_read(ngx_llmops_texts_t *t, ngx_llmops_op_e op,
 }
 
 
+/* a member of what OpenAI's APIs send; no string is read twice */
+
+static ngx_int_t
+ngx_llmops_texts_top(ngx_llmops_texts_t *t, ngx_llmops_json_iter_t *it,
+    ngx_str_t *key, ngx_str_t *value)
+{
+    ngx_int_t               rc;
+    ngx_str_t               choice;
+    ngx_llmops_json_iter_t  choices;
+
+    if (ngx_llmops_texts_is(key, "choices")
+        && ngx_llmops_json_array(&choices, value) == NGX_OK)
+    {
+        while ((rc = ngx_llmops_json_peek(&choices, NULL, &choice)) == NGX_OK)
+        {
+            rc = ngx_llmops_texts_choice(t, &choices, &choice);
+
+            if (rc != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+
+        if (rc == NGX_DONE) {
+            ngx_llmops_json_leave(it, &choices, value);
+            return NGX_OK;
+        }
+
+        return NGX_ERROR;
+    }
+
+    if (ngx_llmops_json_pass(it, value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_llmops_texts_is(key, "id")) {
+        t->id = *value;
+
+    } else if (ngx_llmops_texts_is(key, "created")) {
+        t->created = *value;
+
+    } else if (ngx_llmops_texts_is(key, "model")) {
+        t->model = *value;
+    }
+
+    return NGX_OK;
+}
+
+
 /* a member of a choice, the number of which is known */
 
-static void
-ngx_llmops_texts_member(ngx_llmops_texts_t *t, ngx_str_t *key,
-    ngx_str_t *value, ngx_uint_t choice)
+static ngx_int_t
+ngx_llmops_texts_member(ngx_llmops_texts_t *t, ngx_llmops_json_iter_t *it,
+    ngx_str_t *key, ngx_str_t *value, ngx_uint_t choice)
 {
-    if (ngx_llmops_texts_is(key, "delta")
-        || ngx_llmops_texts_is(key, "message"))
-    {
-        ngx_llmops_texts_message(t, value, choice);
+    ngx_llmops_json_iter_t  message;
 
-    } else if (ngx_llmops_texts_is(key, "text")) {
+    if ((ngx_llmops_texts_is(key, "delta")
+         || ngx_llmops_texts_is(key, "message"))
+        && ngx_llmops_json_object(&message, value) == NGX_OK)
+    {
+        if (ngx_llmops_texts_message(t, &message, choice) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        ngx_llmops_json_leave(it, &message, value);
+
+        return NGX_OK;
+    }
+
+    if (ngx_llmops_json_pass(it, value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_llmops_texts_is(key, "text")) {
         ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
                              NGX_LLMOPS_TEXT_KEY_TEXT, choice, 0, value);
 
@@ -230,104 +280,100 @@ ngx_llmops_texts_member(ngx_llmops_texts_t *t, ngx_str_t *key,
     } else if (ngx_llmops_texts_is(key, "logprobs")) {
         ngx_llmops_texts_odds(t, choice, (ngx_uint_t) -1, value);
     }
+
+    return NGX_OK;
+}
+
+
+/* all members of a choice, by the number it is taken to have; *last becomes
+   the last one that it says */
+
+static ngx_int_t
+ngx_llmops_texts_members(ngx_llmops_texts_t *t, ngx_llmops_json_iter_t *it,
+    ngx_uint_t choice, ngx_uint_t *last)
+{
+    ngx_int_t  rc;
+    ngx_str_t  key, value;
+
+    while ((rc = ngx_llmops_json_peek(it, &key, &value)) == NGX_OK) {
+
+        rc = ngx_llmops_texts_member(t, it, &key, &value, choice);
+
+        if (rc != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (ngx_llmops_texts_is(&key, "index")) {
+            *last = ngx_llmops_texts_number(&value);
+        }
+    }
+
+    return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
 }
 
 
 /*
- * The number may stand behind the texts.  It seldom does: a choice that begins
- * with it, and does not have it twice, is read once.
+ * The number may stand behind the texts, and the last of several counts, for
+ * all of the choice: mostly it is the first of its members, or 0, and a choice
+ * is read once.
  */
 
-static void
-ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_str_t *json)
+static ngx_int_t
+ngx_llmops_texts_choice(ngx_llmops_texts_t *t, ngx_llmops_json_iter_t *it,
+    ngx_str_t *value)
 {
-    ngx_str_t               key, value;
-    ngx_uint_t              choice, again, ntexts, nfinished, nodds;
-    ngx_llmops_json_iter_t  it;
+    ngx_str_t               key, first;
+    ngx_uint_t              choice, last, ntexts, nfinished, nodds, ncalls;
+    ngx_llmops_json_iter_t  in, again;
 
-    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
-        return;
+    if (ngx_llmops_json_object(&in, value) != NGX_OK) {
+        return ngx_llmops_json_pass(it, value);
     }
 
     ntexts = t->ntexts;
     nfinished = t->nfinished;
     nodds = t->nodds;
+    ncalls = t->ncalls;
     choice = 0;
-    again = 0;
+    again = in;
 
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "index")) {
-            again = (choice != ngx_llmops_texts_number(&value));
-            choice = ngx_llmops_texts_number(&value);
-            break;
-        }
-
-        ngx_llmops_texts_member(t, &key, &value, choice);
+    if (ngx_llmops_json_peek(&again, &key, &first) == NGX_OK
+        && ngx_llmops_texts_is(&key, "index")
+        && ngx_llmops_json_pass(&again, &first) == NGX_OK)
+    {
+        choice = ngx_llmops_texts_number(&first);
     }
 
-    again = again && (t->ntexts != ntexts || t->nfinished != nfinished
-                      || t->nodds != nodds);
+    last = choice;
+    again = in;
 
-    while (!again && ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-
-        if (ngx_llmops_texts_is(&key, "index")) {
-            again = (choice != ngx_llmops_texts_number(&value));
-            continue;
-        }
-
-        ngx_llmops_texts_member(t, &key, &value, choice);
+    if (ngx_llmops_texts_members(t, &in, choice, &last) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    if (again) {
+    if (last != choice) {
         t->ntexts = ntexts;
         t->nfinished = nfinished;
         t->nodds = nodds;
+        t->ncalls = ncalls;
 
-        ngx_llmops_texts_choice_slow(t, json);
+        (void) ngx_llmops_texts_members(t, &again, last, &choice);
     }
+
+    ngx_llmops_json_leave(it, &in, value);
+
+    return NGX_OK;
 }
 
 
-/* the last of several numbers counts, for all of the choice */
-
-static void
-ngx_llmops_texts_choice_slow(ngx_llmops_texts_t *t, ngx_str_t *json)
-{
-    ngx_str_t               key, value;
-    ngx_uint_t              choice;
-    ngx_llmops_json_iter_t  it;
-
-    choice = 0;
-
-    (void) ngx_llmops_json_object(&it, json);
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-        if (ngx_llmops_texts_is(&key, "index")) {
-            choice = ngx_llmops_texts_number(&value);
-        }
-    }
-
-    (void) ngx_llmops_json_object(&it, json);
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
-        ngx_llmops_texts_member(t, &key, &value, choice);
-    }
-}
-
-
-static void
-ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
+static ngx_int_t
+ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_llmops_json_iter_t *it,
     ngx_uint_t choice)
 {
-    ngx_str_t               key, value;
-    ngx_llmops_json_iter_t  it;
+    ngx_int_t  rc;
+    ngx_str_t  key, value;
 
-    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
-        return;
-    }
-
-    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+    while ((rc = ngx_llmops_json_next(it, &key, &value)) == NGX_OK) {
 
         if (ngx_llmops_texts_is(&key, "content")) {
 
@@ -362,6 +408,8 @@ ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_str_t *json,
             ngx_llmops_texts_function(t, &value, choice);
         }
     }
+
+    return rc == NGX_DONE ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -174,9 +174,11 @@ struct ngx_llmops_route_s {
     ngx_array_t               *limits;     /* guard/: "limit", or NULL */
     ngx_array_t               *countries;  /* guard/: "country", or NULL */
     void                      *prompt;     /* prompt/: "prompt" and the like */
+    void                      *retrieve;   /* retrieve/: "retrieve", or NULL */
     void                      *cache;      /* cache/: "cache", or NULL */
     void                      *rollout;    /* rollout/: "canary", or NULL */
     ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
+    void                      *sample;     /* samples/: "sample", or NULL */
     ngx_llmops_place_t         place;
 };
 
@@ -215,13 +217,17 @@ struct ngx_llmops_main_conf_s {
     void                      *keys;       /* guard/: llm_keys, llm_jwt, geo */
     void                      *limits;     /* guard/: llm_limit, llm_quota */
     void                      *prompts;    /* prompt/: NULL: none is used */
+    void                      *indexes;    /* retrieve/: llm_index, or NULL */
     void                      *cache;      /* cache/: NULL: no route has one */
     void                      *rollouts;   /* rollout/: NULL: no "canary" */
     void                      *feedback;   /* rollout/: llm_feedback, or NULL */
+    void                      *evaluations;    /* evaluate/: NULL: nobody could
+                                              ask for one */
     ngx_array_t               *named;      /* route/: of ngx_llmops_target_t *
                                               of target_named(), or NULL */
     void                      *detached;   /* call/: bounds, and what a worker
                                               has under way */
+    void                      *samples;    /* samples/: NULL: none are kept */
     time_t                     started;
     unsigned                   used:1;     /* some location has llm_pass,
                                               llm_metrics or llm_admin */
@@ -388,6 +394,8 @@ struct ngx_llmops_ctx_s {
     struct ngx_llmops_prompt_s  *prompt;   /* of the request, or NULL */
     struct ngx_llmops_prompt_asking_s  *prompting;  /* prompt/: or NULL, and */
     void                     (*prompt_resume)(ngx_http_request_t *r);
+    struct ngx_llmops_retrieved_s  *retrieved;  /* retrieve: what was found for
+                                              its prompt, or NULL */
     struct ngx_llmops_arm_s   *arm;        /* rollout: its arm, or NULL */
     ngx_uint_t                 stage;      /* of the content handler */
     ngx_llmops_route_t        *route;      /* NULL: not found yet */
@@ -427,6 +435,7 @@ struct ngx_llmops_ctx_s {
     unsigned                   keepalive:1;    /* r's, before it was refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
+    unsigned                   sampled:2;  /* samples/: it is to be recorded */
 
     ngx_llmops_envelope_t      env;        /* read; last, as what it ends with
                                               is not zeroed */

@@ -19,6 +19,9 @@
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_evaluate.h"
+#include "ngx_llmops_samples.h"
+#include "ngx_llmops_index.h"
 
 
 /*
@@ -121,7 +124,9 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
     if (ngx_llmops_init_providers(cf, mcf) != NGX_OK
         || ngx_llmops_routes_init(cf, mcf) != NGX_OK
         || ngx_llmops_prompts_init(cf, mcf) != NGX_OK
-        || ngx_llmops_rollouts_init(cf, mcf) != NGX_OK)
+        || ngx_llmops_indexes_init(cf, mcf) != NGX_OK
+        || ngx_llmops_rollouts_init(cf, mcf) != NGX_OK
+        || ngx_llmops_evaluations_init(cf, mcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -136,6 +141,7 @@ ngx_llmops_init_main_conf(ngx_conf_t *cf, void *conf)
         || ngx_llmops_auth_init(cf, mcf) != NGX_OK
         || ngx_llmops_limits_init(cf, mcf) != NGX_OK
         || ngx_llmops_cache_init(cf, mcf) != NGX_OK
+        || ngx_llmops_samples_init(cf, mcf) != NGX_OK
         || ngx_llmops_init_dropped(cf, mcf) != NGX_OK
         || ngx_llmops_init_outer(cf, mcf) != NGX_OK)
     {

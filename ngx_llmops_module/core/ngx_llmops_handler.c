@@ -8,6 +8,7 @@
 #include "ngx_llmops_handler.h"
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_prompt_conf.h"
+#include "ngx_llmops_retrieve.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_models.h"
@@ -43,6 +44,8 @@ static ngx_int_t ngx_llmops_stage_chosen(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_auth(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_stage_retrieve(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_prompt(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_stage_plan(ngx_http_request_t *r,
@@ -71,6 +74,7 @@ static const ngx_llmops_stage_pt  ngx_llmops_stages[] = {
     ngx_llmops_stage_arm,
     ngx_llmops_stage_chosen,
     ngx_llmops_stage_auth,
+    ngx_llmops_stage_retrieve,
     ngx_llmops_stage_prompt,
     ngx_llmops_stage_plan,
     ngx_llmops_stage_rules,
@@ -290,6 +294,13 @@ ngx_llmops_stage_auth(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     rc = ngx_llmops_auth_check(r, ctx, ctx->route);
 
     return rc == NGX_DECLINED ? ngx_llmops_handler_no_route(r, ctx) : rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_stage_retrieve(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    return ngx_llmops_retrieve(r, ctx, ngx_llmops_handler_resume);
 }
 
 

@@ -25,6 +25,9 @@
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_evaluate.h"
+#include "ngx_llmops_samples.h"
+#include "ngx_llmops_index.h"
 
 
 /*
@@ -73,6 +76,8 @@ static ngx_command_t  ngx_llmops_commands[] = {
       NULL },
 
     NGX_LLMOPS_PROMPT_COMMANDS,
+
+    NGX_LLMOPS_INDEX_COMMANDS,
 
     NGX_LLMOPS_FEEDBACK_COMMANDS,
 
@@ -181,6 +186,9 @@ static ngx_command_t  ngx_llmops_commands[] = {
     NGX_LLMOPS_ROLLOUT_COMMANDS,
 
     NGX_LLMOPS_SHADOW_COMMANDS,
+
+    NGX_LLMOPS_EVALUATE_COMMANDS,
+    NGX_LLMOPS_SAMPLES_COMMANDS,
 
     { ngx_string("include"),
       NGX_LLMOPS_ROUTE_CONF|NGX_LLMOPS_RULES_CONF|NGX_CONF_TAKE1,
@@ -410,11 +418,15 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     ngx_llmops_feedback_attach(mcf);
 
-    if (ngx_llmops_registry_start(cycle, mcf) != NGX_OK) {
+    if (ngx_llmops_samples_start(cycle, mcf) != NGX_OK
+        || ngx_llmops_indexes_start(cycle, mcf) != NGX_OK
+        || ngx_llmops_registry_start(cycle, mcf) != NGX_OK
+        || ngx_llmops_rollouts_start(cycle, mcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    return ngx_llmops_rollouts_start(cycle, mcf);
+    return ngx_llmops_evaluations_start(cycle, mcf);
 }
 
 
@@ -442,6 +454,9 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
         ngx_llmops_provider_stop(cycle, providers[i]);
     }
 
+    ngx_llmops_evaluations_stop(mcf);
+    ngx_llmops_samples_stop(mcf);
+    ngx_llmops_indexes_stop(mcf);
     ngx_llmops_cache_stop(cycle, mcf);
     ngx_llmops_registry_stop(mcf);
     ngx_llmops_rollouts_stop(mcf);

@@ -10,6 +10,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_retrieve.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
@@ -43,7 +44,8 @@ typedef enum {
     NGX_LLMOPS_VAR_PROMPT,
     NGX_LLMOPS_VAR_CACHE,
     NGX_LLMOPS_VAR_CACHE_KEY,
-    NGX_LLMOPS_VAR_ARM
+    NGX_LLMOPS_VAR_ARM,
+    NGX_LLMOPS_VAR_SOURCES
 } ngx_llmops_var_e;
 
 
@@ -130,6 +132,8 @@ static ngx_http_variable_t  ngx_llmops_variables[] = {
                    NGX_LLMOPS_VAR_PROMPT),
     ngx_llmops_var("llm_arm", ngx_llmops_variable_text,
                    NGX_LLMOPS_VAR_ARM),
+    ngx_llmops_var("llm_sources", ngx_llmops_variable_text,
+                   NGX_LLMOPS_VAR_SOURCES),
 
     ngx_llmops_var("llm_input_tokens", ngx_llmops_variable_number,
                    NGX_LLMOPS_VAR_INPUT),
@@ -269,6 +273,10 @@ ngx_llmops_text(ngx_llmops_ctx_t *ctx, uintptr_t which, ngx_str_t *value)
             *value = ngx_llmops_cache_names[ctx->cached->status];
         }
 
+        break;
+
+    case NGX_LLMOPS_VAR_SOURCES:
+        ngx_llmops_retrieve_sources(ctx, value);
         break;
 
     case NGX_LLMOPS_VAR_REQUEST_ID:

@@ -172,8 +172,11 @@ static void
 ngx_llmops_report_json_case(ngx_llmops_report_t *rep, json_t *kase,
     ngx_llmops_out_t *out)
 {
-    (void) ngx_llmops_out_write(out, ",\n" + (rep->cases == 0),
-                                2 - (rep->cases == 0));
+    if (rep->cases) {
+        (void) ngx_llmops_out_lit(out, ",");
+    }
+
+    (void) ngx_llmops_out_lit(out, "\n");
     ngx_llmops_report_dump(kase, out);
 }
 

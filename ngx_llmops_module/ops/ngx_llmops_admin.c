@@ -29,6 +29,7 @@ static ngx_llmops_admin_t *ngx_llmops_admin_create(ngx_http_request_t *r);
 static void ngx_llmops_admin_cleanup(void *data);
 static ngx_int_t ngx_llmops_admin_conditions(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_content_type(ngx_llmops_admin_t *a);
+static ngx_uint_t ngx_llmops_admin_is_lines(ngx_llmops_admin_t *a);
 static void ngx_llmops_admin_body_ready(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_admin_read_body(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_append(void *data, u_char *p, size_t len);
@@ -205,9 +206,39 @@ ngx_llmops_admin_content_type(ngx_llmops_admin_t *a)
         return NGX_OK;
     }
 
+    if (ngx_llmops_admin_is_lines(a)) {
+        return NGX_OK;
+    }
+
     return ngx_llmops_admin_error(a, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                   "unsupported_media_type", "the body must be "
-                                  "application/json");
+                                  "application/json%s",
+                                  a->call->body == 2 ? " or application/x-ndjson"
+                                                     : "");
+}
+
+
+static ngx_uint_t
+ngx_llmops_admin_is_lines(ngx_llmops_admin_t *a)
+{
+    ngx_str_t        *type;
+    ngx_table_elt_t  *h;
+
+    static const char  name[] = "application/x-ndjson";
+
+    h = a->request->headers_in.content_type;
+
+    if (a->call->body != 2 || h == NULL) {
+        return 0;
+    }
+
+    type = &h->value;
+
+    return type->len >= sizeof(name) - 1
+           && ngx_strncasecmp(type->data, (u_char *) name, sizeof(name) - 1)
+              == 0
+           && (type->len == sizeof(name) - 1
+               || type->data[sizeof(name) - 1] == ';');
 }
 
 
@@ -250,7 +281,9 @@ ngx_llmops_admin_read_body(ngx_llmops_admin_t *a)
         return NGX_OK;
     }
 
-    if (size > NGX_LLMOPS_ADMIN_BODY) {
+    if (size > NGX_LLMOPS_ADMIN_BODY
+        && (size > NGX_LLMOPS_ADMIN_LINES || !ngx_llmops_admin_is_lines(a)))
+    {
         return ngx_llmops_admin_error(a, NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
                                       "too_large", "the body may have 1 MB");
     }
@@ -267,6 +300,10 @@ ngx_llmops_admin_read_body(ngx_llmops_admin_t *a)
 
     body.data[body.len] = '\0';
     a->raw = body;
+
+    if (ngx_llmops_admin_is_lines(a)) {
+        return NGX_OK;
+    }
 
     a->body = json_loadb((char *) body.data, body.len, JSON_REJECT_DUPLICATES,
                          &error);

@@ -31,7 +31,8 @@
  *   ngx_llmops_admin_page.c     the status page, and its figures
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _arms.c, _feedback.c, _registry.c, _cache.c
+ *   _rollouts.c, _arms.c, _feedback.c, _registry.c, _cache.c, _evaluation*.c,
+ *   _sample*.c, _index*.c
  */
 
 
@@ -42,6 +43,7 @@
 #define NGX_LLMOPS_ADMIN_WRITE     2
 
 #define NGX_LLMOPS_ADMIN_BODY      (1024 * 1024)
+#define NGX_LLMOPS_ADMIN_LINES     (8 * 1024 * 1024)   /* of lines */
 #define NGX_LLMOPS_ADMIN_ARGS      3       /* "{}" in a path */
 #define NGX_LLMOPS_ADMIN_QUERY     12      /* arguments behind "?" */
 #define NGX_LLMOPS_ADMIN_TEXT      512     /* bytes of a message */
@@ -70,8 +72,10 @@ typedef struct {
     ngx_llmops_admin_pt        handler;
     unsigned                   change:1;   /* needs "llm_admin write" and
                                               x-llm-action: 1; is audited */
-    unsigned                   body:1;     /* needs a JSON object; without
-                                              change: a question that has one */
+    unsigned                   body:2;     /* needs a JSON object; without
+                                              change: a question that has one;
+                                              2: lines of JSON, instead, are
+                                              taken too: then only raw is set */
 } ngx_llmops_admin_call_t;
 
 /* each ends with an empty row */
@@ -85,6 +89,9 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_cache[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_prompts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_rollouts[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_evaluations[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_samples[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_indexes[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_registry[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_page[];
 
@@ -123,6 +130,7 @@ struct ngx_llmops_admin_s {
     ngx_str_t                  location;
     ngx_str_t                  allow;
     ngx_str_t                  disposition;
+    ngx_str_t                  link;
     ngx_str_t                  policy;     /* Content-Security-Policy, and what
                                               goes with it */
 
@@ -179,6 +187,11 @@ u_char *ngx_llmops_admin_money(u_char *p, int64_t amount);
 /* The header of the answer, and the answer; returns what a content handler
    returns.  For the frame. */
 ngx_int_t ngx_llmops_admin_send(ngx_llmops_admin_t *a);
+
+/* The header of an answer that is written piece by piece, with its type; the
+   caller does the rest, and finalizes the request.  As ngx_http_send_header().
+   */
+ngx_int_t ngx_llmops_admin_stream(ngx_llmops_admin_t *a, ngx_str_t *type);
 
 /* Puts the filters that make nginx's own errors in a location of llm_admin
    JSON (a denied address, a missing password, a body too large) in front of

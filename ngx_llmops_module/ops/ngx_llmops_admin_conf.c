@@ -101,8 +101,8 @@ ngx_llmops_admin_merge(ngx_conf_t *cf, ngx_llmops_loc_conf_t *prev,
     }
 
     if (clcf->client_max_body_size == 0
-        || clcf->client_max_body_size > NGX_LLMOPS_ADMIN_BODY)
+        || clcf->client_max_body_size > NGX_LLMOPS_ADMIN_LINES)
     {
-        clcf->client_max_body_size = NGX_LLMOPS_ADMIN_BODY;
+        clcf->client_max_body_size = NGX_LLMOPS_ADMIN_LINES;
     }
 }

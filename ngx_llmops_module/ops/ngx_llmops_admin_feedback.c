@@ -9,6 +9,7 @@
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -120,6 +121,9 @@ ngx_llmops_admin_feedback_given(ngx_llmops_admin_t *a)
     switch (given->giving.rc) {
 
     case NGX_OK:
+        ngx_llmops_sample_feedback(a->mcf, &given->giving.id,
+                                   given->giving.score, given->comment);
+
         return ngx_llmops_admin_feedback_reply(a, &given->giving.id,
                                                given->giving.score,
                                                given->comment,

@@ -35,6 +35,9 @@ static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
     ngx_llmops_admin_prompts,
     ngx_llmops_admin_rollouts,
     ngx_llmops_admin_feedback,
+    ngx_llmops_admin_evaluations,
+    ngx_llmops_admin_samples,
+    ngx_llmops_admin_indexes,
     ngx_llmops_admin_registry,
     ngx_llmops_admin_page,
     NULL

@@ -11,7 +11,8 @@
 /*
  * POST prompts/render: the body that a request would have with a prompt, as
  * the code of requests writes it; nothing is sent.  A file that is in the call
- * itself is rendered too, before anybody puts it.
+ * itself is rendered too, before anybody puts it.  With a route its messages
+ * are added, and its own prompt is the one if none is named.
  *
  * What is written stands in the answer byte by byte, as it would be sent: the
  * answer is not a tree that jansson prints.
@@ -25,7 +26,8 @@ typedef struct {
     ngx_str_t                  file;       /* raw; data NULL: not given, as */
     ngx_str_t                  variables;
     ngx_str_t                  request;
-    ngx_llmops_prompt_t       *prompt;
+    ngx_llmops_route_t        *route;      /* or NULL */
+    ngx_llmops_prompt_t       *prompt;     /* NULL: only the route's messages */
     ngx_llmops_prompt_t       *draft;      /* of file, referenced */
     ngx_llmops_prompt_asking_t  *asking;
     ngx_llmops_arena_t         arena;
@@ -39,6 +41,8 @@ static ngx_int_t ngx_llmops_admin_render_read(ngx_llmops_admin_t *a,
 static ngx_int_t ngx_llmops_admin_render_member(ngx_llmops_admin_t *a,
     ngx_llmops_admin_render_t *render, ngx_str_t *key, ngx_str_t *value);
 static ngx_int_t ngx_llmops_admin_render_form(ngx_llmops_admin_t *a,
+    ngx_llmops_admin_render_t *render);
+static ngx_int_t ngx_llmops_admin_render_route(ngx_llmops_admin_t *a,
     ngx_llmops_admin_render_t *render);
 static ngx_int_t ngx_llmops_admin_render_named(ngx_llmops_admin_t *a,
     ngx_llmops_admin_render_t *render);
@@ -93,6 +97,10 @@ ngx_llmops_admin_prompt_render(ngx_llmops_admin_t *a)
         rc = ngx_llmops_admin_render_draft(a, render);
 
         return (rc == NGX_OK) ? ngx_llmops_admin_render_write(a) : rc;
+    }
+
+    if (render->name.len == 0) {
+        return ngx_llmops_admin_render_write(a);
     }
 
     if (a->mcf->prompts == NULL) {
@@ -171,6 +179,10 @@ ngx_llmops_admin_render_read(ngx_llmops_admin_t *a,
     rc = ngx_llmops_admin_render_form(a, render);
 
     if (rc == NGX_OK) {
+        rc = ngx_llmops_admin_render_route(a, render);
+    }
+
+    if (rc == NGX_OK) {
         rc = ngx_llmops_admin_render_named(a, render);
     }
 
@@ -194,6 +206,7 @@ ngx_llmops_admin_render_member(ngx_llmops_admin_t *a,
     if (raw == NULL) {
 
         if ((key->len == 6 && ngx_memcmp(key->data, "prompt", 6) == 0)
+            || (key->len == 5 && ngx_memcmp(key->data, "route", 5) == 0)
             || (key->len == 3 && ngx_memcmp(key->data, "api", 3) == 0))
         {
             return NGX_OK;                   /* strings, see below */
@@ -203,8 +216,8 @@ ngx_llmops_admin_render_member(ngx_llmops_admin_t *a,
 
         return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
                                       "unknown member \"%V\", there are "
-                                      "prompt, file, variables, api and "
-                                      "request", key);
+                                      "prompt, file, route, variables, api "
+                                      "and request", key);
     }
 
     if (ngx_llmops_json_type(value) != NGX_LLMOPS_JSON_OBJECT) {
@@ -246,6 +259,52 @@ ngx_llmops_admin_render_form(ngx_llmops_admin_t *a,
 }
 
 
+/* the route whose messages are added, and whose prompt it is if none is named */
+
+static ngx_int_t
+ngx_llmops_admin_render_route(ngx_llmops_admin_t *a,
+    ngx_llmops_admin_render_t *render)
+{
+    json_t                     *route;
+    ngx_uint_t                  i;
+    const char                 *name;
+    ngx_llmops_route_t        **routes;
+    ngx_llmops_route_prompt_t  *rp;
+
+    route = json_object_get(a->body, "route");
+
+    if (route == NULL) {
+        return NGX_OK;
+    }
+
+    name = json_is_string(route) ? json_string_value(route) : "";
+    routes = a->mcf->routes.elts;
+
+    for (i = 0; i < a->mcf->routes.nelts; i++) {
+        if (routes[i]->name.len == ngx_strlen(name)
+            && ngx_memcmp(routes[i]->name.data, name, routes[i]->name.len)
+               == 0)
+        {
+            render->route = routes[i];
+        }
+    }
+
+    if (render->route == NULL) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
+                                      "there is no such route");
+    }
+
+    rp = render->route->prompt;
+
+    if (rp && rp->set) {
+        render->name = rp->name;
+        render->which = rp->which;
+    }
+
+    return NGX_OK;
+}
+
+
 /* "NAME" or "NAME@VERSION", or a file instead */
 
 static ngx_int_t
@@ -257,13 +316,20 @@ ngx_llmops_admin_render_named(ngx_llmops_admin_t *a,
 
     prompt = json_object_get(a->body, "prompt");
 
+    if (render->route && prompt == NULL) {
+        return NGX_OK;
+    }
+
     if ((prompt == NULL) == (render->file.data == NULL)
         || (prompt && !json_is_string(prompt)))
     {
         return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
                                       "write \"prompt\": \"NAME@VERSION\", or "
-                                      "\"file\": {...}");
+                                      "\"file\": {...}, or \"route\": "
+                                      "\"NAME\"");
     }
+
+    ngx_str_null(&render->which);
 
     render->name.data = (u_char *) json_string_value(prompt);
     render->name.len = json_string_length(prompt);
@@ -370,17 +436,29 @@ ngx_llmops_admin_render_write(ngx_llmops_admin_t *a)
 
     build.form = render->form;
     build.prompt = render->prompt;
-    build.values = ngx_llmops_prompt_check(render->prompt, given,
-                                           &render->arena, &err);
 
-    if (build.values == NULL) {
-        return ngx_llmops_admin_render_refused(a, &err);
+    if (render->prompt) {
+        build.values = ngx_llmops_prompt_check(render->prompt, given,
+                                               &render->arena, &err);
+
+        if (build.values == NULL) {
+            return ngx_llmops_admin_render_refused(a, &err);
+        }
+    }
+
+    if (render->route && render->route->prompt
+        && ngx_llmops_prompt_messages(a->request, render->route->prompt,
+                                      &build)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     request = render->request.data ? &render->request : &empty;
 
-    if (json_object_get(json_object_get(a->body, "request"), "model")
-        == NULL)
+    if (render->prompt
+        && json_object_get(json_object_get(a->body, "request"), "model")
+           == NULL)
     {
         build.model = render->prompt->model;
     }
@@ -407,7 +485,7 @@ ngx_llmops_admin_render_answer(ngx_llmops_admin_t *a,
     ngx_llmops_page_init(page, a->request->pool);
     ngx_llmops_page_lit(page, "{\"v\":1,");
 
-    if (render->draft == NULL) {
+    if (render->prompt && render->draft == NULL) {
         ngx_llmops_page_lit(page, "\"prompt\":\"");
         ngx_llmops_page_str(page, &render->prompt->full);
         ngx_llmops_page_lit(page, "\",");

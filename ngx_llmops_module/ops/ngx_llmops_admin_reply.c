@@ -246,6 +246,28 @@ ngx_llmops_admin_send(ngx_llmops_admin_t *a)
 }
 
 
+ngx_int_t
+ngx_llmops_admin_stream(ngx_llmops_admin_t *a, ngx_str_t *type)
+{
+    ngx_http_request_t  *r;
+
+    r = a->request;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_type = *type;
+    r->headers_out.content_type_len = type->len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+
+    r->disable_not_modified = 1;
+
+    return ngx_llmops_admin_headers(a) == NGX_OK ? ngx_http_send_header(r)
+                                                 : NGX_ERROR;
+}
+
+
 static ngx_int_t
 ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
 {
@@ -259,6 +281,7 @@ ngx_llmops_admin_headers(ngx_llmops_admin_t *a)
         || ngx_llmops_admin_header(a->request, "Content-Disposition",
                                    &a->disposition)
            != NGX_OK
+        || ngx_llmops_admin_header(a->request, "Link", &a->link) != NGX_OK
         || ngx_llmops_admin_header(a->request, "Content-Security-Policy",
                                    &a->policy)
            != NGX_OK)

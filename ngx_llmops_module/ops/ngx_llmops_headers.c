@@ -9,6 +9,7 @@
 #include "ngx_llmops_price.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_retrieve.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
@@ -38,6 +39,7 @@ typedef enum {
     NGX_LLMOPS_HEADER_CHECKS,
     NGX_LLMOPS_HEADER_CACHE,
     NGX_LLMOPS_HEADER_ARM,
+    NGX_LLMOPS_HEADER_SOURCES,
     NGX_LLMOPS_HEADER_MAX
 } ngx_llmops_header_e;
 
@@ -81,7 +83,8 @@ static const ngx_str_t  ngx_llmops_header_names[] = {
     ngx_string("x-llm-prompt"),
     ngx_string("x-llm-checks"),
     ngx_string("x-llm-cache"),
-    ngx_string("x-llm-arm")
+    ngx_string("x-llm-arm"),
+    ngx_string("x-llm-sources")
 };
 
 static const ngx_str_t  ngx_llmops_header_prefix = ngx_string("x-llm-");
@@ -223,6 +226,8 @@ ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_limits_warnings(ctx, &values[NGX_LLMOPS_HEADER_QUOTA]);
     ngx_llmops_rollout_arm_name(ctx, &values[NGX_LLMOPS_HEADER_ARM]);
+
+    ngx_llmops_retrieve_sources(ctx, &values[NGX_LLMOPS_HEADER_SOURCES]);
 
     if (ctx->plan.route) {
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
@@ -469,8 +474,8 @@ ngx_llmops_response_headers_directive(ngx_conf_t *cf, ngx_command_t *cmd,
                                "unknown header \"%V\" in \"%V\", it takes "
                                "\"on\", \"off\", or some of request-id, route, "
                                "target, attempts, warnings, cost, "
-                               "quota-warning, prompt, checks, arm and "
-                               "ratelimit",
+                               "quota-warning, prompt, checks, cache, arm, "
+                               "sources and ratelimit",
                                &value[i], &cmd->name);
             return NGX_CONF_ERROR;
         }

@@ -62,7 +62,8 @@ typedef struct {
 } ngx_llmops_live_rule_t;
 
 
-/* the fullest key of one rate of a limit */
+/* the fullest key of one rate of a limit; without a period (len 0) it is not
+   known how full that is */
 
 typedef struct {
     ngx_str_t                  limit;

@@ -39,6 +39,8 @@ static ngx_int_t ngx_llmops_live_limit(ngx_str_t *name, void *node,
     void *data);
 static void ngx_llmops_live_fill(ngx_llmops_live_t *l, ngx_str_t *name,
     ngx_llmops_limit_sh_t *sh, ngx_llmops_fill_sh_t *fill);
+static void ngx_llmops_live_denied(ngx_llmops_live_t *l, ngx_str_t *name,
+    ngx_uint_t unit, uint64_t denied);
 static ngx_int_t ngx_llmops_live_redis(ngx_str_t *name, void *node,
     void *data);
 
@@ -352,15 +354,48 @@ ngx_llmops_live_rule(ngx_str_t *name, void *node, void *data)
 static ngx_int_t
 ngx_llmops_live_limit(ngx_str_t *name, void *node, void *data)
 {
-    ngx_uint_t              i;
+    ngx_uint_t              i, filled;
     ngx_llmops_live_t      *l = data;
     ngx_llmops_limit_sh_t  *sh = node;
 
+    filled = 0;
+
     for (i = 0; i < NGX_LLMOPS_COUNTER_RATES && sh->fill[i].id; i++) {
+        filled |= (ngx_uint_t) 1 << ((sh->fill[i].id >> 56) - 1);
         ngx_llmops_live_fill(l, name, sh, &sh->fill[i]);
     }
 
+    /* how full a limit without a period is nobody keeps, but what it refuses */
+
+    for (i = 0; i < NGX_LLMOPS_UNIT_MAX; i++) {
+        if (sh->denied[i] && (filled & ((ngx_uint_t) 1 << i)) == 0) {
+            ngx_llmops_live_denied(l, name, i, sh->denied[i]);
+        }
+    }
+
     return l->failed ? NGX_ERROR : NGX_OK;
+}
+
+
+static void
+ngx_llmops_live_denied(ngx_llmops_live_t *l, ngx_str_t *name,
+    ngx_uint_t unit, uint64_t denied)
+{
+    ngx_llmops_live_limit_t  *limit;
+
+    limit = ngx_array_push(&l->limits);
+
+    if (limit == NULL) {
+        l->failed = 1;
+        return;
+    }
+
+    ngx_memzero(limit, sizeof(ngx_llmops_live_limit_t));
+
+    limit->limit = *name;
+    limit->unit = unit;
+    limit->denied = denied;
+    ngx_str_set(&limit->period, "");
 }
 
 

@@ -467,11 +467,13 @@ ngx_llmops_live_limits(ngx_llmops_live_t *l, ngx_uint_t most)
 
     for (i = 0; i < n; i++) {
         (void) json_array_append_new(array,
-            json_pack("{s:o,s:s,s:o,s:f,s:I,s:I}",
+            json_pack("{s:o,s:s,s:o,s:o,s:I,s:I}",
                       "limit", ngx_llmops_admin_string(&r[i].limit),
                       "unit", ngx_llmops_unit_names[r[i].unit].data,
                       "period", ngx_llmops_admin_string(&r[i].period),
-                      "used", (double) r[i].used / 10000,
+                      "used", r[i].period.len
+                              ? json_real((double) r[i].used / 10000)
+                              : json_null(),
                       "reset", (json_int_t) r[i].reset,
                       "denied", (json_int_t) r[i].denied));
     }

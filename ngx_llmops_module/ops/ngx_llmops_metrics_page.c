@@ -10,6 +10,7 @@
 #include "ngx_llmops_limit_sh.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
+#include "ngx_llmops_evaluate.h"
 
 
 /*
@@ -163,6 +164,33 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_cost,
       NGX_LLMOPS_SIDE(cost), NULL },
 
+    { ngx_string("llm_samples_total"), "counter", NULL,
+      "Requests that were drawn to be recorded, by what became of them.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_outcomes, 0, NULL },
+
+    { ngx_string("llm_samples_bytes_total"), "counter", NULL,
+      "Bytes of the samples that were recorded.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_bytes, 0, NULL },
+
+    { ngx_string("llm_samples_seconds_total"), "counter", NULL,
+      "Time that workers have spent on recording.",
+      NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_us, 0, NULL },
+    { ngx_string("llm_retrievals_total"), "counter", NULL,
+      "Searches for a prompt's context, by how they ended.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_retrievals, 0, NULL },
+
+    { ngx_string("llm_retrieval_seconds_total"), "counter", NULL,
+      "Time that searches for a context took.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_retrieval_time, 0, NULL },
+
+    { ngx_string("llm_index_chunks_total"), "counter", NULL,
+      "Chunks of documents that were embedded.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_indexed_chunks, 0, NULL },
+
+    { ngx_string("llm_index_documents_total"), "counter", NULL,
+      "Documents that were indexed, and tries in vain.",
+      NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_indexed, 0, NULL },
+
     { ngx_string("llm_target_in_flight"), "gauge", NULL,
       "Requests that a target is serving.",
       NGX_LLMOPS_NODE_TARGET, ngx_llmops_print_target_in_flight, 0, NULL },
@@ -306,6 +334,43 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_rollout_webhooks_total"), "counter", NULL,
       "Messages to the webhook of a canary, by what became of them.",
       0, ngx_llmops_print_rollout_told, 0, NULL },
+
+    { ngx_string("llm_evaluations_total"), "counter", NULL,
+      "Evaluations that have ended, by how.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_ended, 0,
+      NULL },
+
+    { ngx_string("llm_evaluations_running"), "gauge", NULL,
+      "Evaluations that this nginx runs.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_count,
+      offsetof(ngx_llmops_evaluations_sh_t, running), NULL },
+
+    { ngx_string("llm_evaluation_cases_total"), "counter", NULL,
+      "Cases of evaluations, by what became of them.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_cases, 0,
+      NULL },
+
+    { ngx_string("llm_evaluation_cost_usd_total"), "counter", NULL,
+      "What evaluations have cost, in USD.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_cost, 0,
+      NULL },
+
+    { ngx_string("llm_evaluation_model_changes_total"), "counter", NULL,
+      "Targets that have turned out to be another model behind their name.",
+      NGX_LLMOPS_NODE_EVALUATIONS, ngx_llmops_print_evaluations_count,
+      offsetof(ngx_llmops_evaluations_sh_t, changes), NULL },
+
+    { ngx_string("llm_evaluate_score_ratio"), "gauge", NULL,
+      "Score of the candidate in the last evaluation of a route's schedule.",
+      NGX_LLMOPS_NODE_EVALUATE, ngx_llmops_print_evaluate_score, 0, NULL },
+
+    { ngx_string("llm_evaluate_ended_timestamp_seconds"), "gauge", NULL,
+      "When the last evaluation of a route's schedule ended.",
+      NGX_LLMOPS_NODE_EVALUATE, ngx_llmops_print_evaluate_told, 0, NULL },
+
+    { ngx_string("llm_evaluate_verdicts_total"), "counter", NULL,
+      "Evaluations of a route's schedule, by verdict.",
+      NGX_LLMOPS_NODE_EVALUATE, ngx_llmops_print_evaluate_verdicts, 0, NULL },
 
     { ngx_string("llm_rollout_judged_total"), "counter", NULL,
       "Answers drawn to be judged by a model, by what became of it.",

@@ -127,7 +127,7 @@ ngx_llmops_page_send(ngx_http_request_t *r, ngx_llmops_page_t *page,
     u_char     *end;
     ngx_int_t   rc;
 
-    if (page->failed || page->buf == NULL) {
+    if (page->failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -136,8 +136,13 @@ ngx_llmops_page_send(ngx_http_request_t *r, ngx_llmops_page_t *page,
         return rc;
     }
 
-    page->buf->last_buf = (r == r->main) ? 1 : 0;
-    page->buf->last_in_chain = 1;
+    if (page->buf) {
+        page->buf->last_buf = (r == r->main) ? 1 : 0;
+        page->buf->last_in_chain = 1;
+
+    } else {
+        r->header_only = 1;                  /* nothing is there to be sent */
+    }
 
     if (r->headers_out.status == 0) {
         r->headers_out.status = NGX_HTTP_OK;

@@ -108,6 +108,7 @@ struct ngx_llmops_prompt_s {
     ngx_llmops_form_t          forms[NGX_LLMOPS_FORM_MAX];
     unsigned                   slot:1;     /* takes the caller's messages */
     unsigned                   xml:1;
+    unsigned                   context:1;  /* it uses {{context}} */
     ngx_uint_t                 refs;
     void                      *series;     /* ops/: of this worker, in arena */
 };
@@ -209,6 +210,9 @@ ngx_int_t ngx_llmops_form_check(ngx_llmops_prompt_t *p,
 /* Whether it is that place; whether a role's messages are the system's. */
 ngx_uint_t ngx_llmops_form_slot(ngx_llmops_value_t *m);
 ngx_uint_t ngx_llmops_form_system(ngx_llmops_value_t *role);
+
+/* Whether tags, or those inside of their sections, use "context". */
+ngx_uint_t ngx_llmops_form_context(ngx_llmops_tag_t *tag);
 
 /* Fill in forms[], from validated "messages", "parameters" and "fixed".
    NGX_OK, NGX_DECLINED with err, NGX_ERROR. */

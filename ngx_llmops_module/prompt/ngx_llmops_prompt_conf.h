@@ -20,6 +20,7 @@
  *   ngx_llmops_prompt_route.c      the words in llm_route{}
  *   ngx_llmops_prompt_reference.c  how a caller names a prompt
  *   ngx_llmops_prompt_request.c    which prompt a request has, and its new body
+ *   ngx_llmops_prompt_context.c    its variables, with what was retrieved
  *   ngx_llmops_prompt_arm.c        the route's, with its share
  *   ngx_llmops_prompt_find.c       from names to prompts, wherever they are
  *   ngx_llmops_prompt_kept.c       what a worker has read of the store
@@ -133,6 +134,13 @@ char *ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_llmops_prompts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 
+/*
+ * What a route adds to its requests, for the build: texts are made of the
+ * variables of r, and live in its pool.  NGX_OK, or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_llmops_prompt_messages(ngx_http_request_t *r,
+    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
+
 /* The prompt's family, or NULL. */
 ngx_llmops_prompt_family_t *ngx_llmops_prompt_family(
     ngx_llmops_prompts_t *prompts, ngx_str_t *name);
@@ -163,6 +171,11 @@ typedef void (*ngx_llmops_prompt_wake_pt)(void *data);
    of memory. */
 ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking(ngx_http_request_t *r,
     ngx_llmops_prompt_wake_pt wake, void *data);
+
+/* The same for who has no request: until it is freed.  NULL: out of memory. */
+ngx_llmops_prompt_asking_t *ngx_llmops_prompt_asking_create(
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_prompt_wake_pt wake, void *data);
+void ngx_llmops_prompt_asking_free(ngx_llmops_prompt_asking_t *asking);
 
 /* what a name and a version or label mean; strings are good until the event
    handler returns */
@@ -280,6 +293,12 @@ ngx_uint_t ngx_llmops_prompt_has_form(ngx_llmops_ctx_t *ctx,
 
 /* Reads the member "prompt" of ref->body.  NGX_OK or a status. */
 ngx_int_t ngx_llmops_prompt_member(ngx_llmops_reference_t *ref);
+
+/* As ngx_llmops_prompt_check(), of ctx->prompt; what was retrieved for the
+   request is its variable "context". */
+ngx_llmops_value_t *ngx_llmops_prompt_values(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_value_t *given, ngx_llmops_arena_t *arena,
+    ngx_llmops_error_t *err);
 
 /* Refuses the request with 400; all texts are static.  Returns the status. */
 ngx_int_t ngx_llmops_prompt_deny(ngx_llmops_reference_t *ref,

@@ -309,6 +309,8 @@ ngx_llmops_prompt_partials(ngx_llmops_prompt_t *p,
             return rc;
         }
 
+        p->context |= ngx_llmops_form_context(t->first);
+
         t = t->next;
     }
 

@@ -80,6 +80,36 @@ ngx_llmops_prompt_asking(ngx_http_request_t *r,
 }
 
 
+ngx_llmops_prompt_asking_t *
+ngx_llmops_prompt_asking_create(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_prompt_wake_pt wake, void *data)
+{
+    ngx_llmops_prompt_asking_t  *asking;
+
+    asking = ngx_calloc(sizeof(ngx_llmops_prompt_asking_t), ngx_cycle->log);
+    if (asking == NULL) {
+        return NULL;
+    }
+
+    asking->mcf = mcf;
+    asking->wake = wake;
+    asking->data = data;
+    asking->wait.wake = ngx_llmops_asking_wake;
+
+    return asking;
+}
+
+
+void
+ngx_llmops_prompt_asking_free(ngx_llmops_prompt_asking_t *asking)
+{
+    ngx_llmops_asking_leave(asking);
+    ngx_llmops_asking_release(asking);
+
+    ngx_free(asking);
+}
+
+
 static void
 ngx_llmops_asking_leave(void *data)
 {

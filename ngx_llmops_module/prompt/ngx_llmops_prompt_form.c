@@ -55,6 +55,12 @@ static ngx_int_t ngx_llmops_form_unusable(ngx_llmops_form_writer_t *w,
     ngx_str_t *type);
 
 
+/* what a route retrieves, which no prompt has to declare */
+
+#define ngx_llmops_form_is_context(tag)                                       \
+    ((tag)->npath && (tag)->path[0].len == 7                                  \
+     && ngx_memcmp((tag)->path[0].data, "context", 7) == 0)
+
 #define ngx_llmops_form_lit(w, text)                                          \
     (void) ngx_llmops_out_lit(&(w)->literal, text)
 
@@ -410,6 +416,8 @@ ngx_llmops_form_string(ngx_llmops_form_writer_t *w, ngx_llmops_value_t *v)
         return rc;
     }
 
+    w->prompt->context |= ngx_llmops_form_context(t->first);
+
     ngx_llmops_form_lit(w, "\"");
 
     if (ngx_llmops_form_flush(w) != NGX_OK) {
@@ -471,7 +479,7 @@ ngx_llmops_form_declared(ngx_llmops_form_writer_t *w, ngx_llmops_value_t *v,
             }
         }
 
-        if (var == NULL) {
+        if (var == NULL && !ngx_llmops_form_is_context(tag)) {
             return ngx_llmops_prompt_fault(w->prompt, w->err, v, "unknown "
                                            "variable \"%s\", add it to "
                                            "\"variables\"", &tag->path[0]);
@@ -479,6 +487,21 @@ ngx_llmops_form_declared(ngx_llmops_form_writer_t *w, ngx_llmops_value_t *v,
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_llmops_form_context(ngx_llmops_tag_t *tag)
+{
+    for ( /* void */ ; tag; tag = tag->next) {
+        if (ngx_llmops_form_is_context(tag)
+            || ngx_llmops_form_context(tag->first))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

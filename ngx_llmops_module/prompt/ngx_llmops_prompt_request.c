@@ -23,8 +23,6 @@ static ngx_int_t ngx_llmops_prompt_only(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_prompt_variables_raw(ngx_llmops_reference_t *ref);
 static ngx_int_t ngx_llmops_prompt_build(ngx_llmops_reference_t *ref,
     ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
-static ngx_int_t ngx_llmops_prompt_messages(ngx_http_request_t *r,
-    ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build);
 static ngx_int_t ngx_llmops_prompt_write(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_prompt_build_t *build, ngx_str_t *body);
 static ngx_int_t ngx_llmops_prompt_envelope(ngx_http_request_t *r,
@@ -128,8 +126,7 @@ ngx_llmops_prompt_apply(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             }
         }
 
-        build.values = ngx_llmops_prompt_check(ctx->prompt, given, &arena,
-                                               &err);
+        build.values = ngx_llmops_prompt_values(ctx, given, &arena, &err);
 
         if (build.values == NULL) {
             rc = (err.kind == NGX_LLMOPS_ERR_NONE)
@@ -219,7 +216,7 @@ ngx_llmops_prompt_build(ngx_llmops_reference_t *ref,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_prompt_messages(ngx_http_request_t *r,
     ngx_llmops_route_prompt_t *rp, ngx_llmops_prompt_build_t *build)
 {

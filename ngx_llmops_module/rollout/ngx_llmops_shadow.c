@@ -10,6 +10,7 @@
 #include "ngx_llmops_plain.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_samples.h"
 
 
 /*
@@ -24,8 +25,8 @@
  * made is counted, by the bound that forbade it.
  *
  * Pairs are compared when the copy is over, in this worker, and leave nothing
- * but sums: no text outlives the comparison.  By meaning they are compared in
- * ngx_llmops_shadow_meaning.c.
+ * but sums: no text outlives the comparison, unless the route has "sample".  By
+ * meaning they are compared in ngx_llmops_shadow_meaning.c.
  *
  * The bounds rate= and budget= are shared by all workers.  Their words are
  * changed one by one: when a second begins, two workers may both begin it, and
@@ -52,6 +53,7 @@ typedef struct {
     ngx_msec_t                 first_token;
     int64_t                    tokens;
     int64_t                    cost;
+    struct ngx_llmops_sample_draft_s  *sample;     /* or NULL */
 } ngx_llmops_pair_t;
 
 
@@ -65,7 +67,7 @@ static ngx_llmops_pair_t *ngx_llmops_shadow_pair(ngx_llmops_ctx_t *ctx,
 static ngx_int_t ngx_llmops_shadow_start(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx, ngx_llmops_pair_t *pair);
 static void ngx_llmops_shadow_done(ngx_llmops_detached_t *d);
-static void ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair);
+static ngx_int_t ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair);
 static void ngx_llmops_shadow_sum(ngx_llmops_shadow_side_t *side,
     ngx_msec_t time, ngx_msec_t first_token, int64_t tokens, size_t bytes,
     int64_t cost);
@@ -172,7 +174,10 @@ ngx_llmops_shadow_one(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
         ngx_llmops_shadow_count(s, rc == NGX_BUSY ? NGX_LLMOPS_SHADOW_MAX
                                                   : NGX_LLMOPS_SHADOW_FAILED);
         ngx_llmops_shadow_free(pair);
+        return;
     }
+
+    pair->sample = ngx_llmops_sample_draft(ctx);
 }
 
 
@@ -304,10 +309,12 @@ ngx_llmops_shadow_start(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
 static void
 ngx_llmops_shadow_done(ngx_llmops_detached_t *d)
 {
+    ngx_int_t             similar;
     ngx_llmops_pair_t    *pair = d->data;
     ngx_llmops_shadow_t  *s;
 
     s = pair->shadow;
+    similar = NGX_ERROR;
 
     if (s->sh && d->cost > 0) {
         (void) ngx_atomic_fetch_add(&s->sh->spent,
@@ -322,14 +329,20 @@ ngx_llmops_shadow_done(ngx_llmops_detached_t *d)
 
     } else {
         ngx_llmops_shadow_count(s, NGX_LLMOPS_SHADOW_COMPARED);
-        ngx_llmops_shadow_compare(pair);
+        similar = ngx_llmops_shadow_compare(pair);
+    }
+
+    if (pair->sample) {
+        ngx_llmops_sample_pair(pair->sample, d, similar);
     }
 
     ngx_llmops_shadow_free(pair);
 }
 
 
-static void
+/* how similar they are, in thousandths; NGX_ERROR: nobody knows */
+
+static ngx_int_t
 ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
 {
     ngx_int_t                similar;
@@ -340,9 +353,10 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
 
     d = &pair->d;
     sh = pair->shadow->sh;
+    similar = NGX_ERROR;
 
     if (sh == NULL) {
-        return;
+        return NGX_ERROR;
     }
 
     ngx_llmops_out_init(&text, NGX_LLMOPS_SHADOW_KEPT);
@@ -371,6 +385,8 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
                           d->meter.usage.output, text.len, d->cost);
 
     ngx_llmops_out_free(&text);
+
+    return similar;
 }
 
 

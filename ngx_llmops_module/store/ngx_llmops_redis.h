@@ -153,7 +153,7 @@ ngx_int_t ngx_llmops_redis_init(ngx_conf_t *cf, ngx_llmops_redis_conf_t *conf,
 
 /*
  * Starts and stops this worker's connections; start does not wait, and may be
- * called again for connections of their own (WATCH).  stop() writes what has
+ * called again for connections of their own (WATCH, vectors).  stop() writes what has
  * been sent in this turn; handlers of what is under way are not called.  Not
  * from within a handler.
  */
@@ -228,6 +228,13 @@ struct ngx_llmops_store_s;
 
 ngx_llmops_redis_t *ngx_llmops_redis_of(struct ngx_llmops_store_s *store,
     ngx_str_t *prefix);
+
+/*
+ * Connections of their own to the same servers, for commands that others must
+ * not wait behind; made now, whoever asks for them stops them, before the
+ * store's.  NULL: the engine is another one, or out of memory.
+ */
+ngx_llmops_redis_t *ngx_llmops_redis_another(struct ngx_llmops_store_s *store);
 
 /* A number of such a store's gateway, the same in all of its workers; no other
    gateway has it. */

@@ -212,10 +212,10 @@ ngx_llmops_redis_engine_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
     ngx_llmops_redis_watch_stop(rs);
     ngx_llmops_redis_carry_stop(rs);
 
+    ngx_llmops_vectors_stop();
+
     ngx_llmops_redis_stop(rs->redis);
     rs->redis = NULL;
-
-    ngx_llmops_vectors_stop();
 
     ngx_llmops_redis_docs_stop(rs);
 }
@@ -243,6 +243,21 @@ ngx_llmops_redis_of(struct ngx_llmops_store_s *store, ngx_str_t *prefix)
     *prefix = rs->conf->prefix;
 
     return rs->redis;
+}
+
+
+ngx_llmops_redis_t *
+ngx_llmops_redis_another(struct ngx_llmops_store_s *store)
+{
+    ngx_llmops_redis_store_t  *rs;
+
+    if (store->engine != &ngx_llmops_store_redis) {
+        return NULL;
+    }
+
+    rs = store->redis;
+
+    return ngx_llmops_redis_start((ngx_cycle_t *) ngx_cycle, rs->conf);
 }
 
 

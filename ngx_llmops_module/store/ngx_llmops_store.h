@@ -181,10 +181,16 @@ typedef enum {
     NGX_LLMOPS_DOCS_AUDIT,
     NGX_LLMOPS_DOCS_PURGES,                /* of the cache */
     NGX_LLMOPS_DOCS_PROMPTS,               /* their versions and labels */
-    NGX_LLMOPS_DOCS_TEXTS,                 /* of prompts' versions: large, got
-                                              by their ids and never listed */
+    NGX_LLMOPS_DOCS_TEXTS,                 /* of prompts' versions, and of
+                                              documents: large, got by their
+                                              ids and never listed */
     NGX_LLMOPS_DOCS_ROLLOUTS,
     NGX_LLMOPS_DOCS_OBSERVED,              /* by gateways, for each other */
+    NGX_LLMOPS_DOCS_EVALUATIONS,           /* what they are, and how far */
+    NGX_LLMOPS_DOCS_EVALUATED,             /* their cases and results: large,
+                                              never listed */
+    NGX_LLMOPS_DOCS_INDEXED,               /* documents of indexes: what is
+                                              known of each, but its text */
     NGX_LLMOPS_DOCS_REGISTRY,              /* what has served when */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
@@ -196,6 +202,8 @@ typedef enum {
 
 #define ngx_llmops_doc_max(docs)                                              \
     ((docs) == NGX_LLMOPS_DOCS_TEXTS ? NGX_LLMOPS_DOC_LARGE                   \
+     : (docs) == NGX_LLMOPS_DOCS_EVALUATED ? NGX_LLMOPS_DOC_LARGE             \
+     : (docs) == NGX_LLMOPS_DOCS_EVALUATIONS ? NGX_LLMOPS_DOC_HEAD            \
      : (docs) == NGX_LLMOPS_DOCS_PROMPTS ? NGX_LLMOPS_DOC_HEAD                \
      : NGX_LLMOPS_DOC_SIZE)
 

@@ -8,21 +8,25 @@
 
 
 /*
- * Vector sets of Redis 8, as commands on the connection that all others use.
+ * Vector sets of Redis 8.  Their commands have a connection of their own:
+ * vectors are large, and adding one to a large set takes the server a
+ * millisecond, while one command that is late stops all others of its
+ * connection (ngx_llmops_redis_deadline.c), which must not happen to limits.
  *
  * A command is sent before anybody knows whether the server has vector sets:
  * its reply tells, and from then on commands for servers that have none are
  * not sent.  So nothing is asked at a connection's beginning by those who never
  * need them.
  *
- * What is under way is bounded, so that limits and look-ups do not wait behind
- * a flood of vectors; who is told NGX_BUSY tries again when he has heard of
- * what he sent before.
+ * What is under way is bounded, so that searches do not wait for long behind a
+ * flood of new vectors; who is told NGX_BUSY tries again when he has heard of
+ * what he sent before.  A change that is late is waited for, as it will be
+ * carried out, whatever is thought of it here.
  *
  * A search is carried out by a thread of the server's, during which only this
  * connection's next commands wait: less than 1 ms for a thousand vectors (see
- * bench/cache_redis.py).  Additions are made in the server's own thread (no CAS), so that a search that
- * follows finds them.
+ * bench/cache_redis.py).  Additions are made in the server's own thread (no
+ * CAS), so that a search that follows finds them.
  */
 
 
@@ -31,22 +35,17 @@
 
 static void ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent,
     void *data);
-static ngx_int_t ngx_llmops_vectors_number(ngx_llmops_vectors_task_t *task,
+static ngx_int_t ngx_llmops_vectors_judge(ngx_llmops_vectors_task_t *task,
     redisReply *reply);
-static ngx_int_t ngx_llmops_vectors_text(ngx_llmops_vectors_task_t *task,
-    redisReply *reply);
-static void ngx_llmops_vectors_keep(ngx_llmops_vectors_command_t *c,
-    ngx_msec_t ttl);
-static ngx_int_t ngx_llmops_vectors_name(ngx_llmops_vectors_command_t *c,
-    ngx_str_t *element);
 
 
 /* of this worker */
 
-static ngx_queue_t  ngx_llmops_vectors_tasks;
-static ngx_uint_t   ngx_llmops_vectors_waiting;
-static size_t       ngx_llmops_vectors_bytes;
-static time_t       ngx_llmops_vectors_logged;
+static ngx_llmops_redis_t  *ngx_llmops_vectors_redis;  /* NULL: not used */
+static ngx_queue_t          ngx_llmops_vectors_tasks;
+static ngx_uint_t           ngx_llmops_vectors_waiting;
+static size_t               ngx_llmops_vectors_bytes;
+static time_t               ngx_llmops_vectors_logged;
 
 
 ngx_int_t
@@ -56,7 +55,16 @@ ngx_llmops_vectors_begin(ngx_llmops_vectors_command_t *c,
     ngx_str_t  prefix;
 
     c->argc = 0;
-    c->redis = ngx_llmops_redis_of(store, &prefix);
+
+    if (ngx_llmops_redis_of(store, &prefix) == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_llmops_vectors_redis == NULL) {
+        ngx_llmops_vectors_redis = ngx_llmops_redis_another(store);
+    }
+
+    c->redis = ngx_llmops_vectors_redis;
 
     if (c->redis == NULL) {
         return NGX_DECLINED;
@@ -101,7 +109,7 @@ ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
     ngx_llmops_vectors_read_pt read, ngx_llmops_vectors_task_t **sent)
 {
     size_t                      size;
-    ngx_uint_t                  i, generation;
+    ngx_uint_t                  i, flags, generation;
     ngx_llmops_vectors_task_t  *task;
 
     generation = ngx_llmops_redis_generation(c->redis, &c->key);
@@ -134,12 +142,13 @@ ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
     task->read = read;
     task->size = size;
     task->generation = generation;
-    task->redis = c->redis;
     task->key_len = c->key.len;
     ngx_memcpy(task->key, c->key.data, c->key.len);
 
-    if (ngx_llmops_redis_command(c->redis, &c->key, c->argc, c->argv,
-                                 ngx_llmops_vectors_reply, task)
+    flags = (kind == NGX_LLMOPS_VECTORS_FIND) ? 0 : NGX_LLMOPS_REDIS_PATIENT;
+
+    if (ngx_llmops_redis_send(c->redis, flags, &c->key, c->argc, c->argv,
+                              ngx_llmops_vectors_reply, task)
         == NULL)
     {
         ngx_free(task);
@@ -180,7 +189,7 @@ ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent, void *data)
         return;
     }
 
-    rc = ngx_llmops_vectors_learn(task->generation, reply);
+    rc = ngx_llmops_vectors_judge(task, reply);
 
     if (rc == NGX_ERROR) {
         ngx_llmops_vectors_complain(task->ask ? task->ask->log
@@ -194,6 +203,29 @@ ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent, void *data)
     if (rc != NGX_AGAIN) {
         ngx_llmops_vectors_done(task, rc);
     }
+}
+
+
+/* NGX_OK; NGX_DECLINED: there are no vector sets; NGX_ERROR */
+
+static ngx_int_t
+ngx_llmops_vectors_judge(ngx_llmops_vectors_task_t *task, redisReply *reply)
+{
+    ngx_str_t  key;
+
+    if (task->plain) {
+        return reply->type == REDIS_REPLY_ERROR ? NGX_ERROR : NGX_OK;
+    }
+
+    if (task->generation == 0) {
+        key.data = task->key;
+        key.len = task->key_len;
+
+        task->generation = ngx_llmops_redis_generation(
+                               ngx_llmops_vectors_redis, &key);
+    }
+
+    return ngx_llmops_vectors_learn(task->generation, reply);
 }
 
 
@@ -260,235 +292,12 @@ ngx_llmops_vectors_complain(ngx_log_t *log, redisReply *reply)
 }
 
 
-ngx_int_t
-ngx_llmops_vectors_add(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element,
-    ngx_llmops_vector_t *vector, ngx_str_t *attributes, ngx_msec_t ttl)
+ngx_llmops_redis_cmd_t *
+ngx_llmops_vectors_command(ngx_uint_t argc, ngx_str_t *argv,
+    ngx_llmops_redis_pt handler, void *data)
 {
-    ngx_int_t                     rc;
-    ngx_str_t                     blob;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VADD");
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (vector->dims == 0 || vector->dims > NGX_LLMOPS_VECTORS_DIMS
-        || (attributes && attributes->len > NGX_LLMOPS_VECTORS_ATTRIBUTES))
-    {
-        return NGX_ERROR;
-    }
-
-    /* in the order of this machine's bytes, which is Redis's on all that it
-       and nginx run on together */
-
-    blob.data = (u_char *) vector->v;
-    blob.len = vector->dims * sizeof(float);
-
-    ngx_llmops_vectors_word(&c, "FP32");
-    ngx_llmops_vectors_arg(&c, &blob);
-
-    if (ngx_llmops_vectors_name(&c, element) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_llmops_vectors_word(&c, "Q8");
-
-    if (attributes) {
-        ngx_llmops_vectors_word(&c, "SETATTR");
-        ngx_llmops_vectors_arg(&c, attributes);
-    }
-
-    rc = ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_ADD,
-                                 ngx_llmops_vectors_number, NULL);
-
-    if (rc == NGX_AGAIN && ttl) {
-        ngx_llmops_vectors_keep(&c, ttl);
-    }
-
-    return rc;
-}
-
-
-/*
- * A key that has no end is one of infinite time for GT, which is then not less;
- * so NX is needed for those that are new, and NX does nothing for others.
- */
-
-static void
-ngx_llmops_vectors_keep(ngx_llmops_vectors_command_t *c, ngx_msec_t ttl)
-{
-    u_char      time[NGX_INT_T_LEN];
-    ngx_str_t   argv[4];
-    ngx_uint_t  i;
-
-    ngx_str_set(&argv[0], "PEXPIRE");
-    argv[1] = c->key;
-    argv[2].data = time;
-    argv[2].len = ngx_sprintf(time, "%M", ttl) - time;
-
-    for (i = 0; i < 2; i++) {
-        argv[3].data = (u_char *) (i ? "GT" : "NX");
-        argv[3].len = 2;
-
-        (void) ngx_llmops_redis_command(c->redis, &c->key, 4, argv, NULL,
-                                        NULL);
-    }
-}
-
-
-static ngx_int_t
-ngx_llmops_vectors_name(ngx_llmops_vectors_command_t *c, ngx_str_t *element)
-{
-    if (element->len == 0 || element->len > NGX_LLMOPS_VECTORS_ELEMENT) {
-        return NGX_ERROR;
-    }
-
-    ngx_llmops_vectors_arg(c, element);
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_llmops_vectors_remove(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element)
-{
-    ngx_int_t                     rc;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VREM");
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_vectors_name(&c, element);
-    }
-
-    return rc != NGX_OK ? rc
-           : ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                     ngx_llmops_vectors_number, NULL);
-}
-
-
-ngx_int_t
-ngx_llmops_vectors_count(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set)
-{
-    ngx_int_t                     rc;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VCARD");
-
-    return rc != NGX_OK ? rc
-           : ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                     ngx_llmops_vectors_number, NULL);
-}
-
-
-ngx_int_t
-ngx_llmops_vectors_attributes(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element)
-{
-    ngx_int_t                     rc;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VGETATTR");
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_vectors_name(&c, element);
-    }
-
-    return rc != NGX_OK ? rc
-           : ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                     ngx_llmops_vectors_text, NULL);
-}
-
-
-ngx_int_t
-ngx_llmops_vectors_describe(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element,
-    ngx_str_t *attributes)
-{
-    ngx_int_t                     rc;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VSETATTR");
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_vectors_name(&c, element);
-    }
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (attributes->len > NGX_LLMOPS_VECTORS_ATTRIBUTES) {
-        return NGX_ERROR;
-    }
-
-    ngx_llmops_vectors_arg(&c, attributes);
-
-    return ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                   ngx_llmops_vectors_number, NULL);
-}
-
-
-/* UNLINK: the server takes large ones apart in the background */
-
-ngx_int_t
-ngx_llmops_vectors_drop(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set)
-{
-    ngx_int_t                     rc;
-    ngx_llmops_vectors_task_t    *task;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "UNLINK");
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                 ngx_llmops_vectors_number, &task);
-
-    if (rc == NGX_AGAIN) {
-        task->generation = 0;          /* every server has it: no evidence */
-    }
-
-    return rc;
-}
-
-
-static ngx_int_t
-ngx_llmops_vectors_number(ngx_llmops_vectors_task_t *task, redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_INTEGER) {
-        return NGX_ERROR;
-    }
-
-    task->ask->n = reply->integer;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_llmops_vectors_text(ngx_llmops_vectors_task_t *task, redisReply *reply)
-{
-    if (reply->type == REDIS_REPLY_NIL) {
-        return NGX_OK;
-    }
-
-    if (reply->type != REDIS_REPLY_STRING) {
-        return NGX_ERROR;
-    }
-
-    task->ask->value.data = (u_char *) reply->str;
-    task->ask->value.len = reply->len;
-
-    return NGX_OK;
+    return ngx_llmops_redis_command(ngx_llmops_vectors_redis, &argv[1], argc,
+                                    argv, handler, data);
 }
 
 
@@ -508,6 +317,11 @@ ngx_llmops_vectors_tasks_stop(void)
 {
     ngx_queue_t                *q;
     ngx_llmops_vectors_task_t  *task;
+
+    if (ngx_llmops_vectors_redis) {
+        ngx_llmops_redis_stop(ngx_llmops_vectors_redis);
+        ngx_llmops_vectors_redis = NULL;
+    }
 
     while (!ngx_queue_empty(&ngx_llmops_vectors_tasks)) {
         q = ngx_queue_head(&ngx_llmops_vectors_tasks);

@@ -20,8 +20,9 @@
  * Where there are none every function says NGX_DECLINED, and what to do then
  * is the caller's: he has an index of his own, or does without.
  *
- * Commands leave with all others of the turn of the event loop, none is waited
- * for longer than the timeout of llm_redis.
+ * They have a connection of their own in each worker, made when one is first
+ * used, so that no limit waits behind them.  A search is waited for as long as
+ * llm_redis says (timeout=), what changes something for 2 seconds more.
  *
  * A set of the name NAME has the key "PREFIX:v:{NAME}": in a Cluster it lies on
  * one node.  All vectors of a set have the same number of dimensions, and are
@@ -29,7 +30,8 @@
  * NGX_LLMOPS_VECTORS_NAME bytes without "{" and "}"; what comes from callers is
  * to be digested before it is part of one.
  *
- *   ngx_llmops_vectors.c        commands
+ *   ngx_llmops_vectors.c        commands, from begin to end
+ *   ngx_llmops_vectors_change.c those about elements
  *   ngx_llmops_vectors_find.c   the search, and its hits
  *   ngx_llmops_vectors_able.c   what a server can do; counts
  */

@@ -190,7 +190,7 @@ ngx_llmops_vectors_learn(ngx_uint_t generation, redisReply *reply)
     }
 
     if (generation == 0) {
-        return able;
+        return able;                   /* it is gone already */
     }
 
     known = ngx_llmops_vectors_slot(generation);

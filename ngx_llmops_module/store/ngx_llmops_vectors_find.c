@@ -206,8 +206,8 @@ ngx_llmops_vectors_more(ngx_llmops_vectors_task_t *task)
         more[i].hit = &task->ask->hits[i];
         argv[2] = more[i].hit->element;
 
-        if (ngx_llmops_redis_command(task->redis, &argv[1], 3, argv,
-                                     ngx_llmops_vectors_more_reply, &more[i])
+        if (ngx_llmops_vectors_command(3, argv, ngx_llmops_vectors_more_reply,
+                                       &more[i])
             == NULL)
         {
             break;

@@ -16,8 +16,8 @@
 
 
 #define NGX_LLMOPS_VECTORS_WAITING  4096       /* commands under way, */
-#define NGX_LLMOPS_VECTORS_BYTES    (4 * 1024 * 1024)  /* and their vectors and
-                                                          attributes */
+#define NGX_LLMOPS_VECTORS_BYTES    (256 * 1024)   /* and their vectors and
+                                                      attributes */
 
 
 typedef struct ngx_llmops_vectors_task_s  ngx_llmops_vectors_task_t;
@@ -36,12 +36,13 @@ struct ngx_llmops_vectors_task_s {
     ngx_llmops_vectors_kind_e  kind;
     ngx_llmops_vectors_read_pt read;
     size_t                     size;       /* of the bytes under way */
-    ngx_uint_t                 generation; /* it was sent on; 0: not known */
+    ngx_uint_t                 generation; /* it was sent on; 0: the first,
+                                              which was being made */
+    unsigned                   plain:1;    /* every server has this command */
 
     /* of a search: ngx_llmops_vectors_find.c */
     float                      min;
     ngx_uint_t                 attributes; /* are wanted */
-    ngx_llmops_redis_t        *redis;
     ngx_pool_t                *pool;       /* of hits, once attributes are
                                               being asked for */
     ngx_uint_t                 left;
@@ -76,6 +77,10 @@ void ngx_llmops_vectors_arg(ngx_llmops_vectors_command_t *c, ngx_str_t *arg);
 ngx_int_t ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
     ngx_llmops_vectors_ask_t *ask, ngx_llmops_vectors_kind_e kind,
     ngx_llmops_vectors_read_pt read, ngx_llmops_vectors_task_t **sent);
+
+/* Sends a further command of a task, whose key is its second word. */
+ngx_llmops_redis_cmd_t *ngx_llmops_vectors_command(ngx_uint_t argc,
+    ngx_str_t *argv, ngx_llmops_redis_pt handler, void *data);
 
 /* A command has ended: who asked is told, and the task is gone. */
 void ngx_llmops_vectors_done(ngx_llmops_vectors_task_t *task, ngx_int_t rc);

@@ -44,8 +44,13 @@ typedef enum {
     NGX_LLMOPS_NODE_PURPOSE,               /* ngx_llmops_purpose_sh_t */
     NGX_LLMOPS_NODE_ASK,                   /* ngx_llmops_ask_sh_t */
     NGX_LLMOPS_NODE_SHADOW,                /* ngx_llmops_shadow_sh_t */
+    NGX_LLMOPS_NODE_EVALUATIONS,           /* ngx_llmops_evaluations_sh_t */
+    NGX_LLMOPS_NODE_EVALUATE,              /* ngx_llmops_evaluate_sh_t */
     NGX_LLMOPS_NODE_VECTORS,               /* ngx_llmops_vectors_sh_t */
+    NGX_LLMOPS_NODE_INDEX,                 /* ngx_llmops_index_sh_t */
     NGX_LLMOPS_NODE_ARMS,                  /* ngx_llmops_rollout_arms_sh_t */
+    NGX_LLMOPS_NODE_SAMPLES,               /* ngx_llmops_samples_sh_t */
+    NGX_LLMOPS_NODE_SAMPLE,                /* ngx_llmops_sample_sh_t */
     NGX_LLMOPS_NODE_REGISTRY,              /* ngx_llmops_registry_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;

@@ -338,7 +338,7 @@ ngx_llmops_json_next_key(u_char *p, u_char *last, ngx_str_t *key)
 
 
 ngx_int_t
-ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
+ngx_llmops_json_peek(ngx_llmops_json_iter_t *it, ngx_str_t *key,
     ngx_str_t *value)
 {
     u_char  *p, *last;
@@ -373,8 +373,25 @@ ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
         }
     }
 
+    if (p == last) {
+        return NGX_ERROR;
+    }
+
     value->data = p;
-    p = ngx_llmops_json_skip_value(p, last);
+    value->len = last - p;
+    it->pos = p;
+    it->started = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_json_pass(ngx_llmops_json_iter_t *it, ngx_str_t *value)
+{
+    u_char  *p;
+
+    p = ngx_llmops_json_skip_value(value->data, it->last);
 
     if (p == NULL) {
         return NGX_ERROR;
@@ -382,9 +399,29 @@ ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
 
     value->len = p - value->data;
     it->pos = p;
-    it->started = 1;
 
     return NGX_OK;
+}
+
+
+void
+ngx_llmops_json_leave(ngx_llmops_json_iter_t *it,
+    ngx_llmops_json_iter_t *inner, ngx_str_t *value)
+{
+    it->pos = inner->pos + 1;
+    value->len = it->pos - value->data;
+}
+
+
+ngx_int_t
+ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
+    ngx_str_t *value)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_llmops_json_peek(it, key, value);
+
+    return rc == NGX_OK ? ngx_llmops_json_pass(it, value) : rc;
 }
 
 

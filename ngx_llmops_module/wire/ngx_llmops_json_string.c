@@ -165,6 +165,21 @@ ngx_llmops_json_unescape(const u_char *p, const u_char *last, uint32_t *cp)
 }
 
 
+/* the first one, or NULL: often it is near, and a call would cost more */
+
+static ngx_inline const u_char *
+ngx_llmops_json_backslash(const u_char *p, const u_char *last)
+{
+    p = ngx_llmops_json_plain(p, last);
+
+    if (p == last) {
+        return NULL;
+    }
+
+    return (*p == '\\') ? p : memchr(p, '\\', last - p);
+}
+
+
 ngx_int_t
 ngx_llmops_json_decode(const u_char *src, size_t len, u_char *dst,
     size_t size, size_t *n)
@@ -178,7 +193,7 @@ ngx_llmops_json_decode(const u_char *src, size_t len, u_char *dst,
     last = src + len;
 
     for (p = src; p < last; /* void */ ) {
-        esc = memchr(p, '\\', last - p);
+        esc = ngx_llmops_json_backslash(p, last);
         run = (esc ? esc : last) - p;
 
         if (run > size - used) {
@@ -192,6 +207,14 @@ ngx_llmops_json_decode(const u_char *src, size_t len, u_char *dst,
 
         if (esc == NULL) {
             break;
+        }
+
+        if (last - esc > 1 && (esc[1] == '"' || esc[1] == '\\')
+            && used < size)
+        {
+            dst[used++] = esc[1];
+            p = esc + 2;
+            continue;
         }
 
         p = ngx_llmops_json_unescape(esc + 1, last, &cp);
@@ -349,6 +372,13 @@ ngx_llmops_json_escape(u_char *dst, const u_char *src, size_t len)
 
         if (next == last) {
             break;
+        }
+
+        if (*next == '"' || *next == '\\') {
+            *dst++ = '\\';
+            *dst++ = *next;
+            used = 1;
+            continue;
         }
 
         n = ngx_llmops_json_escape_one(next, last, buf, &text, &used);

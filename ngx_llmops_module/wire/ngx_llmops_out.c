@@ -10,6 +10,7 @@
 #include "ngx_llmops_out.h"
 
 
+#define NGX_LLMOPS_OUT_SHORT  1024
 #define NGX_LLMOPS_OUT_SIZE  256           /* the first, then doubled */
 
 
@@ -80,7 +81,8 @@ ngx_llmops_out_write(ngx_llmops_out_t *out, const void *p, size_t len)
         return out->failed ? NGX_ERROR : NGX_OK;
     }
 
-    dst = ngx_llmops_out_room(out, len);
+    dst = (len <= out->size - out->len && !out->failed)
+          ? out->data + out->len : ngx_llmops_out_room(out, len);
 
     if (dst == NULL) {
         return NGX_ERROR;
@@ -97,20 +99,30 @@ ngx_int_t
 ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src, size_t len)
 {
     size_t   n;
-    u_char  *dst;
+    u_char  *p, *dst;
 
-    n = ngx_llmops_json_escaped_len(src, len) + 2;
+    /* short texts get room for the worst that can come of them: that costs
+       less than to count first */
+
+    n = 6 * len + 2;
+
+    if (len > NGX_LLMOPS_OUT_SHORT || n > out->max - out->len) {
+        n = ngx_llmops_json_escaped_len(src, len) + 2;
+    }
+
     dst = ngx_llmops_out_room(out, n);
 
     if (dst == NULL) {
         return NGX_ERROR;
     }
 
-    *dst++ = '"';
-    dst = ngx_llmops_json_escape(dst, src, len);
-    *dst = '"';
+    p = dst;
 
-    out->len += n;
+    *p++ = '"';
+    p = ngx_llmops_json_escape(p, src, len);
+    *p++ = '"';
+
+    out->len += p - dst;
 
     return NGX_OK;
 }

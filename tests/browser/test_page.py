@@ -109,9 +109,10 @@ def test_what_is_seen(busy, look):
     looked.picture("light")
     assert texts(looked, "h2") == [
         "Routes", "Canaries", "Providers", "Broken rules",
-        "Limits nearest their end", "Events"]
+        "Limits and quotas", "Events"]
     names = texts(looked, "section[aria-label=Routes] td:first-child")
-    assert names == ["chat", "summarize", HOSTILE]
+    assert names == ["chat up/large new/large-2", "summarize up/small off/x",
+                     f"{HOSTILE} off/small up/small"]
     assert page.locator("img").count() == 0
     arms = dict(zip(texts(looked, "article td:first-child")[:7],
                     texts(looked, "article td:last-child")[:7]))
@@ -129,7 +130,7 @@ def test_what_is_seen(busy, look):
     assert "strict.deny chat" in texts(
         looked, "section[aria-label='Broken rules'] tbody tr")[0]
     assert "per_day cost per day" in "".join(texts(
-        looked, "section[aria-label='Limits nearest their end'] tr"))
+        looked, "section[aria-label='Limits and quotas'] tr"))
     assert looked.width_beyond() == 0
 
 
@@ -185,8 +186,8 @@ def test_rolling_back(canary, look):
     page.keyboard.press("Enter")
     page.keyboard.type("it <b>lies</b>")
     page.keyboard.press("Enter")
-    page.wait_for_selector("article h3 .bad")
-    assert texts(looked, "article h3")[0] == "r: new/b taken back"
+    page.wait_for_selector(".verdict li:has-text('lies')")
+    assert texts(looked, "article h3")[0] == "r: new/b rolled back"
     assert "The canary of r has been taken back, by admin: it <b>lies</b>" \
         in texts(looked, ".verdict")[0]
     assert "canary: rolled back r by admin: it <b>lies</b>" in " ".join(
@@ -242,3 +243,134 @@ def test_the_gateway_is_gone(canary, look):
     assert "no answer" in texts(looked, "header .bad")[0]
     # what was known is still there
     assert texts(looked, "article h3")[0].startswith("r: new/b")
+
+
+# -- what not every gateway has ------------------------------------------------
+
+SAMPLE = {
+    "id": "smp_1", "object": "sample", "created": 1795631041, "route": "chat",
+    "target": "up/a", "client": "alice", "tenant": "acme", "prompt": "",
+    "request": {"messages": [{"role": "user", "content": "Is <b>it</b>?"}]},
+    "answer": {"text": "Yes, it is."},
+    "shadow": {"target": "new/b", "answer": {"text": "No, it is not."}},
+    "verdict": None}
+DIFF = {"id": "smp_1", "object": "sample.diff", "same": 0.5, "parts": [
+    {"is": "stable", "text": "Yes,"}, {"is": "shadow", "text": "No,"},
+    {"is": "same", "text": " it is"}, {"is": "shadow", "text": " not"},
+    {"is": "same", "text": "."}]}
+EVALUATION = {
+    "id": "eval_1", "object": "evaluation", "name": "golden", "route": "chat",
+    "status": "completed", "created": 1795631041, "cases": 500, "done": 500,
+    "failed": 0, "cost": "0.25", "baseline": "a", "verdict": "fail",
+    "candidates": [
+        {"name": "a", "score": 0.91, "interval": [0.88, 0.93]},
+        {"name": "b", "score": None, "interval": None}],
+    "difference": {"value": -0.05, "interval": [-0.08, -0.02]}}
+WAITS = {"n": 7, "input": "2 + 2?", "expected": "4", "candidate": "b",
+         "answer": "<i>5</i>"}
+SERVED = {"route": "chat", "kind": "prompt", "name": "support",
+          "version": "v2", "first_seen": 1795631041000,
+          "last_seen": 1795631941000, "requests": 1200, "errors": 3,
+          "scores": {"golden": 0.91},
+          "events": [{"at": 1795631041000, "what": "label", "by": "ann",
+                      "why": "shorter"}]}
+
+
+class Others:
+    """Answers of resources, in the shape that the API gives them."""
+
+    def __init__(self, looked: Any):
+        self.posts: list[tuple[str, Any]] = []
+        self.queue = [WAITS]
+        looked.page.route("**/llm/status.json", self.figures)
+        for path in ("evaluations", "evaluations/**", "samples", "samples/**",
+                     "registry"):
+            looked.page.route(f"**/llm/{path}", self.answer)
+
+    def figures(self, asked: Any) -> None:
+        got = asked.fetch()
+        value = got.json()
+        value["resources"] += ["evaluations", "samples", "registry"]
+        asked.fulfill(response=got, json=value)
+
+    def answer(self, asked: Any) -> None:
+        path = asked.request.url.split("/llm/")[1]
+        if asked.request.method == "POST":
+            self.posts.append((path, asked.request.post_data_json))
+            assert asked.request.headers["x-llm-action"] == "1"
+            self.queue.clear()
+            return asked.fulfill(json={"v": 1})
+        one = {"samples/smp_1": SAMPLE, "samples/smp_1/diff": DIFF}
+        many = {"evaluations": [EVALUATION], "registry": [SERVED],
+                "samples": [SAMPLE], "evaluations/eval_1/queue": self.queue}
+        asked.fulfill(json=one.get(path) or {
+            "v": 1, "object": "list", "data": many[path], "has_more": False})
+
+
+@pytest.fixture
+def others(canary, look):
+    looked = look(canary)
+    made = Others(looked)
+    looked.page.reload()
+    looked.page.wait_for_selector("section[aria-label=Evaluations] table")
+    yield looked, made
+    looked.page.unroute_all(behavior="ignoreErrors")
+
+
+def test_without_them(canary, look):
+    looked = look(canary)
+    resources = canary.get("/llm/status.json").json["resources"]
+    looked.page.wait_for_selector("section[aria-label=Events] tr")
+    for name, title in (("evaluations", "Evaluations"), ("samples", "Samples"),
+                        ("registry", "What has served when")):
+        there = looked.page.locator(f"section[aria-label='{title}']").count()
+        assert there == (name in resources)
+
+
+def test_evaluations(others):
+    looked, made = others
+    page = looked.page
+    (row,) = texts(looked, "section[aria-label=Evaluations] tbody tr")
+    assert row.startswith("golden chat, ")
+    assert "completed 500 of 500 a 0.910 (0.880 to 0.930) baseline b" in row
+    assert "fail difference -0.080 to -0.020 $0.25" in row
+    assert "5</i>" not in page.content()        # nothing that waits is shown
+    page.locator("button", has_text="Queue").click()
+    page.wait_for_selector("dialog[open] pre")
+    assert texts(looked, "dialog pre") == ["2 + 2?", "4", "<i>5</i>"]
+    assert texts(looked, "dialog h3") == ["Case 7, answered by b"]
+    page.get_by_label("Comment").fill("five")
+    page.locator("dialog button", has_text="Bad").click()
+    page.wait_for_selector("text=Nothing waits for a verdict.")
+    assert made.posts == [("evaluations/eval_1/cases/7/verdict", {
+        "candidate": "b", "score": 0, "comment": "five"})]
+
+
+def test_samples(others):
+    """Nothing of them is asked for before somebody wants to see them."""
+    looked, made = others
+    page = looked.page
+    assert not [url for _, url in looked.requests if "samples" in url]
+    page.locator("button", has_text="Show the newest").click()
+    page.wait_for_selector("section[aria-label=Samples] table")
+    (row,) = texts(looked, "section[aria-label=Samples] tbody tr")
+    assert "chat up/a alice new/b –" in row
+    assert "it is" not in page.locator("#page").inner_text()
+    page.locator("button", has_text="Compare").click()
+    page.wait_for_selector("dialog[open] ins")
+    assert texts(looked, "dialog pre") == ["user: Is <b>it</b>?",
+                                           "Yes, it is.", "No, it is not."]
+    assert texts(looked, "dialog del") == ["Yes,"]
+    assert texts(looked, "dialog ins") == ["No,", "not"]
+    looked.picture("compare")
+    page.locator("dialog button", has_text="Shadow is better").click()
+    wait_for(lambda: not page.locator("dialog").is_visible(), 5, "the end")
+    assert made.posts == [("samples/smp_1/verdict", {"winner": "shadow"})]
+
+
+def test_what_has_served_when(others):
+    looked, _ = others
+    (row,) = texts(looked,
+                   "section[aria-label='What has served when'] tbody tr")
+    assert row.startswith("support@v2 prompt chat ")
+    assert "1.2K 3 golden 0.91 label by ann: shorter, " in row

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
-from harness import Reserved
+from harness import Reserved, wait_for
 from harness.openapi import Admin, document, operations
+from harness.redis import COMMAND, Server, newer
 
 SOURCE = Path(__file__).resolve().parents[2] / "ngx_llmops_module" / "ops"
 JSON = ("Content-Type", "application/json")
@@ -27,7 +28,7 @@ def rows():
                      sorted(SOURCE.glob("ngx_llmops_admin*.c")))
     return re.findall(
         r'\{ NGX_HTTP_(\w+), "([^"]+)", "(\w+)",\s+(?:NULL|"([^"]*)"),'
-        r'\s+\w+, ([01]), ([01]) \}', text)
+        r'\s+\w+, ([01]), ([012]) \}', text)
 
 
 def pattern(path):
@@ -40,7 +41,7 @@ def test_the_document_is_valid():
 
 def test_it_has_the_calls_of_the_source():
     source = {(method.lower(), path): (name, set(query.split()),
-                                       change == "1", body == "1")
+                                       change == "1", body != "0")
               for method, path, name, query, change, body in rows()}
     told = {(method, pattern(path)): (
         op.id, op.named("query"), "x-llm-action" in op.named("header"),
@@ -166,6 +167,34 @@ def away(method, path, value=None, http="", **args):
     return call
 
 
+def of_index(method, path, value=None, redis8=True, headers=(), **args):
+    """With an index "kb", and a Redis that has vector sets, or has not."""
+    def call(admin):
+        gw = admin.gateway
+        command = newer("redis") if redis8 else COMMAND
+        server = Server(gw.prefix / "redis8", command=command).start()
+        try:
+            gw.reload(http=server.directive() + gw.config.http
+                      + "llm_index kb embed=up/e;\n")
+            wait_for(lambda: admin.get("indexes").json["indexes"][0]
+                     ["vectors"] != "unknown")
+            if method == "DELETE":
+                admin.put("indexes/kb/documents", DOCUMENT)
+            return admin.call(method, path, value, headers=headers, **args)
+        finally:
+            gw.reload(http=gw.config.http.replace(server.directive(), "")
+                      .replace("llm_index kb embed=up/e;\n", ""))
+            server.close()
+    return call
+
+
+def index_away(method, path, value=None, **args):
+    return away(method, path, value, http="llm_index kb embed=up/e;\n", **args)
+
+
+DOCUMENT = {"documents": [{"id": "a", "text": "A text."}]}
+KB = "indexes/kb/documents"
+
 KEY_CHANGES = [("PUT", "keys/{}", "replaceKey"),
                ("DELETE", "keys/{}", "deleteKey"),
                ("POST", "keys/{}/rotate", "rotateKey"),
@@ -191,6 +220,42 @@ EXERCISES = {
     ("createKey", 503): away("POST", "keys", {}),
     ("getLimit", 503): away("GET", "limits/some", key="a"),
     ("resetLimit", 503): away("POST", "limits/some/reset", {"key": "a"}),
+    ("listIndexes", 200): lambda admin: admin.get("indexes"),
+    ("listIndexes", 400): lambda admin: admin.get("indexes?x"),
+    ("getIndex", 200): of_index("GET", "indexes/kb"),
+    ("getIndex", 400): lambda admin: admin.get("indexes/kb?x"),
+    ("getIndex", 404): lambda admin: admin.get("indexes/kb"),
+    ("getIndex", 503): index_away("GET", "indexes/kb"),
+    ("listDocuments", 200): of_index("GET", KB),
+    ("listDocuments", 400): lambda admin: admin.get(KB + "?x"),
+    ("listDocuments", 404): lambda admin: admin.get(KB),
+    ("listDocuments", 503): index_away("GET", KB),
+    ("putDocuments", 200): of_index("PUT", KB, {"documents": []}),
+    ("putDocuments", 202): of_index("PUT", KB, DOCUMENT),
+    ("putDocuments", 400): of_index("PUT", KB, {}),
+    ("putDocuments", 403): read_only("PUT", KB),
+    ("putDocuments", 404): lambda admin: admin.put(KB, DOCUMENT),
+    ("putDocuments", 409): of_index("PUT", KB, DOCUMENT, redis8=False),
+    ("putDocuments", 413): large("PUT", KB),
+    ("putDocuments", 415): typed("PUT", KB),
+    ("putDocuments", 503): index_away("PUT", KB, DOCUMENT),
+    ("deleteDocument", 202): of_index("DELETE", KB, id="a"),
+    ("deleteDocument", 400): of_index("DELETE", KB),
+    ("deleteDocument", 403): read_only("DELETE", KB),
+    ("deleteDocument", 404): lambda admin: admin.delete(KB),
+    ("deleteDocument", 409): of_index("DELETE", KB, redis8=False, id="a"),
+    ("deleteDocument", 503): index_away("DELETE", KB, id="a"),
+    ("exportDocuments", 200): of_index("GET", "indexes/kb/export"),
+    ("exportDocuments", 400): lambda admin: admin.get("indexes/kb/export?x"),
+    ("exportDocuments", 404): lambda admin: admin.get("indexes/kb/export"),
+    ("exportDocuments", 503): index_away("GET", "indexes/kb/export"),
+    ("searchIndex", 200): of_index("POST", "indexes/kb/search",
+                                   {"query": "x"}),
+    ("searchIndex", 400): of_index("POST", "indexes/kb/search", {}),
+    ("searchIndex", 404): lambda admin: admin.post("indexes/kb/search",
+                                                   {"query": "x"}),
+    ("searchIndex", 413): large("POST", "indexes/kb/search"),
+    ("searchIndex", 415): typed("POST", "indexes/kb/search"),
     ("getCache", 200): lambda admin: admin.get("cache"),
     ("getCache", 400): lambda admin: admin.get("cache?x"),
     ("purgeCache", 200): of_cache({"route": "x"}),
@@ -371,6 +436,11 @@ EXERCISES |= {
     ("giveFeedback", 404): lambda admin: admin.post(
         "feedback", {"request_id": "x", "score": 1}),
     ("giveFeedback", 409): feedback(2),
+    ("giveFeedback", 503): away("POST", "feedback", {
+        "request_id": "0" * 32, "score": 1}),
+    ("getRegistry", 200): lambda admin: admin.get("registry", route="r"),
+    ("getRegistry", 400): lambda admin: admin.get("registry?x"),
+    ("getRegistry", 503): away("GET", "registry"),
     ("giveFeedback", 413): large("POST", "feedback"),
     ("giveFeedback", 415): typed("POST", "feedback"),
 }
@@ -394,6 +464,76 @@ for action, name, good, bad in ROLLOUT_CHANGES:
         (name, 415): typed("POST", f"rollouts/r/{action}"),
         (name, 503): away("POST", f"rollouts/r/{action}", REASON),
     }
+
+# -- evaluations
+
+EVALUATION = {"dataset": {"cases": [{"input": "x", "expected": "y"}]},
+              "candidates": [{"target": "up/c"}],
+              "checks": [{"type": "exact"}]}
+NO_EVALUATION = "evaluations/eval_" + "0" * 32
+
+
+def evaluation(method="GET", path="", value=None, wait=True, **changes):
+    """A call on one, when it has ended."""
+    def call(admin):
+        made = admin.post("evaluations", {**EVALUATION, **changes}).json["id"]
+        if wait:
+            wait_for(lambda: admin.get(f"evaluations/{made}").json["ended"],
+                     10, "its end")
+        return admin.call(method, f"evaluations/{made}{path}", value)
+    return call
+
+
+def many_evaluations(admin):
+    """More than may be under way; nobody answers."""
+    slow = {**EVALUATION, "timeout": 3600}
+    for _ in range(17):
+        answer = admin.post("evaluations", slow)
+        if answer.status != 201:
+            break
+    return answer
+
+
+EXERCISES |= {
+    ("listEvaluations", 200): lambda admin: admin.get("evaluations"),
+    ("listEvaluations", 400): lambda admin: admin.get("evaluations?x"),
+    ("listEvaluations", 503): away("GET", "evaluations"),
+    ("createEvaluation", 201): lambda admin: admin.post("evaluations",
+                                                        EVALUATION),
+    ("createEvaluation", 400): lambda admin: admin.post("evaluations", {}),
+    ("createEvaluation", 409): many_evaluations,
+    ("createEvaluation", 415): typed("POST", "evaluations"),
+    ("createEvaluation", 503): away("POST", "evaluations", EVALUATION),
+    ("createEvaluation", 507): lambda admin: admin.post("evaluations", {
+        **EVALUATION, "dataset": {"cases": [
+            {"input": "x" * 100000, "expected": "y"}] * 9}}),
+    ("deleteEvaluation", 200): evaluation("DELETE"),
+    ("deleteEvaluation", 409): evaluation("DELETE", wait=False),
+    ("cancelEvaluation", 200): evaluation("POST", "/cancel", wait=False),
+    ("cancelEvaluation", 409): evaluation("POST", "/cancel"),
+    ("judgeEvaluationCase", 200): evaluation(
+        "POST", "/cases/0/verdict", {"candidate": "up/c", "score": 1}),
+    ("judgeEvaluationCase", 400): evaluation("POST", "/cases/0/verdict", {}),
+    ("judgeEvaluationCase", 415): typed("POST",
+                                        NO_EVALUATION + "/cases/0/verdict"),
+}
+
+for method, path, name in (
+        ("GET", "", "getEvaluation"), ("DELETE", "", "deleteEvaluation"),
+        ("POST", "/cancel", "cancelEvaluation"),
+        ("GET", "/cases", "listEvaluationCases"),
+        ("GET", "/queue", "listEvaluationQueue"),
+        ("GET", "/events", "streamEvaluation"),
+        ("GET", "/report", "reportEvaluation"),
+        ("POST", "/cases/0/verdict", "judgeEvaluationCase")):
+    value = {"candidate": "x", "score": 1} if "verdict" in path else None
+    EXERCISES |= {
+        (name, 404): lambda admin, m=method, p=path, v=value: admin.call(
+            m, NO_EVALUATION + p, v),
+        (name, 503): away(method, NO_EVALUATION + path, value)}
+    EXERCISES.setdefault((name, 200), evaluation(method, path))
+    EXERCISES.setdefault((name, 400), lambda admin, m=method, p=path:
+                         admin.call(m, NO_EVALUATION + p + "?x"))
 
 PROMISED = sorted((op.id, status) for op in operations().values()
                   for status in op.statuses)

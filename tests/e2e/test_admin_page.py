@@ -115,9 +115,10 @@ def test_figures(shown):
 
     def script(x):
         (bad if failing else good)(x)
-    gw, admin = shown(script, ("limit day;", "retry attempts=1;",
+    gw, admin = shown(script, ("limit day one;", "retry attempts=1;",
                                "cache ttl=1m;"),
-                      "llm_quota day key=all requests=10/day;",
+                      "llm_quota day key=all requests=10/day;"
+                      "llm_limit one key=$http_x_one requests=1/h;",
                       ("llm_price m input=2.00 output=8.00;",), workers=2)
     ask = {"model": "m", "temperature": 0,
            "messages": [{"role": "user", "content": "hi"}]}
@@ -128,26 +129,32 @@ def test_figures(shown):
     gw.post("/v1/chat/completions", ask)
     gw.post("/v1/chat/completions", ask)
     gw.chat(stream=True)
+    for _ in range(2):                          # the second one is refused
+        gw.chat(headers=[("x-one", "a")])
     failing = True
     gw.chat()
-    figures = until(admin, lambda f: f["total"]["requests"] == 4)
+    figures = until(admin, lambda f: f["total"]["requests"] == 6)
     (row,) = figures["routes"]
     assert row["route"] == "r" and row["targets"] == ["up/m"]
-    assert row["errors"] == {"rate_limit": 1}
-    assert (row["input_tokens"], row["output_tokens"]) == (200, 20)
-    assert row["cost_usd"] == "0.00056"
+    assert row["errors"] == {"rate_limit": 2}
+    assert (row["input_tokens"], row["output_tokens"]) == (300, 30)
+    assert row["cost_usd"] == "0.00084"
     assert row["cache"] == {"asked": 2, "hits": 1, "saved_usd": "0.00028"}
-    assert row["duration"][-1] == 4
+    assert row["duration"][-1] == 6
     assert row["first_token"][-1] == 1
     assert row["duration"] == sorted(row["duration"])
     (target,) = figures["targets"]
-    assert target["attempts"] == {"2xx": 2, "429": 1}
+    assert target["attempts"] == {"2xx": 3, "429": 1}
     assert target["failed"]["how"] == "429"
     assert abs(figures["now"] - target["failed"]["at"]) < 60000
     assert target["waits"] >= 0
-    (limit,) = figures["limits"]
-    assert (limit["limit"], limit["unit"]) == ("day", "requests")
-    assert 0.3 <= limit["used"] <= 0.4
+    day, one = sorted(figures["limits"], key=lambda row: row["limit"])
+    assert (day["limit"], day["unit"], day["period"]) \
+        == ("day", "requests", "day")
+    assert 0.3 <= day["used"] <= 0.6
+    # how full a limit without a period is nobody keeps
+    assert (one["limit"], one["period"], one["used"], one["denied"]) \
+        == ("one", "", None, 1)
     assert figures["workers"] == 2
     assert figures["admin"] == "write"
     assert gw.get("/read/status.json").json["admin"] == "read"

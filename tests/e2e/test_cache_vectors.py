@@ -75,8 +75,11 @@ def counted(gw, command, result):
 def test_a_paraphrase_is_answered_by_another_gateway(redis8, fleet):
     server = redis8()
     (one, two), up, embedder = fleet(server)
+    assert len(server.clients()) == 2
     first = one.post(CHAT, ask())
     elements(server)
+    # one has a second connection now, which limits do not wait behind
+    assert len(server.clients()) == 3
     near = two.post(CHAT, ask("Please tell me the capital of France."))
     assert [status(first), status(near)] == ["miss", "semantic"]
     assert text_of(first) == text_of(near)

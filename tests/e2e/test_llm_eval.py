@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,12 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator
+from xml.etree import ElementTree
 
 import pytest
+
+from harness import Reply, openai_wire
+from harness.nginx import route
 
 TOOL = Path(__file__).resolve().parents[2] / "bin" / "llm-eval"
 ID = "eval_" + "7" * 32
@@ -283,3 +288,100 @@ def test_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("--help")
     assert done.returncode == 0 and done.stdout.startswith("Usage: llm-eval")
     assert list(tmp_path.iterdir()) == []
+
+
+# -- the gateway itself -------------------------------------------------------
+
+ADMIN = "location /llm/ { llm_admin write; } location /read/ { llm_admin; }"
+
+
+def capital(x: Any) -> None:
+    """Knows capitals, unless its model is "b", and is talkative."""
+    city = "Lima" if x.request.json["model"] == "b" else "Paris"
+    openai_wire.server(Reply(text=f"It is {city}. SECRET_abcdef"))(x)
+
+
+def judge(x: Any) -> None:
+    """Prefers Paris, and of two answers with it the first."""
+    asked = x.request.json["messages"][1]["content"]
+    parts = re.split(r"Answer [AB] between", asked)
+    if len(parts) == 1:
+        text = '{"reason": "well", "score": 0.75}'
+    else:
+        assert len(parts) == 3
+        text = json.dumps({"reason": "it is right",
+                           "better": "A" if "Paris" in parts[1] else "B"})
+    openai_wire.server(Reply(text=f"```json\n{text}\n```"))(x)
+
+
+@pytest.fixture
+def real(gateway: Any, provider: Any) -> Any:
+    up, court = provider(capital), provider(judge)
+    return gateway(
+        http="llm_rules strict { output mark regex=SECRET_[a-z]+; }"
+             + up.upstream("up") + court.upstream("court")
+             + route("target up/a;", "fallback up/b;", "fallback court/j;"),
+        server=ADMIN)
+
+
+def test_with_the_gateway(real: Any, tmp_path: Path) -> None:
+    at = f"http://127.0.0.1:{real.port}"
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text("".join(
+        json.dumps({"id": f"<{n}>", "input": f"France, {n}?",
+                    "expected": "Paris", "slice": "=1+1" if n % 2 else ""})
+        + "\n" for n in range(60)))
+
+    def evaluate(*words: str, **members: Any) -> Any:
+        sets = [word for name, value in members.items()
+                for word in ("--set", f"{name}={json.dumps(value)}")]
+        return run("-d", str(cases), *sets, *words, url=at + "/llm")
+
+    one = [{"name": "new", "target": "up/a"}]
+    two = one + [{"name": "old", "target": "up/b"}]
+    contains = [{"type": "contains"}]
+
+    # better than the baseline, by what they say and by a judge; the guide's
+    # checks of all kinds in one
+    done = evaluate("--format=junit", candidates=two, baseline="old",
+                    judge="court/j", checks=contains + [
+                        {"type": "pairwise", "rubric": "right"},
+                        {"type": "judge", "rubric": "brief", "min": 0.7}])
+    assert done.returncode == 0, done.stderr
+    suite = ElementTree.fromstring(done.stdout)[0]
+    tests = suite.findall("testcase")
+    assert suite.get("tests") == str(len(tests)) == "61"
+    assert {t.get("name") for t in tests} \
+        == {f"<{n}>" for n in range(60)} | {"verdict"}
+    assert suite.get("failures") == suite.get("errors") == "0"
+
+    # a set of rules finds what it finds on a request; the first one is worse
+    done = evaluate("--format=json", candidates=one,
+                    checks=contains + [{"type": "rules", "rules": "strict"}])
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["evaluation"]["candidates"][0]["score"] == 0.5
+    assert report["cases"][0]["results"][0]["checks"][1] == {
+        "type": "rules", "name": "rules", "score": 0.0, "passed": False,
+        "why": "strict.mark"}
+
+    done = evaluate(candidates=two, baseline="new", checks=contains)
+    assert done.returncode == 1 and "-1.000" in done.stderr
+    assert done.stdout.startswith("# Evaluation ")
+    assert "| \\<0\\> |" in done.stdout
+
+    done = evaluate("--format=csv", candidates=one, checks=contains,
+                    min_score=0.99, strict=True)
+    assert done.returncode == 4, done.stderr
+    assert '"\'=1+1"' in done.stdout
+
+    # what is refused
+    done = evaluate(candidates=one, checks=[{"type": "choice"}])
+    assert done.returncode == 5 and "failed, case 0: check 1: \"choice\" " \
+        "wants \"choices\"" in done.stderr, done.stderr
+    done = evaluate(candidates=one, checks=[{"type": "exact", "x": 1}])
+    assert done.returncode == 2 and 'unknown member "x"' in done.stderr
+    done = run("-d", str(cases), "--set", "x=1", url=at + "/read")
+    assert done.returncode == 3 and "403" in done.stderr
+    done = run("-w", ID, url=at + "/llm")
+    assert done.returncode == 3 and "404" in done.stderr

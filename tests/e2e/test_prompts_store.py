@@ -142,6 +142,45 @@ def test_what_is_sent_is_what_is_rendered(administer, provider):
         assert code(admin.post("prompts/render", wrong), 400) == "invalid"
 
 
+def test_what_a_route_adds_is_rendered(administer, provider):
+    """Its messages, around the caller's; its prompt, if none is named."""
+    up = provider()
+    admin = administer(http=STORE)
+    gw = admin.gateway
+    gw.reload(http=up.upstream("seen") + gw.config.http + """
+        llm_route plain { match plain; target seen;
+            prepend_message system "Be brief.";
+            append_message user "Thanks, from $server_name."; }
+        llm_route own { match own; target seen; prompt support@v1;
+            append_message user "Bye."; }""")
+    connected(gw)
+    put(admin, "v1")
+
+    def shown(answer=200, **body):
+        r = admin.call("POST", "prompts/render", body, action=False)
+        assert r.status == answer, r.body
+        return r.json
+
+    for route, more in (("plain", {}), ("own", {"product": "X"})):
+        request = {"model": route, "messages": HI}
+        r = gw.post("/v1/chat/completions",
+                    {**request, **({"variables": more} if more else {})})
+        assert r.status == 200, r.body
+        body = shown(route=route, request=request, variables=more)["body"]
+        assert body == up.last.json
+        assert body["messages"][-1]["content"] in ("Bye.", "Thanks, from .")
+    assert shown(route="own", variables={"product": "X"})["prompt"] \
+        == "support@v1"
+    assert "prompt" not in shown(route="plain", request={"messages": HI})
+    file = json.loads(text("new"))
+    messages = shown(route="own", file=file, api="messages",
+                     variables={"product": "Y"})["body"]
+    assert messages["system"][0]["text"] == "new: Y"
+    assert messages["messages"][-1]["content"] == "Bye."
+    assert shown(404, route="none")["error"]["code"] == "not_found"
+    assert shown(400, route="own")["error"]["code"] == "missing_variable"
+
+
 def test_files_come_out_as_they_went_in(kept):
     admin = kept()
     got = admin.get("prompts/support/versions/v2")

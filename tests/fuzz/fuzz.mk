@@ -39,6 +39,12 @@ FUZZ_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
 
 FUZZ_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt cache)
 
+# what is scored in an evaluation, and how it is told
+FUZZ_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
+                 report,$(wildcard \
+                 ngx_llmops_module/evaluate/ngx_llmops_$(part)*.c)))
+FUZZ_INCS += ngx_llmops_module/evaluate
+
 FUZZ_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
                             ngx_llmops_module/check/ngx_llmops_ask*.c), \

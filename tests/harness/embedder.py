@@ -29,11 +29,15 @@ class Embedder:
         self.go = threading.Event()
         self.go.set()
         self.status = 200
+        self.bad: str | None = None         # a text that is refused
 
     def __call__(self, x):
         texts = x.request.json["input"]
         self.asked.append(texts)
         self.go.wait(10)
+        if self.bad and self.bad in texts:
+            answers.openai_error(400, "no", "invalid_request_error", "no")(x)
+            return
         if self.status != 200:
             answers.openai_error(self.status, "no", "server_error", "no")(x)
             return

@@ -45,7 +45,7 @@ VARIABLES = (
     "llm_request_id llm_response_model llm_warnings llm_client llm_checks "
     "llm_tenant llm_prompt llm_arm llm_limit llm_limit_dry_run "
     "llm_reserved_tokens llm_estimated_tokens llm_cache "
-    "llm_cache_key").split()
+    "llm_cache_key llm_sources").split()
 PLAIN = ("status request_method request_uri server_protocol body_bytes_sent "
          "request_time request_length request_completion upstream_addr "
          "upstream_status upstream_response_time upstream_bytes_received "

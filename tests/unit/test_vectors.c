@@ -27,6 +27,7 @@ struct ngx_llmops_redis_s {
 };
 
 struct ngx_llmops_redis_cmd_s {
+    ngx_uint_t                 flags;
     ngx_llmops_redis_pt        handler;
     void                      *data;
     char                       text[512];  /* words that are printable */
@@ -46,6 +47,7 @@ static struct ngx_llmops_redis_s redis;
 static struct ngx_llmops_redis_cmd_s  commands[COMMANDS];
 static ngx_uint_t                first, last;
 static ngx_uint_t                told;
+static ngx_uint_t                started;
 static ngx_llmops_vectors_ask_t  ask;
 static float                     point[NGX_LLMOPS_VECTORS_DIMS + 1];
 static char                      prefix[64];
@@ -153,6 +155,22 @@ ngx_llmops_redis_of(struct ngx_llmops_store_s *store, ngx_str_t *p)
 }
 
 
+ngx_llmops_redis_t *
+ngx_llmops_redis_another(struct ngx_llmops_store_s *store)
+{
+    started++;
+
+    return &redis;
+}
+
+
+void
+ngx_llmops_redis_stop(ngx_llmops_redis_t *r)
+{
+    started--;
+}
+
+
 ngx_uint_t
 ngx_llmops_redis_generation(ngx_llmops_redis_t *r, ngx_str_t *key)
 {
@@ -176,6 +194,7 @@ ngx_llmops_redis_send(ngx_llmops_redis_t *r, ngx_uint_t flags, ngx_str_t *key,
     assert_true(last < COMMANDS);
 
     cmd = &commands[last++];
+    cmd->flags = flags;
     cmd->handler = handler;
     cmd->data = data;
     cmd->text[0] = '\0';
@@ -376,6 +395,7 @@ static int
 teardown(void **state)
 {
     ngx_llmops_vectors_stop();
+    assert_int_equal(started, 0);
 
     return 0;
 }
@@ -451,6 +471,12 @@ test_commands(void **state)
 
     assert_int_equal(told, 6);
     assert_int_equal(first, last);
+
+    /* a change that is late is carried out all the same */
+
+    assert_int_equal(commands[0].flags, NGX_LLMOPS_REDIS_PATIENT);
+    assert_int_equal(find(0, -1), NGX_AGAIN);
+    assert_int_equal(commands[last - 1].flags, 0);
 }
 
 
@@ -481,13 +507,14 @@ test_bounds(void **state)
     assert_int_equal(add(&ask, 2, 0), NGX_DECLINED);
     redis.up = 1;
 
-    /* 4 MB of vectors of 16 KB, and room again when one is answered */
+    /* 256 KB of vectors of 16 KB, and room again when one is answered */
 
     for (i = 0; add(NULL, NGX_LLMOPS_VECTORS_DIMS, 0) == NGX_AGAIN; i++) {
-        assert_true(i < 256);
+        assert_true(i < 16);
     }
 
-    assert_int_equal(i, 255);
+    assert_int_equal(i, 15);
+    assert_int_equal(started, 1);
     assert_int_equal(add(NULL, NGX_LLMOPS_VECTORS_DIMS, 0), NGX_BUSY);
     answer(NULL, number_of(1));
     assert_int_equal(add(NULL, NGX_LLMOPS_VECTORS_DIMS, 0), NGX_AGAIN);
@@ -588,6 +615,14 @@ test_able(void **state)
     assert_int_equal(ngx_llmops_vectors_able(STORE, str("s")), NGX_AGAIN);
     assert_int_equal(last, 0);
 
+    /* what is sent while it is being made is known by its reply */
+
+    assert_int_equal(find(0, -1), NGX_AGAIN);
+    redis.generation = 499;
+    answer(NULL, reply_of(REDIS_REPLY_ERROR, "ERR unknown command 'VSIM'"));
+    assert_int_equal(find(0, -1), NGX_DECLINED);
+    first = last = 0;
+
     redis.generation = 500;
     assert_int_equal(ngx_llmops_vectors_able(STORE, str("s")), NGX_AGAIN);
     assert_int_equal(ngx_llmops_vectors_able(STORE, str("s")), NGX_AGAIN);
@@ -623,7 +658,7 @@ test_able(void **state)
     assert_int_equal(ask.rc, NGX_DECLINED);
     assert_int_equal(find(0, -1), NGX_DECLINED);
 
-    /* said once, and again after one that had them: 500, 502, 503 */
+    /* said once, and again after one that had them: 499, 502 */
 
     assert_int_equal(logged, 2);
 }

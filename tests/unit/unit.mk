@@ -25,7 +25,7 @@ UNIT_LIBS = -lcmocka -ljansson -lhiredis -lcrypto -lpcre2-8 -lz -lm \
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
-                 %_arm.c %_find.c %_kept.c %_kept_table.c, \
+                 %_arm.c %_context.c %_find.c %_kept.c %_kept_table.c, \
                  $(wildcard ngx_llmops_module/prompt/*.c))
 UNIT_MORE += $(wildcard ngx_llmops_module/guard/ngx_llmops_calendar*.c)
 UNIT_MORE += ngx_llmops_module/store/ngx_llmops_ledger.c
@@ -48,13 +48,17 @@ UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_vectors*.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
 
+UNIT_MORE += $(addprefix ngx_llmops_module/retrieve/ngx_llmops_, chunker.c \
+                 index_doc.c)
+
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 cache route ops rollout)
+                 cache route ops rollout retrieve)
 
 # what is scored in an evaluation, and how it is told
 UNIT_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
                  report,$(wildcard \
                  ngx_llmops_module/evaluate/ngx_llmops_$(part)*.c)))
+UNIT_MORE += ngx_llmops_module/evaluate/ngx_llmops_evaluate_dataset.c
 UNIT_INCS += ngx_llmops_module/evaluate
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
@@ -64,7 +68,8 @@ UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
 UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
-                 ngx_llmops_module/cache ngx_llmops_module/rollout) \
+                 ngx_llmops_module/cache ngx_llmops_module/rollout \
+                 ngx_llmops_module/retrieve) \
                  tests/unit/*.h)
 UNIT_HDRS += $(wildcard ngx_llmops_module/evaluate/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)

@@ -1,0 +1,212 @@
+
+/*
+ * Copyright (C) 2026 The ngx_llmops_module authors
+ */
+
+
+#include "ngx_llmops_index.h"
+#include "ngx_llmops_retrieve.h"
+
+
+/* "retrieve" of a route */
+
+
+#define NGX_LLMOPS_RETRIEVE_TOP      5
+#define NGX_LLMOPS_RETRIEVE_MAX      (16 * 1024)
+#define NGX_LLMOPS_RETRIEVE_TIMEOUT  500
+
+
+static ngx_int_t ngx_llmops_retrieve_param(ngx_conf_t *cf,
+    ngx_llmops_retrieve_conf_t *conf, ngx_str_t *arg);
+static ngx_int_t ngx_llmops_retrieve_number(ngx_llmops_retrieve_conf_t *conf,
+    ngx_str_t *arg, ngx_str_t *s);
+static ngx_int_t ngx_llmops_retrieve_where(ngx_conf_t *cf,
+    ngx_llmops_retrieve_conf_t *conf, ngx_str_t *s);
+
+
+/* retrieve INDEX [top=N] [min=SIMILARITY] [max=SIZE] [timeout=TIME]
+   [fail=open|closed] [query=VARIABLE] [where=NAME:VALUE] ...; */
+
+char *
+ngx_llmops_retrieve_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_llmops_route_t *route = conf;
+
+    ngx_int_t                    rc;
+    ngx_str_t                   *value;
+    ngx_uint_t                   i;
+    ngx_llmops_retrieve_conf_t  *rtv;
+
+    if (route->retrieve) {
+        return "is duplicate";
+    }
+
+    rtv = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_retrieve_conf_t));
+
+    if (rtv == NULL
+        || ngx_array_init(&rtv->where, cf->pool, 1,
+                          sizeof(ngx_llmops_where_t))
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    rtv->name = value[1];
+    rtv->top = NGX_LLMOPS_RETRIEVE_TOP;
+    rtv->max = NGX_LLMOPS_RETRIEVE_MAX;
+    rtv->timeout = NGX_LLMOPS_RETRIEVE_TIMEOUT;
+    rtv->place.file = cf->conf_file->file.name;
+    rtv->place.line = cf->conf_file->line;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        rc = ngx_llmops_retrieve_param(cf, rtv, &value[i]);
+
+        if (rc == NGX_ERROR) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (rc == NGX_DECLINED) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", write \"retrieve "
+                               "INDEX [top=1 to %d] [min=0 to 1] "
+                               "[max=1k to 256k] [timeout=1ms to 10s] "
+                               "[fail=open|closed] [query=VARIABLE] "
+                               "[where=NAME:VALUE];\"", &value[i],
+                               NGX_LLMOPS_RETRIEVE_TOP_MAX);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    route->retrieve = rtv;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_llmops_retrieve_param(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
+    ngx_str_t *arg)
+{
+    ngx_str_t  s;
+
+    s.data = (u_char *) ngx_strchr(arg->data, '=');
+
+    if (s.data == NULL) {
+        return NGX_DECLINED;
+    }
+
+    s.data++;
+    s.len = arg->data + arg->len - s.data;
+
+    if (ngx_strcmp(arg->data, "fail=open") == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_strcmp(arg->data, "fail=closed") == 0) {
+        conf->closed = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_strncmp(arg->data, "query=", 6) == 0) {
+        conf->query = s;
+        return s.len ? NGX_OK : NGX_DECLINED;
+    }
+
+    if (ngx_strncmp(arg->data, "where=", 6) == 0) {
+        return ngx_llmops_retrieve_where(cf, conf, &s);
+    }
+
+    return ngx_llmops_retrieve_number(conf, arg, &s);
+}
+
+
+static ngx_int_t
+ngx_llmops_retrieve_number(ngx_llmops_retrieve_conf_t *conf, ngx_str_t *arg,
+    ngx_str_t *s)
+{
+    ssize_t  n;
+
+    if (ngx_strncmp(arg->data, "top=", 4) == 0) {
+        n = ngx_atoi(s->data, s->len);
+        conf->top = n;
+
+        return (n >= 1 && n <= NGX_LLMOPS_RETRIEVE_TOP_MAX) ? NGX_OK
+                                                            : NGX_DECLINED;
+    }
+
+    if (ngx_strncmp(arg->data, "min=", 4) == 0) {
+        n = ngx_atofp(s->data, s->len, 4);
+        conf->min = (float) n / 10000;
+
+        return (n >= 0 && n < 10000) ? NGX_OK : NGX_DECLINED;
+    }
+
+    if (ngx_strncmp(arg->data, "max=", 4) == 0) {
+        n = ngx_parse_size(s);
+        conf->max = n;
+
+        return (n >= 1024 && n <= NGX_LLMOPS_RETRIEVE_MAX_MAX) ? NGX_OK
+                                                              : NGX_DECLINED;
+    }
+
+    if (ngx_strncmp(arg->data, "timeout=", 8) == 0) {
+        n = ngx_parse_time(s, 0);
+        conf->timeout = n;
+
+        return (n >= 1 && n <= 10000) ? NGX_OK : NGX_DECLINED;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* NAME:VALUE, of a member of metadata */
+
+static ngx_int_t
+ngx_llmops_retrieve_where(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
+    ngx_str_t *s)
+{
+    u_char                            *colon, *p;
+    ngx_str_t                          text;
+    ngx_llmops_where_t                *where;
+    ngx_http_compile_complex_value_t   ccv;
+
+    colon = ngx_strlchr(s->data, s->data + s->len, ':');
+
+    if (colon == NULL || colon == s->data
+        || colon - s->data > NGX_LLMOPS_INDEX_META_KEY
+        || conf->where.nelts == NGX_LLMOPS_RETRIEVE_WHERE_MAX)
+    {
+        return NGX_DECLINED;
+    }
+
+    for (p = s->data; p < colon; p++) {
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
+              || (*p >= '0' && *p <= '9') || *p == '_'))
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    where = ngx_array_push(&conf->where);
+    if (where == NULL) {
+        return NGX_ERROR;
+    }
+
+    where->key.data = s->data;
+    where->key.len = colon - s->data;
+
+    text.data = colon + 1;
+    text.len = s->data + s->len - text.data;
+
+    ngx_memzero(&where->value, sizeof(ngx_http_complex_value_t));
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &text;
+    ccv.complex_value = &where->value;
+
+    return ngx_http_compile_complex_value(&ccv);
+}

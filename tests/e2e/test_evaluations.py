@@ -1,0 +1,386 @@
+"""Evaluations: candidates answer cases, and what they say is scored."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+import time
+from xml.etree import ElementTree
+
+import pytest
+
+from harness import Reply, answers, openai_wire, wait_for
+from harness.nginx import route
+from harness.openapi import Admin
+
+ADMIN = "location /llm/ { llm_admin write; } location /read/ { llm_admin; }"
+PRICE = ("llm_price a input=1 output=1; llm_price b input=1 output=1; "
+         "llm_price j input=1 output=1;")
+
+
+def number(x):
+    """Of the case that is asked: the last word of its input."""
+    return int(x.request.json["messages"][-1]["content"].split()[-1])
+
+
+def knows(right, **more):
+    """A candidate that says "42" where right(n)."""
+    def script(x):
+        text = "42" if right(number(x)) else "41"
+        openai_wire.server(Reply(text=text, **more))(x)
+    return script
+
+
+def cases(n, **more):
+    return {"cases": [{"input": f"what is {i}", "expected": "42", **more}
+                      for i in range(n)]}
+
+
+def wilson(k, n, z=1.959964):
+    middle = (k / n + z * z / 2 / n) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(k / n * (1 - k / n) / n
+                                           + z * z / 4 / n / n)
+    return [middle - half, middle + half]
+
+
+class Judged:
+    """A gateway before candidates "up/a" and "new/b", and its evaluations."""
+
+    def __init__(self, gateway, *providers):
+        self.gateway, self.admin = gateway, Admin(gateway)
+        self.providers = providers
+
+    def begin(self, dataset, candidates=("up/a", "new/b"), **more):
+        more.setdefault("checks", [{"type": "exact"}])
+        answer = self.admin.post("evaluations", {
+            "dataset": dataset, **more,
+            "candidates": [{"target": one} if isinstance(one, str) else one
+                           for one in candidates]})
+        assert answer.status == 201, answer.body
+        assert answer.header("location") == \
+            f"/llm/evaluations/{answer.json['id']}"
+        return answer.json["id"]
+
+    def get(self, id):
+        answer = self.admin.get(f"evaluations/{id}")
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def wait(self, id, status="completed", timeout=30):
+        wait_for(lambda: self.get(id)["status"] == status
+                 or self.get(id)["status"] == "failed", timeout,
+                 f"{id} to be {status}", 0.05)
+        done = self.get(id)
+        assert done["status"] == status, done
+        return done
+
+    def run(self, *args, **more):
+        return self.wait(self.begin(*args, **more))
+
+    def results(self, id):
+        return list(self.admin.pages(f"evaluations/{id}/cases", "data",
+                                     limit=100))
+
+
+@pytest.fixture
+def judged(gateway, provider):
+    def make(up=None, new=None, *more, http="", lines=(), **parts):
+        ups = [provider(up), provider(new), *(provider(p) for p in more)]
+        conf = "".join(p.upstream(name, PRICE) for p, name in
+                       zip(ups, ("up", "new", "judge", "more")))
+        conf += route("target up/a;", "fallback new/b;", "fallback judge/j;"
+                      if more else "", *lines) + http
+        return Judged(gateway(http=conf, server=ADMIN, **parts), *ups)
+    return make
+
+
+def test_the_better_one_is_found(judged):
+    """500 cases, two candidates of known quality: 90% and 75%."""
+    j = judged(knows(lambda n: n % 10), knows(lambda n: n % 4))
+    id = j.begin(cases(500, slice="all"), baseline="new/b", concurrency=16,
+                 min_score=0.8, name="known", route="r")
+    client = j.gateway.connect()
+    client.request("GET", f"/llm/evaluations/{id}/events")
+    events = client.read()
+    client.close()
+    assert events.complete and events.header("content-type") == \
+        "text/event-stream"
+    told = [(e.split("\n")[0][7:], json.loads(e.split("\n")[1][6:]))
+            for e in events.body.decode().split("\n\n") if e[:1] == "e"]
+    assert told[-1][0] == "end" and told[-1][1]["status"] == "completed"
+    assert [event for event, _ in told[:-1]] == ["progress"] * (len(told) - 1)
+
+    done = j.get(id)
+    assert (done["cases"], done["done"], done["failed"]) == (500, 500, 0)
+    a, b = done["candidates"]
+    assert (a["score"], b["score"]) == (0.9, 0.75)
+    assert a["interval"] == pytest.approx(wilson(450, 500), abs=1e-4)
+    assert b["interval"] == pytest.approx(wilson(375, 500), abs=1e-4)
+    difference = done["difference"]
+    assert difference["value"] == pytest.approx(0.15)
+    low, high = difference["interval"]
+    assert 0.08 < low < 0.15 < high < 0.22
+    assert done["verdict"] == "pass", done["why"]
+    # each has been asked once, 16 + 7 tokens at 1 USD a million
+    assert [len(p.requests) for p in j.providers] == [500, 500]
+    assert done["tokens"] == 1000 * 23
+    assert done["cost"] == pytest.approx(1000 * 23e-6)
+    metrics = j.gateway.metrics()
+    assert metrics.sum("llm_requests_total", route="evaluation") == 1000
+    assert metrics.sum("llm_requests_total", route="r") == 0
+    assert metrics.sum("llm_evaluations_total", status="completed") == 1
+    assert metrics.sum("llm_evaluation_cases_total", outcome="scored") == 500
+    assert metrics.sum("llm_evaluation_cost_usd_total") == \
+        pytest.approx(done["cost"])
+
+    results = j.results(id)
+    assert [case["n"] for case in results] == list(range(500))
+    case = results[10]
+    assert case["input"].endswith("what is 10") and case["expected"] == "42"
+    wrong, right = case["results"]
+    assert wrong["candidate"] == "up/a" and not wrong["passed"]
+    assert (wrong["score"], wrong["answer"]) == (0, "41")
+
+    report = j.admin.get(f"evaluations/{id}/report").json
+    assert report["evaluation"]["id"] == id and len(report["cases"]) == 500
+    rows = list(csv.reader(io.StringIO(j.admin.get(
+        f"evaluations/{id}/report", format="csv").body.decode())))
+    assert len(rows) == 1001
+    junit = ElementTree.fromstring(j.admin.get(
+        f"evaluations/{id}/report", format="junit").body)
+    assert len(list(junit.iter("testcase"))) == 500 + 1
+    markdown = j.admin.get(f"evaluations/{id}/report",
+                           format="markdown").body.decode()
+    assert "up/a" in markdown and "0.9" in markdown
+
+
+def test_a_budget_stops_it(judged):
+    j = judged(knows(bool), knows(bool))
+    # a request costs 23e-6 USD: ten of them are within, the eleventh is not
+    id = j.begin(cases(50), budget={"cost": 250e-6}, concurrency=8)
+    done = j.wait(id, "failed")
+    assert "budget" in done["error"]
+    assert done["verdict"] == "undecided"
+    assert done["cost"] == pytest.approx(230e-6)
+    assert sum(len(p.requests) for p in j.providers) == 10
+    assert done["done"] == len(j.results(id)) == 5
+    # by tokens, too
+    id = j.begin(cases(50), budget={"tokens": 100}, concurrency=8)
+    assert j.wait(id, "failed")["tokens"] == 4 * 23
+
+
+def test_cancelled_and_removed(judged):
+    def slow(x):
+        time.sleep(0.2)
+        openai_wire.server(Reply(text="42"))(x)
+    j = judged(slow, slow)
+    id = j.begin(cases(200), concurrency=4)
+    wait_for(lambda: len(j.providers[0].requests) >= 4, 10, "requests")
+    assert j.admin.delete(f"evaluations/{id}").status == 409
+    answer = j.admin.post(f"evaluations/{id}/cancel")
+    assert answer.status == 200 and answer.json["status"] == "cancelled"
+    assert j.admin.post(f"evaluations/{id}/cancel").status == 409
+    wait_for(lambda: j.gateway.metrics().sum("llm_evaluations_running") == 0,
+             10, "the end")
+    asked = len(j.providers[0].requests)
+    assert asked < 100
+    done = j.get(id)
+    assert done["status"] == "cancelled" and done["verdict"] == "undecided"
+    assert done["done"] == len(j.results(id))
+    assert [one["id"] for one in
+            j.admin.get("evaluations", status="cancelled").json["data"]] == [id]
+    assert j.admin.delete(f"evaluations/{id}").json["deleted"] == id
+    for path in ("", "/cases", "/queue", "/report", "/events"):
+        assert j.admin.get(f"evaluations/{id}{path}").status == 404
+    assert j.admin.get("evaluations").json["data"] == []
+    assert len(j.providers[0].requests) == asked
+
+
+def test_failures_are_asked_again(judged):
+    """One that recovers, one that does not."""
+    seen = {}
+
+    def moody(x):
+        n = number(x)
+        seen[n] = seen.get(n, 0) + 1
+        if n == 3 and seen[n] < 2 or n == 5:
+            answers.openai_error(500)(x)
+        elif n == 6:
+            answers.openai_error(400)(x)
+        else:
+            openai_wire.server(Reply(text="42"))(x)
+    j = judged(moody, knows(lambda n: True))
+    j.gateway.allow(r"\[error\]", r"\[warn\]")
+    id = j.begin(cases(8), candidates=["up/a"], attempts=2)
+    done = j.wait(id)
+    assert (done["done"], done["failed"]) == (8, 2)
+    assert seen == {0: 1, 1: 1, 2: 1, 3: 2, 4: 1, 5: 2, 6: 1, 7: 1}
+    results = {case["n"]: case["results"][0] for case in j.results(id)}
+    assert results[3]["score"] == 1
+    assert results[5]["error"].startswith("status 5")
+    assert "asked 2 times" in results[5]["error"]
+    assert results[6]["error"].startswith("status 400")
+    # one case in four without an answer is too many to be sure of anything
+    assert done["verdict"] != "pass"
+
+
+def test_judges_and_pairs(judged):
+    """A judge scores each; a pair is judged in both orders."""
+    asked = []
+
+    def judge(x):
+        text = json.dumps(x.request.json["messages"])
+        asked.append(text)
+        # prefers, and likes, who says "apple"
+        if '\\"better\\"' in text:
+            first = text.index("apple") < text.index("pear")
+            said = {"reason": "because", "better": "A" if first else "B"}
+        else:
+            said = {"reason": "because", "score": 1 if "apple" in text else 0.2}
+        openai_wire.server(Reply(text=json.dumps(said)))(x)
+    j = judged(openai_wire.server(Reply(text="apple")),
+               openai_wire.server(Reply(text="pear")), judge)
+    done = j.run(cases(4), baseline="new/b", judge="judge/j", checks=[
+        {"type": "judge", "rubric": "It is right."},
+        {"type": "pairwise", "rubric": "Which one is right?"}])
+    a, b = done["candidates"]
+    assert a["score"] == 1 and b["score"] < 0.5, asked[-1]
+    # 4 cases: a judge for each answer, and a pair in two orders
+    assert len(asked) == 4 * (2 + 2)
+    assert done["failed"] == 0 and done["difference"]["value"] > 0.5
+
+
+def test_a_person_decides(judged):
+    j = judged(knows(bool), knows(bool))
+    id = j.begin(cases(3), candidates=[{"target": "up/a", "name": "it"}],
+                 checks=[{"type": "human"}], min_score=0.5)
+    done = j.wait(id)
+    assert done["done"] == 3 and done["verdict"] == "undecided"
+    queue = j.admin.get(f"evaluations/{id}/queue").json["data"]
+    assert [(e["n"], e["candidate"]) for e in queue] == [
+        (0, "it"), (1, "it"), (2, "it")]
+    assert queue[1]["answer"] == "42" and "what is 1" in queue[1]["input"]
+    for n, score in enumerate([1, 0.5, 0.75]):
+        answer = j.admin.post(f"evaluations/{id}/cases/{n}/verdict", {
+            "candidate": "it", "score": score, "comment": "well"})
+        assert answer.status == 200 and answer.json["score"] == score
+    assert j.admin.get(f"evaluations/{id}/queue").json["data"] == []
+    wait_for(lambda: j.get(id)["verdict"] == "pass", 15, "sums", 0.05)
+    done = j.get(id)
+    assert done["status"] == "completed"
+    assert done["candidates"][0]["score"] == 0.75
+    # once more, of the same: the last word holds
+    j.admin.post(f"evaluations/{id}/cases/1/verdict",
+                 {"candidate": "it", "score": 0})
+    wait_for(lambda: j.get(id)["verdict"] != "pass"
+             or j.get(id)["candidates"][0]["score"] < 0.6, 15, "sums", 0.05)
+    assert len(j.providers[0].requests) == 3
+    for path, body in (("cases/7/verdict", {"candidate": "it", "score": 1}),
+                       ("cases/0/verdict", {"candidate": "x", "score": 1})):
+        assert j.admin.post(f"evaluations/{id}/{path}", body).status == 404
+    for body in ({"candidate": "it"}, {"candidate": "it", "score": 2},
+                 {"score": 1}, {"candidate": "it", "score": 1, "why": ""}):
+        assert j.admin.post(f"evaluations/{id}/cases/0/verdict",
+                            body).status == 400
+
+
+def test_prompts_files_and_slices(judged, tmp_path):
+    """Two versions of a prompt, cases of a file, and each slice by itself."""
+    for version, word in (("v1", "wrong"), ("v2", "right")):
+        (tmp_path / version).write_text(json.dumps({
+            "variables": {"word": {"type": "string", "required": True}},
+            "messages": [{"role": "system", "content": f"be {word}"},
+                         {"role": "user", "content": "say {{word}}"}]}))
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "set.jsonl").write_text("".join(json.dumps({
+        "id": f"c{i}", "slice": "odd" if i % 2 else "even",
+        "variables": {"word": str(i)}, "expected": f"{i}"}) + "\n"
+        for i in range(20)) + "\n")
+
+    def script(x):
+        system, user = [m["content"] for m in x.request.json["messages"]]
+        word = user.split()[-1]
+        good = "right" in system or int(word) % 2
+        assert x.request.json["temperature"] == 0
+        openai_wire.server(Reply(text=word if good else "no"))(x)
+    j = judged(script, script, http=f"""
+        llm_prompt p v1 {tmp_path}/v1;
+        llm_prompt p v2 {tmp_path}/v2;
+        llm_evaluations dir={data};
+    """)
+    done = j.run({"file": "set.jsonl"}, parameters={"temperature": 0},
+                 candidates=[{"target": "up/a", "prompt": "p@v1"},
+                             {"route": "r", "prompt": "p@v2"}],
+                 baseline="p@v1")
+    assert done["cases"] == done["done"] == 20
+    assert [c["score"] for c in done["candidates"]] == [0.5, 1]
+    slices = {s["name"]: s for s in done["slices"]}
+    assert set(slices) == {"odd", "even"}
+    assert [c["score"] for c in slices["even"]["candidates"]] == [0, 1]
+    assert j.results(done["id"])[3]["id"] == "c3"
+    # the route is asked as it is; both count apart from callers
+    metrics = j.gateway.metrics()
+    assert metrics.sum("llm_requests_total", route="r:evaluation") == 20
+    # a mistake in a file is found before anybody is asked
+    asked = len(j.providers[0].requests)
+    with (data / "set.jsonl").open("a") as file:
+        file.write('{"inptu": "x"}\n')
+    id = j.begin({"file": "set.jsonl"}, candidates=["up/a"])
+    assert "inptu" in j.wait(id, "failed")["error"]
+    (data / "set.jsonl").write_text('{"input": "x"}\n')
+    id = j.begin({"file": "set.jsonl"}, candidates=["up/a"])
+    assert "expected" in j.wait(id, "failed")["error"]
+    id = j.begin(cases(1), candidates=[{"target": "up/a", "prompt": "p@v9"}])
+    assert "p@v9" in j.wait(id, "failed")["error"]
+    assert len(j.providers[0].requests) == asked
+
+
+def test_what_is_refused(judged):
+    j = judged()
+    good = {"dataset": cases(1), "candidates": [{"target": "up/a"}],
+            "checks": [{"type": "exact"}]}
+
+    def refused(text, status=400, **changes):
+        body = {k: v for k, v in {**good, **changes}.items()
+                if v is not None}
+        answer = j.admin.post("evaluations", body)
+        assert answer.status == status, answer.body
+        message = answer.json["error"]["message"]
+        assert re.search(text, message), message
+
+    refused("unknown member", color=1)
+    refused("no target \"up/x\"", candidates=[{"target": "up/x"}])
+    refused("llm_route \"x\"", candidates=[{"route": "x"}])
+    refused("llm_route \"x\"", route="x")
+    refused("\"target\" or \"route\"", candidates=[{"name": "x"}])
+    refused("called \"up/a\"", candidates=[{"target": "up/a"}] * 2)
+    refused("NAME@VERSION", candidates=[{"target": "up/a", "prompt": "p"}])
+    refused("\"baseline\"", baseline="x")
+    refused("\"candidates\" is missing", candidates=None)
+    refused("\"dataset\"", dataset=None)
+    refused("\"dataset\"", dataset={"cases": [], "file": "x"})
+    refused("has no cases", dataset={"cases": []})
+    refused("\"input\"", dataset={"cases": [{"input": 1}]})
+    refused("unknown member \"x\"", dataset={"cases": [{"x": 1}]})
+    refused("dir=PATH", dataset={"file": "x.jsonl"})
+    refused("32", concurrency=33)
+    refused("budget", budget={"usd": 1})
+    refused("stream", parameters={"stream": True})
+    refused("check 1: .type", checks=[{"type": "nonsense"}])
+    refused("baseline", checks=[{"type": "pairwise", "rubric": "x"}],
+            judge="up/a")
+    refused("judge", checks=[{"type": "judge", "rubric": "x"}])
+    assert j.admin.get("evaluations").json["data"] == []
+    for path in ("evaluations/eval_x", "evaluations/eval_" + "0" * 32):
+        assert j.admin.get(path).status == 404
+        assert j.admin.get(path + "/report").status == 404
+    id = j.begin(cases(1), candidates=["up/a"])
+    j.wait(id)
+    assert j.admin.get(f"evaluations/{id}/report", format="x").status == 400
+    read = Admin(j.gateway, "/read")
+    assert read.post("evaluations", good).status == 403
+    assert read.get(f"evaluations/{id}").status == 200

@@ -1,0 +1,231 @@
+"""Evaluations that outlive workers, restarts and gateways; and schedules."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+
+from harness import Reply, answers, openai_wire, wait_for
+from harness.nginx import route
+from harness.openapi import Admin
+
+from test_evaluations import ADMIN, Judged, PRICE, cases, knows
+
+
+def steady(x):
+    time.sleep(0.04)
+    openai_wire.server(Reply(text="42"))(x)
+
+
+def one(gateway, provider, script, http="", **parts):
+    up = provider(script)
+    conf = up.upstream("up", PRICE) + route("target up/a;") + http
+    return Judged(gateway(http=conf, server=ADMIN, **parts), up)
+
+
+def whole(j, id, n):
+    """All cases are there, once, and counted once."""
+    done = j.get(id)
+    assert (done["cases"], done["done"], done["failed"]) == (n, n, 0)
+    results = j.results(id)
+    assert [case["n"] for case in results] == list(range(n))
+    assert done["candidates"][0]["score"] == 1
+    assert done["candidates"][0]["passed"] == n
+    return done
+
+
+def test_a_killed_worker(gateway, provider):
+    """The next one goes on with what is there."""
+    j = one(gateway, provider, steady)
+    j.gateway.allow(r"\[alert\].*exited on signal 9")
+    id = j.begin(cases(100), candidates=["up/a"], concurrency=2)
+    wait_for(lambda: j.get(id)["done"] >= 16, 20, "a part", 0.05)
+    j.gateway.kill_worker(j.gateway.worker())
+    done = j.wait(id)
+    whole(j, id, 100)
+    # a second's worth has been asked again, not all of it
+    asked = len(j.providers[0].requests)
+    assert 100 <= asked < 100 + 60
+    assert done["started"] and done["ended"]
+
+
+def test_a_reload(gateway, provider):
+    """The worker that leaves writes what it has; nothing is asked twice but
+    what was under way."""
+    j = one(gateway, provider, steady)
+    id = j.begin(cases(100), candidates=["up/a"], concurrency=2)
+    wait_for(lambda: j.get(id)["done"] >= 16, 20, "a part", 0.05)
+    j.gateway.reload()
+    j.wait(id)
+    whole(j, id, 100)
+    assert len(j.providers[0].requests) <= 100 + 2
+
+
+def test_a_restart(gateway, provider, tmp_path):
+    """nginx is killed and started anew; llm_state has it all."""
+    (tmp_path / "state").mkdir()
+    j = one(gateway, provider, steady,
+            http=f"llm_state {tmp_path}/state;")
+    id = j.begin(cases(100), candidates=["up/a"], concurrency=2)
+    wait_for(lambda: j.get(id)["done"] >= 16, 20, "a part", 0.05)
+    j.gateway.kill()
+    j.gateway.start()
+    j.wait(id)
+    whole(j, id, 100)
+    assert len(j.providers[0].requests) <= 100 + 60
+
+
+def test_a_fleet(gateway, provider, redis):
+    """Two gateways with one Redis run it once; when one dies, the other does."""
+    server = redis()
+    conf = server.directive("timeout=2s")
+    up = provider(steady)
+    conf += up.upstream("up", PRICE) + route("target up/a;")
+    both = [Judged(gateway(http=conf, server=ADMIN), up) for _ in range(2)]
+    for j in both:
+        wait_for(lambda: j.gateway.metrics().sum("llm_redis_up") == 1, 10,
+                 "Redis")
+    id = both[0].begin(cases(120), candidates=["up/a"], concurrency=3)
+
+    def runs(j):
+        return j.gateway.metrics().sum("llm_evaluations_running") == 1
+    wait_for(lambda: both[1].get(id)["done"] >= 16, 20, "a part", 0.05)
+    assert [runs(j) for j in both].count(True) == 1
+    first, second = both if runs(both[0]) else both[::-1]
+    first.gateway.kill()
+    wait_for(lambda: runs(second), 15, "the other one", 0.1)
+    second.wait(id)
+    whole(second, id, 120)
+    assert len(up.requests) <= 120 + 90
+    # what is cancelled on one gateway stops on the other
+    id = second.begin(cases(500), candidates=["up/a"])
+    first.gateway.start()
+    wait_for(lambda: second.get(id)["done"] > 0, 20, "a part", 0.05)
+    wait_for(lambda: first.gateway.metrics().sum("llm_redis_up") == 1, 10,
+             "Redis")
+    assert first.admin.post(f"evaluations/{id}/cancel").status == 200
+    wait_for(lambda: not any(runs(j) for j in both), 10, "the end", 0.05)
+    assert second.get(id)["status"] == "cancelled"
+
+
+def test_callers_do_not_notice(gateway, provider):
+    """An evaluation takes half of the bounds at the most, and no caller's."""
+    gate = threading.Event()
+
+    def script(x):
+        text = x.request.json["messages"][-1]["content"]
+        if text.startswith("what"):
+            gate.wait(20)
+        openai_wire.server(Reply(text="42"))(x)
+    j = one(gateway, provider, script, http="llm_detached requests=8;")
+    id = j.begin(cases(100), candidates=["up/a"], concurrency=32)
+    wait_for(lambda: j.gateway.metrics().sum("llm_detached_in_flight") == 4,
+             10, "half of them")
+    for _ in range(20):
+        assert j.gateway.chat().status == 200
+    assert j.gateway.metrics().sum("llm_detached_in_flight") == 4
+    j.admin.post(f"evaluations/{id}/cancel")
+    wait_for(lambda: j.gateway.metrics().sum("llm_detached_in_flight") == 0,
+             10, "the end")
+    gate.set()
+
+
+# -- schedules ----------------------------------------------------------------
+
+def golden(tmp_path, n=10):
+    path = tmp_path / "golden.jsonl"
+    path.write_text("".join(json.dumps(case) + "\n"
+                            for case in cases(n)["cases"]))
+    return path
+
+
+def test_a_schedule(gateway, provider, tmp_path):
+    """It begins by itself, again and again; a model that has changed behind
+    its name is told of."""
+    state = {"model": "a-2026-01", "text": "42"}
+
+    def script(x):
+        openai_wire.server(Reply(text=state["text"], model=state["model"]))(x)
+    up = provider(script)
+    path = golden(tmp_path)
+    gw = gateway(server=ADMIN, http=up.upstream("up", PRICE) + route(
+        "target up/a;",
+        f"evaluate golden {path} every=1s min_score=0.8 check=exact "
+        "candidate=up/a;"))
+    gw.allow(r"\[warn\].*(has failed|another model)")
+    j = Judged(gw, up)
+
+    def verdicts(verdict):
+        return gw.metrics().sum("llm_evaluate_verdicts_total", route="r",
+                                evaluation="golden", verdict=verdict)
+    wait_for(lambda: verdicts("pass") >= 1, 20, "the first one", 0.05)
+    assert gw.metrics().sum("llm_evaluate_score_ratio", route="r") == 1
+    assert gw.metrics().sum("llm_evaluation_model_changes_total") == 0
+    state.update(model="a-2026-02", text="41")
+    wait_for(lambda: verdicts("fail") >= 1, 30, "a failure", 0.05)
+    wait_for(lambda: gw.metrics().sum("llm_evaluation_model_changes_total")
+             == 1, 10, "a change", 0.05)
+    assert "a-2026-02" in gw.error_log()
+    one = j.admin.get("evaluations", route="r").json["data"][-1]
+    assert one["by"] == "schedule" and one["name"] == "golden"
+    assert [c["name"] for c in one["candidates"]] == ["candidate"]
+
+
+def test_a_failure_takes_the_candidate_back(gateway, provider, tmp_path):
+    stable, new = provider(knows(lambda n: True)), provider(
+        knows(lambda n: False))
+    path = golden(tmp_path, 20)
+    gw = gateway(server=ADMIN, http=stable.upstream("up", PRICE)
+                 + new.upstream("new", PRICE)
+                 + route("target up/a;",
+                         "canary new/b share=10% guard=errors<50% hold=1h;",
+                         f"evaluate golden {path} every=1h check=exact;"))
+    gw.allow(r"\[(warn|error)\]")
+    j = Judged(gw, stable, new)
+    wait_for(lambda: j.admin.get("rollouts/r").json["rollout"]["state"]
+             == "rolled_back", 20, "a rollback", 0.05)
+    history = j.admin.get("rollouts/r").json["rollout"]["history"]
+    assert "golden" in json.dumps(history)
+    [done] = j.admin.get("evaluations").json["data"]
+    assert done["verdict"] == "fail"
+    assert [(c["name"], c["score"]) for c in done["candidates"]] == [
+        ("candidate", 0), ("stable", 1)]
+    assert done["difference"]["value"] == -1
+
+
+@pytest.mark.parametrize("line, says", [
+    ("evaluate golden {no} check=exact;", "No such file"),
+    ("evaluate golden {bad} check=exact;", "line 2 is not JSON"),
+    ("evaluate golden {good};", "there is no check for it"),
+    ("evaluate golden {good} check=exact candidate=no/x;",
+     'unknown provider "no"'),
+    ("evaluate golden {good} check=exact judge=no/x;",
+     'unknown provider "no"'),
+    ("evaluate golden {good} check=exact judge=up;", "write UPSTREAM/MODEL"),
+    ("evaluate golden {good} check=exact every=never;", "every=never"),
+    ("evaluate golden {good} check=exact min_score=2;", "min_score"),
+    ("evaluate g/x {good} check=exact;", "invalid name"),
+])
+def test_configuration(gateway, provider, tmp_path, line, says):
+    good, bad = golden(tmp_path), tmp_path / "bad.jsonl"
+    bad.write_text('{"input": "x", "expected": "y"}\nnot json\n')
+    line = line.format(no=tmp_path / "no", good=good, bad=bad)
+    check = gateway(start=False, server=ADMIN,
+                    http=provider().upstream("up", PRICE)
+                    + route("target up/a;", line)).check()
+    assert not check.ok and says in check.stderr, check.stderr
+    assert f":{check.line_of('evaluate g')}" in check.stderr
+
+
+@pytest.mark.parametrize("words, says", [
+    ("max=0", "max=0"), ("keep=never", "keep=never"),
+    ("target=up", "UPSTREAM/MODEL"), ("color=red", "color=red")])
+def test_bounds(gateway, provider, words, says):
+    check = gateway(start=False, server=ADMIN,
+                    http=provider().upstream("up")
+                    + route("target up/a;")
+                    + f"llm_evaluations {words};").check()
+    assert not check.ok and says in check.stderr, check.stderr
