@@ -31,8 +31,8 @@
  *   ngx_llmops_admin_page.c     the status page, and its figures
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _arms.c, _feedback.c, _registry.c, _cache.c, _evaluation*.c,
- *   _sample*.c, _index*.c
+ *   _rollouts.c, _arms.c, _feedback.c, _registry.c, _cache.c,
+ *   _evaluation*.c, _sample*.c, _index*.c
  */
 
 
