@@ -16,6 +16,7 @@
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_feedback.h"
+#include "ngx_llmops_registry.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_shadow.h"
 #include "ngx_llmops_samples.h"
@@ -618,6 +619,7 @@ ngx_llmops_log_handler(ngx_http_request_t *r)
         ngx_llmops_metrics_account(mcf, ctx);
         ngx_llmops_rollout_observe(mcf, ctx);
         ngx_llmops_feedback_remember(mcf, ctx);
+        ngx_llmops_registry_note(mcf, ctx);
     }
 
     return NGX_OK;

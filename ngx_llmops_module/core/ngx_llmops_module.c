@@ -21,6 +21,7 @@
 #include "ngx_llmops_admin.h"
 #include "ngx_llmops_cache.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_registry.h"
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_shadow.h"
@@ -419,6 +420,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
 
     if (ngx_llmops_samples_start(cycle, mcf) != NGX_OK
         || ngx_llmops_indexes_start(cycle, mcf) != NGX_OK
+        || ngx_llmops_registry_start(cycle, mcf) != NGX_OK
         || ngx_llmops_rollouts_start(cycle, mcf) != NGX_OK)
     {
         return NGX_ERROR;
@@ -456,6 +458,7 @@ ngx_llmops_exit_process(ngx_cycle_t *cycle)
     ngx_llmops_samples_stop(mcf);
     ngx_llmops_indexes_stop(mcf);
     ngx_llmops_cache_stop(cycle, mcf);
+    ngx_llmops_registry_stop(mcf);
     ngx_llmops_rollouts_stop(mcf);
     ngx_llmops_limits_stop(mcf);
     ngx_llmops_auth_stop(cycle, mcf);

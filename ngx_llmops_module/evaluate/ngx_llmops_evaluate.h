@@ -31,6 +31,7 @@
  *   ngx_llmops_evaluate_run.c       a run: its steps to and from the store
  *   ngx_llmops_evaluate_load.c      its beginning: specification, results
  *   ngx_llmops_evaluate_data.c      and its cases
+ *   ngx_llmops_evaluate_samples.c   those that are samples
  *   ngx_llmops_evaluate_keep.c      what it keeps, as it goes on, and its end
  *   ngx_llmops_evaluate_case.c      its cases, and who is asked next
  *   ngx_llmops_evaluate_ask.c       one question to a candidate or a judge

@@ -22,6 +22,9 @@
 #define NGX_LLMOPS_ASK_BUSY   200          /* ms: the bounds are reached */
 #define NGX_LLMOPS_ASK_AGAIN  500          /* ms: the first time */
 #define NGX_LLMOPS_ASK_MOST   8000         /* ms: the last ones */
+#define NGX_LLMOPS_ASK_WAIT   1000         /* ms: a target wants to be left
+                                              alone */
+#define NGX_LLMOPS_ASK_WAITS  900
 
 
 static ngx_int_t ngx_llmops_ask_start(ngx_llmops_evaluation_answer_t *an,
@@ -407,6 +410,20 @@ ngx_llmops_ask_again(ngx_llmops_evaluation_answer_t *an)
 
         /* it says nothing of the candidate: the next worker asks again */
 
+        an->state = (an->state == NGX_LLMOPS_ANSWER_ASKING)
+                    ? NGX_LLMOPS_ANSWER_ASK : NGX_LLMOPS_ANSWER_JUDGE;
+        return 1;
+    }
+
+    if (d->error != NGX_LLMOPS_ERR_NONE && d->attempts == 0
+        && (d->status == NGX_HTTP_TOO_MANY_REQUESTS
+            || d->status == NGX_HTTP_SERVICE_UNAVAILABLE)
+        && ++an->waits <= NGX_LLMOPS_ASK_WAITS && !an->task->run->stop)
+    {
+        /* its provider has asked for a while, and was not asked */
+
+        an->tries--;
+        an->wait = ngx_current_msec + NGX_LLMOPS_ASK_WAIT;
         an->state = (an->state == NGX_LLMOPS_ANSWER_ASKING)
                     ? NGX_LLMOPS_ANSWER_ASK : NGX_LLMOPS_ANSWER_JUDGE;
         return 1;

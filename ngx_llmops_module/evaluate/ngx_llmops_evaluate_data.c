@@ -9,8 +9,8 @@
 
 
 /*
- * The cases of a run: those that came with it, or a file, of which a piece is
- * read in each turn.  They are held against the checks before one is asked.
+ * The cases of a run: those that came with it, samples, or a file, of which a
+ * piece is read in each turn.  They are held against the checks before one is asked.
  */
 
 
@@ -58,6 +58,14 @@ ngx_llmops_run_data_got(ngx_llmops_evaluation_run_t *run)
     }
 
     if (run->op.rc != NGX_OK) {
+
+        if (json_object_get(json_object_get(run->spec_json, "dataset"),
+                            "samples"))
+        {
+            run->state = NGX_LLMOPS_RUN_SAMPLES;
+            return NGX_OK;
+        }
+
         return ngx_llmops_evaluation_fail(run, "the dataset is not in the "
                                           "store any more");
     }

@@ -18,8 +18,10 @@
  */
 
 
-static ngx_int_t ngx_llmops_evaluate_param(ngx_conf_t *cf,
-    ngx_llmops_evaluate_t *ev, ngx_str_t *arg);
+static ngx_uint_t ngx_llmops_evaluate_known(ngx_llmops_evaluations_t *evs,
+    ngx_llmops_route_t *route, ngx_str_t *name);
+static ngx_int_t ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev,
+    ngx_str_t *arg);
 static ngx_int_t ngx_llmops_evaluate_text(json_t *spec, const char *name,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_evaluate_real(json_t *spec, const char *name,
@@ -57,7 +59,17 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     evs = ngx_llmops_evaluations_conf(cf,
                         ngx_http_conf_get_module_main_conf(cf,
                                                            ngx_llmops_module));
-    ev = evs ? ngx_array_push(&evs->lines) : NULL;
+    if (evs == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_llmops_evaluate_known(evs, route, &value[1])) {
+        return "is duplicate";
+    }
+
+    ev = ngx_array_push(&evs->lines);
     cln = ngx_pool_cleanup_add(cf->pool, 0);
 
     if (ev == NULL || cln == NULL) {
@@ -65,8 +77,6 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_memzero(ev, sizeof(ngx_llmops_evaluate_t));
-
-    value = cf->args->elts;
 
     ev->name = value[1];
     ev->file = value[2];
@@ -93,7 +103,7 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     for (i = 3; i < cf->args->nelts; i++) {
-        if (ngx_llmops_evaluate_param(cf, ev, &value[i]) != NGX_OK) {
+        if (ngx_llmops_evaluate_param(ev, &value[i]) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid or duplicate parameter \"%V\" of "
                                "\"evaluate\", it has every=6h, min_score=0.9, "
@@ -109,6 +119,27 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static ngx_uint_t
+ngx_llmops_evaluate_known(ngx_llmops_evaluations_t *evs,
+    ngx_llmops_route_t *route, ngx_str_t *name)
+{
+    ngx_uint_t              i;
+    ngx_llmops_evaluate_t  *line;
+
+    line = evs->lines.elts;
+
+    for (i = 0; i < evs->lines.nelts; i++) {
+        if (line[i].route == route && line[i].name.len == name->len
+            && ngx_memcmp(line[i].name.data, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static void
 ngx_llmops_evaluate_cleanup(void *data)
 {
@@ -117,8 +148,7 @@ ngx_llmops_evaluate_cleanup(void *data)
 
 
 static ngx_int_t
-ngx_llmops_evaluate_param(ngx_conf_t *cf, ngx_llmops_evaluate_t *ev,
-    ngx_str_t *arg)
+ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev, ngx_str_t *arg)
 {
     u_char     *eq;
     ngx_int_t   n;

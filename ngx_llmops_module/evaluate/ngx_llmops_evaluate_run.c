@@ -39,6 +39,9 @@ static const ngx_llmops_run_pt  ngx_llmops_run_steps[] = {
     ngx_llmops_run_data,
     ngx_llmops_run_data_got,
     ngx_llmops_run_file,
+    ngx_llmops_run_samples,
+    ngx_llmops_run_sampled,
+    ngx_llmops_run_samples_put,
     ngx_llmops_run_check,
     ngx_llmops_run_chunk,
     ngx_llmops_run_chunk_got,
@@ -257,6 +260,8 @@ ngx_llmops_evaluation_free(ngx_llmops_evaluation_run_t *run)
         ngx_llmops_evaluation_task_free(task);
     }
 
+    ngx_llmops_run_samples_drop(run);
+
     for (i = 0; i < NGX_LLMOPS_EVAL_CANDIDATES; i++) {
         if (run->whom[i].asking) {
             ngx_llmops_prompt_asking_free(run->whom[i].asking);
@@ -353,5 +358,5 @@ ngx_llmops_evaluation_dead(ngx_llmops_main_conf_t *mcf, const char *by)
 
     pid = ngx_atoi((u_char *) by + len, ngx_strlen(by) - len);
 
-    return pid > 0 && kill((pid_t) pid, 0) == -1 && ngx_errno == ESRCH;
+    return pid > 0 && kill((pid_t) pid, 0) == -1 && ngx_errno == NGX_ESRCH;
 }

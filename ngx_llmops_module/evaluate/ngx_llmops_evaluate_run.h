@@ -43,6 +43,9 @@ typedef enum {
     NGX_LLMOPS_RUN_DATA,
     NGX_LLMOPS_RUN_DATA_GOT,
     NGX_LLMOPS_RUN_FILE,
+    NGX_LLMOPS_RUN_SAMPLES,
+    NGX_LLMOPS_RUN_SAMPLED,
+    NGX_LLMOPS_RUN_SAMPLES_PUT,
     NGX_LLMOPS_RUN_CHECK,
     NGX_LLMOPS_RUN_CHUNK,
     NGX_LLMOPS_RUN_CHUNK_GOT,
@@ -74,6 +77,7 @@ typedef struct {
     ngx_uint_t                   candidate;
     ngx_llmops_answer_state_e    state;
     ngx_uint_t                   tries;    /* of the present question */
+    ngx_uint_t                   waits;    /* that its target had asked for */
     ngx_msec_t                   wait;     /* ngx_current_msec: not before */
     ngx_uint_t                   question; /* of score, JUDGE and JUDGING */
     ngx_llmops_score_t          *score;    /* NULL: there is none */
@@ -153,6 +157,7 @@ struct ngx_llmops_evaluation_run_s {
 
     ngx_llmops_dataset_t         set;
     int                          fd;       /* of a file being read, or -1 */
+    void                        *samples;  /* being read, or NULL */
     ngx_uint_t                   checked;  /* cases */
 
     ngx_llmops_evaluation_chunk_t  *chunks;
@@ -284,6 +289,12 @@ ngx_int_t ngx_llmops_run_data(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_data_got(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_file(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_check(ngx_llmops_evaluation_run_t *run);
+
+/* samples.c */
+ngx_int_t ngx_llmops_run_samples(ngx_llmops_evaluation_run_t *run);
+ngx_int_t ngx_llmops_run_sampled(ngx_llmops_evaluation_run_t *run);
+ngx_int_t ngx_llmops_run_samples_put(ngx_llmops_evaluation_run_t *run);
+void ngx_llmops_run_samples_drop(ngx_llmops_evaluation_run_t *run);
 
 /* keep.c */
 ngx_int_t ngx_llmops_run_idle(ngx_llmops_evaluation_run_t *run);

@@ -31,8 +31,8 @@
  *   ngx_llmops_admin_page.c     the status page, and its figures
  *   ngx_llmops_admin_audit*.c   who has changed what
  *   ngx_llmops_admin_key*.c, _limits.c, _level.c, _usage*.c, _prompt*.c,
- *   _rollouts.c, _arms.c, _feedback.c, _cache.c, _evaluation*.c, _sample*.c,
- *   _index*.c
+ *   _rollouts.c, _arms.c, _feedback.c, _registry.c, _cache.c,
+ *   _evaluation*.c, _sample*.c, _index*.c
  */
 
 
@@ -92,6 +92,7 @@ extern const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_evaluations[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_samples[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_indexes[];
+extern const ngx_llmops_admin_call_t  ngx_llmops_admin_registry[];
 extern const ngx_llmops_admin_call_t  ngx_llmops_admin_page[];
 
 
@@ -197,9 +198,9 @@ ngx_int_t ngx_llmops_admin_stream(ngx_llmops_admin_t *a, ngx_str_t *type);
    nginx's; called at postconfiguration if there is such a location. */
 void ngx_llmops_admin_filters(void);
 
-/* Names of the resources that can be read without saying which one, as an
-   array; NULL: out of memory. */
-json_t *ngx_llmops_admin_resources(void);
+/* Names of the resources that are configured and can be read without saying
+   which one, as an array; NULL: out of memory. */
+json_t *ngx_llmops_admin_resources(ngx_llmops_main_conf_t *mcf);
 
 /* The status page's Content-Security-Policy, from the page itself; called while
    the configuration is read, wherever there is an llm_admin.  NGX_OK, or

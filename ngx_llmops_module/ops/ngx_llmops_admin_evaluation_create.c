@@ -6,6 +6,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_admin_evaluations.h"
+#include "ngx_llmops_route.h"
 #include "ngx_llmops_score.h"
 
 
@@ -17,6 +18,7 @@
  */
 
 
+#define NGX_LLMOPS_ADMIN_EVAL_LAST   10000
 #define NGX_LLMOPS_ADMIN_EVAL_PAGE   64
 
 
@@ -45,6 +47,8 @@ static ngx_int_t ngx_llmops_admin_create_cases(ngx_llmops_admin_t *a,
     ngx_llmops_admin_create_t *cr, json_t *cases);
 static ngx_int_t ngx_llmops_admin_create_file(ngx_llmops_admin_t *a,
     ngx_str_t *file);
+static ngx_int_t ngx_llmops_admin_create_samples(ngx_llmops_admin_t *a,
+    json_t *samples);
 static ngx_int_t ngx_llmops_admin_create_count(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_create_counted(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_create_put_data(ngx_llmops_admin_t *a,
@@ -214,29 +218,37 @@ ngx_llmops_admin_create_judges(ngx_llmops_admin_t *a,
 }
 
 
-/* "dataset": {"cases": [...]} or {"file": "..."} */
+/* "dataset": {"cases": [...]}, {"file": "..."} or {"samples": {...}} */
 
 static ngx_int_t
 ngx_llmops_admin_create_data(ngx_llmops_admin_t *a,
     ngx_llmops_admin_create_t *cr)
 {
-    json_t     *dataset, *cases;
+    json_t     *dataset, *cases, *samples;
     ngx_str_t   file;
 
     dataset = json_object_get(cr->json, "dataset");
     cases = json_object_get(dataset, "cases");
+    samples = json_object_get(dataset, "samples");
     file = ngx_llmops_evaluation_string(dataset, "file");
 
     if (json_object_size(dataset) != 1
-        || (!json_is_array(cases) && file.len == 0))
+        || (!json_is_array(cases) && !json_is_object(samples)
+            && file.len == 0))
     {
         return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
                                       "\"dataset\" must be {\"cases\": "
-                                      "[...]} or {\"file\": \"NAME\"}");
+                                      "[...]}, {\"file\": \"NAME\"} or "
+                                      "{\"samples\": {\"route\": ..., "
+                                      "\"last\": N}}");
     }
 
     if (cases) {
         return ngx_llmops_admin_create_cases(a, cr, cases);
+    }
+
+    if (samples) {
+        return ngx_llmops_admin_create_samples(a, samples);
     }
 
     return ngx_llmops_admin_create_file(a, &file);
@@ -328,6 +340,35 @@ ngx_llmops_admin_create_file(ngx_llmops_admin_t *a, ngx_str_t *file)
     if (ngx_file_size(&info) > NGX_LLMOPS_EVAL_DATASET) {
         return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
                                       "\"%V\" has more than 16 MB", file);
+    }
+
+    return NGX_OK;
+}
+
+
+/* {"route": "...", "last": N, "tenant": "..."} */
+
+static ngx_int_t
+ngx_llmops_admin_create_samples(ngx_llmops_admin_t *a, json_t *samples)
+{
+    json_t     *last, *tenant;
+    ngx_str_t   route;
+
+    route = ngx_llmops_evaluation_string(samples, "route");
+    last = json_object_get(samples, "last");
+    tenant = json_object_get(samples, "tenant");
+
+    if (json_object_size(samples) != (size_t) 2 + (tenant != NULL)
+        || !json_is_integer(last) || json_integer_value(last) < 1
+        || json_integer_value(last) > NGX_LLMOPS_ADMIN_EVAL_LAST
+        || (tenant && !json_is_string(tenant))
+        || ngx_llmops_route_by_name(a->mcf, &route) == NULL)
+    {
+        return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
+                                      "\"samples\" is {\"route\": an llm_route "
+                                      "that there is, \"last\": 1 to %d, and "
+                                      "maybe \"tenant\"}",
+                                      NGX_LLMOPS_ADMIN_EVAL_LAST);
     }
 
     return NGX_OK;

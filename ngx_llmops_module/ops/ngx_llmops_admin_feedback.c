@@ -23,11 +23,20 @@
 #define NGX_LLMOPS_ADMIN_COMMENT  1000     /* bytes */
 
 
+typedef struct {
+    ngx_llmops_feedback_giving_t  giving;
+    const char                *comment;
+} ngx_llmops_admin_feedback_t;
+
+
 static ngx_int_t ngx_llmops_admin_feedback_give(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_feedback_read(ngx_llmops_admin_t *a,
     ngx_str_t *id, double *score, const char **comment);
 static ngx_int_t ngx_llmops_admin_feedback_score(json_t *body,
     double *score);
+static void ngx_llmops_admin_feedback_leave(void *data);
+static void ngx_llmops_admin_feedback_asked(void *data);
+static ngx_int_t ngx_llmops_admin_feedback_given(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_feedback_reply(ngx_llmops_admin_t *a,
     ngx_str_t *id, double score, const char *comment,
     ngx_llmops_feedback_about_t *about);
@@ -45,11 +54,10 @@ const ngx_llmops_admin_call_t  ngx_llmops_admin_feedback[] = {
 static ngx_int_t
 ngx_llmops_admin_feedback_give(ngx_llmops_admin_t *a)
 {
-    double                        score;
-    ngx_int_t                     rc;
-    ngx_str_t                     id;
-    const char                   *comment;
-    ngx_llmops_feedback_about_t   about;
+    ngx_int_t                        rc;
+    ngx_http_cleanup_t              *cln;
+    ngx_llmops_admin_feedback_t     *given;
+    ngx_llmops_feedback_giving_t    *giving;
 
     if (a->mcf->feedback == NULL) {
         return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
@@ -58,31 +66,83 @@ ngx_llmops_admin_feedback_give(ngx_llmops_admin_t *a)
                                       "24h;\"");
     }
 
-    score = 0;
+    given = ngx_pcalloc(a->request->pool,
+                        sizeof(ngx_llmops_admin_feedback_t));
+    cln = ngx_http_cleanup_add(a->request, 0);
 
-    rc = ngx_llmops_admin_feedback_read(a, &id, &score, &comment);
+    if (given == NULL || cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    giving = &given->giving;
+
+    giving->mcf = a->mcf;
+    giving->handler = ngx_llmops_admin_feedback_asked;
+    giving->data = a;
+
+    cln->handler = ngx_llmops_admin_feedback_leave;
+    cln->data = giving;
+
+    a->data = given;
+
+    rc = ngx_llmops_admin_feedback_read(a, &giving->id, &giving->score,
+                                        &given->comment);
 
     if (rc != NGX_OK) {
         return rc;
     }
 
-    rc = ngx_llmops_feedback_give(a->mcf, &id, score, &about);
+    giving->rc = ngx_llmops_feedback_ask(giving);
 
-    if (rc == NGX_BUSY) {
+    return giving->rc == NGX_AGAIN ? NGX_AGAIN
+                                   : ngx_llmops_admin_feedback_given(a);
+}
+
+
+static void
+ngx_llmops_admin_feedback_leave(void *data)
+{
+    ngx_llmops_feedback_cancel(data);
+}
+
+
+static void
+ngx_llmops_admin_feedback_asked(void *data)
+{
+    ngx_llmops_admin_resume(data, ngx_llmops_admin_feedback_given);
+}
+
+
+static ngx_int_t
+ngx_llmops_admin_feedback_given(ngx_llmops_admin_t *a)
+{
+    ngx_llmops_admin_feedback_t  *given = a->data;
+
+    switch (given->giving.rc) {
+
+    case NGX_OK:
+        ngx_llmops_sample_feedback(a->mcf, &given->giving.id,
+                                   given->giving.score, given->comment);
+
+        return ngx_llmops_admin_feedback_reply(a, &given->giving.id,
+                                               given->giving.score,
+                                               given->comment,
+                                               &given->giving.about);
+
+    case NGX_BUSY:
         return ngx_llmops_admin_error(a, NGX_HTTP_CONFLICT, "exists",
                                       "there is feedback on this request "
                                       "already");
-    }
 
-    if (rc != NGX_OK) {
+    case NGX_DECLINED:
         return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
-                                      "this nginx knows of no such request, "
-                                      "or no longer");
+                                      "there is no such request, or no "
+                                      "longer, or it is one of another nginx");
+
+    default:
+        a->op.rc = NGX_ERROR;
+        return ngx_llmops_admin_store_error(a);
     }
-
-    ngx_llmops_sample_feedback(a->mcf, &id, score, comment);
-
-    return ngx_llmops_admin_feedback_reply(a, &id, score, comment, &about);
 }
 
 

@@ -38,6 +38,7 @@ static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
     ngx_llmops_admin_evaluations,
     ngx_llmops_admin_samples,
     ngx_llmops_admin_indexes,
+    ngx_llmops_admin_registry,
     ngx_llmops_admin_page,
     NULL
 };
@@ -100,7 +101,7 @@ ngx_llmops_admin_find(ngx_llmops_admin_t *a)
 
 
 json_t *
-ngx_llmops_admin_resources(void)
+ngx_llmops_admin_resources(ngx_llmops_main_conf_t *mcf)
 {
     json_t                         *array;
     ngx_uint_t                      i;
@@ -110,6 +111,14 @@ ngx_llmops_admin_resources(void)
 
     for (i = 0; ngx_llmops_admin_tables[i]; i++) {
         for (call = ngx_llmops_admin_tables[i]; call->path; call++) {
+
+            if ((mcf->samples == NULL
+                 && ngx_strcmp(call->path, "samples") == 0)
+                || (mcf->evaluations == NULL
+                    && ngx_strcmp(call->path, "evaluations") == 0))
+            {
+                continue;                    /* 404: it is not configured */
+            }
 
             if (call->method == NGX_HTTP_GET && *call->path
                 && ngx_strchr(call->path, '/') == NULL

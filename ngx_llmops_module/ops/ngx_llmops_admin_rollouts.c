@@ -195,9 +195,10 @@ ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro, json_t *doc)
         d.state = ngx_llmops_rollout_state(ro->sh->word);
         d.step = ngx_llmops_rollout_step(ro->sh->word);
         d.since = (int64_t) ro->sh->since;
+        d.ill = (int64_t) ro->sh->ill;
     }
 
-    shown = json_pack("{s:o,s:o,s:s,s:i,s:f,s:I,s:b,s:o,s:I,s:i,s:s,s:f,"
+    shown = json_pack("{s:o,s:o,s:s,s:i,s:f,s:I,s:b,s:o,s:I,s:i,s:s,s:o,s:f,"
                       "s:{s:I,s:I},s:o}",
                       "route", ngx_llmops_admin_string(&ro->route->name),
                       "candidate", ngx_llmops_admin_string(&ro->candidate),
@@ -212,6 +213,7 @@ ngx_llmops_admin_rollout_shown(ngx_llmops_rollout_t *ro, json_t *doc)
                       "hold", (json_int_t) ro->hold,
                       "min", (int) ro->min,
                       "promote", ro->manual ? "manual" : "auto",
+                      "ill_until", d.ill ? json_integer(d.ill) : json_null(),
                       "alpha", ro->alpha,
                       "requests",
                           "candidate",

@@ -91,7 +91,7 @@ ngx_llmops_live_json(ngx_llmops_live_t *l, ngx_uint_t rows)
         || json_object_set_new(json, "limits",
                                ngx_llmops_live_limits(l, rows))
         || json_object_set_new(json, "resources",
-                               ngx_llmops_admin_resources())
+                               ngx_llmops_admin_resources(l->mcf))
         || json_object_set_new(json, "truncated", json_boolean(l->truncated)))
     {
         json_decref(json);

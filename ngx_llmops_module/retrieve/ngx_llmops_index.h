@@ -163,7 +163,6 @@ void ngx_llmops_index_enqueue(ngx_llmops_main_conf_t *mcf, ngx_str_t *id);
 
 /* -- room's own: worker 0 -------------------------------------------------- */
 
-#define NGX_LLMOPS_INDEX_JOBS   8          /* documents at a time */
 #define NGX_LLMOPS_INDEX_LEASE  30000      /* ms: who does not say anything for
                                               so long is dead */
 

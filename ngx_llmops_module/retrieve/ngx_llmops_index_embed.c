@@ -25,6 +25,7 @@
 #define NGX_LLMOPS_INDEX_TIMEOUT  60000    /* ms, of a question */
 #define NGX_LLMOPS_INDEX_ANSWER   (16 * 1024 * 1024)
 #define NGX_LLMOPS_INDEX_AGAIN    250      /* ms: no room for a question */
+#define NGX_LLMOPS_INDEX_GATHER   10       /* ms: for what others may want */
 
 
 /* of an index */
@@ -33,14 +34,17 @@ typedef struct {
     ngx_llmops_index_t        *index;
     ngx_llmops_main_conf_t    *mcf;
     ngx_queue_t                waiting;
+    ngx_uint_t                 texts;      /* of those that wait */
     ngx_event_t                event;      /* the next question is due */
     ngx_llmops_detached_t      d;
     unsigned                   asking:1;
+    unsigned                   busy:1;     /* the event's timer waits for room */
 } ngx_llmops_index_batcher_t;
 
 
 static ngx_llmops_index_batcher_t *ngx_llmops_index_batcher(
     ngx_llmops_index_embed_t *e);
+static void ngx_llmops_index_embed_wake(ngx_llmops_index_batcher_t *b);
 static void ngx_llmops_index_embed_due(ngx_event_t *ev);
 static ngx_int_t ngx_llmops_index_embed_body(ngx_llmops_index_batcher_t *b,
     ngx_llmops_out_t *out);
@@ -68,18 +72,43 @@ ngx_llmops_index_embed(ngx_llmops_index_embed_t *e)
 
     e->waiting = 1;
     e->asked = 0;
+    b->texts += e->n;
 
-    if (!b->asking && !b->event.timer_set && !b->event.posted) {
-        ngx_post_event(&b->event, &ngx_posted_events);
-    }
+    ngx_llmops_index_embed_wake(b);
 
     return NGX_AGAIN;
+}
+
+
+/* at once if there is enough for a question, or else in a moment */
+
+static void
+ngx_llmops_index_embed_wake(ngx_llmops_index_batcher_t *b)
+{
+    if (b->asking || b->event.posted || b->busy || b->texts == 0) {
+        return;
+    }
+
+    if (b->texts < b->index->batch) {
+        if (!b->event.timer_set) {
+            ngx_add_timer(&b->event, NGX_LLMOPS_INDEX_GATHER);
+        }
+
+        return;
+    }
+
+    if (b->event.timer_set) {
+        ngx_del_timer(&b->event);
+    }
+
+    ngx_post_event(&b->event, &ngx_posted_events);
 }
 
 
 void
 ngx_llmops_index_embed_forget(ngx_llmops_index_embed_t *e)
 {
+    ngx_queue_t                 *q;
     ngx_llmops_index_batcher_t  *b;
 
     if (!e->waiting) {
@@ -94,13 +123,23 @@ ngx_llmops_index_embed_forget(ngx_llmops_index_embed_t *e)
     ngx_queue_remove(&e->queue);
     e->waiting = 0;
 
+    if (!e->asked || b->asking) {
+        b->texts -= e->n;                    /* it was not being told */
+    }
+
     if (e->asked && b->asking) {
         ngx_llmops_detached_cancel(&b->d);
         b->asking = 0;
 
-        if (!b->event.posted && !b->event.timer_set) {
-            ngx_post_event(&b->event, &ngx_posted_events);
+        for (q = ngx_queue_head(&b->waiting);
+             q != ngx_queue_sentinel(&b->waiting);
+             q = ngx_queue_next(q))
+        {
+            e = ngx_queue_data(q, ngx_llmops_index_embed_t, queue);
+            e->asked = 0;
         }
+
+        ngx_llmops_index_embed_wake(b);
     }
 }
 
@@ -168,6 +207,8 @@ ngx_llmops_index_embed_due(ngx_event_t *ev)
     ngx_llmops_out_t             out;
     ngx_llmops_index_batcher_t  *b = ev->data;
 
+    b->busy = 0;
+
     if (b->asking || ngx_queue_empty(&b->waiting)) {
         return;
     }
@@ -200,6 +241,7 @@ ngx_llmops_index_embed_due(ngx_event_t *ev)
         b->asking = 1;
 
     } else if (rc == NGX_BUSY && !ngx_exiting) {
+        b->busy = 1;
         ngx_add_timer(&b->event, NGX_LLMOPS_INDEX_AGAIN);
 
     } else {
@@ -298,11 +340,7 @@ ngx_llmops_index_embed_answer(ngx_llmops_detached_t *d)
         ngx_free(vectors);
     }
 
-    if (!ngx_queue_empty(&b->waiting) && !b->event.posted && !b->asking
-        && !b->event.timer_set)
-    {
-        ngx_post_event(&b->event, &ngx_posted_events);
-    }
+    ngx_llmops_index_embed_wake(b);
 }
 
 
@@ -460,6 +498,7 @@ ngx_llmops_index_embed_tell(ngx_llmops_index_batcher_t *b, float *vectors,
             ngx_queue_remove(&e->queue);
             ngx_queue_insert_tail(&told, &e->queue);
 
+            b->texts -= e->n;
             e->dims = dims;
             e->status = status;
             e->error = error;

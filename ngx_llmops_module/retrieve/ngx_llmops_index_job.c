@@ -366,13 +366,18 @@ ngx_llmops_job_text(ngx_llmops_docop_t *op)
 static ngx_int_t
 ngx_llmops_job_cut(ngx_llmops_index_job_t *job, ngx_str_t *text)
 {
+    size_t                   n;
     json_t                  *noted;
     ngx_str_t                chunk;
     ngx_llmops_chunker_t     chunker;
     ngx_llmops_job_chunk_t  *c;
 
-    job->chunks = ngx_palloc(job->pool, NGX_LLMOPS_INDEX_CHUNKS
-                                        * sizeof(ngx_llmops_job_chunk_t));
+    /* a chunk begins at least a quarter of its size behind the one before */
+
+    n = text->len / (job->index->chunk / 4) + 2;
+    n = ngx_min(n, NGX_LLMOPS_INDEX_CHUNKS);
+
+    job->chunks = ngx_palloc(job->pool, n * sizeof(ngx_llmops_job_chunk_t));
     if (job->chunks == NULL) {
         return NGX_ERROR;
     }
@@ -385,7 +390,7 @@ ngx_llmops_job_cut(ngx_llmops_index_job_t *job, ngx_str_t *text)
 
     while (ngx_llmops_chunker_next(&chunker, &chunk) == NGX_OK) {
 
-        if (job->nchunks == NGX_LLMOPS_INDEX_CHUNKS) {
+        if (job->nchunks == n) {
             return NGX_DECLINED;
         }
 

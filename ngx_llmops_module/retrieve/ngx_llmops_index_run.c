@@ -25,6 +25,7 @@
  */
 
 
+#define NGX_LLMOPS_INDEX_JOBS   32         /* documents at a time */
 #define NGX_LLMOPS_INDEX_TICK   200        /* ms */
 #define NGX_LLMOPS_INDEX_SCAN   3600       /* s */
 #define NGX_LLMOPS_INDEX_PAGE   100        /* heads */

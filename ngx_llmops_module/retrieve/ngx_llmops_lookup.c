@@ -51,12 +51,12 @@ ngx_llmops_lookup(ngx_llmops_lookup_t *l)
     l->embed.handler = ngx_llmops_lookup_embedded;
     l->embed.data = l;
 
-    rc = ngx_llmops_vectors_able(l->mcf->store, &l->index->set);
+    /* what is not known yet will be when the text has become a vector */
 
-    if (rc != NGX_OK) {
-        ngx_llmops_lookup_done(l, rc == NGX_DECLINED
-                                  ? NGX_LLMOPS_RETRIEVE_UNSUPPORTED
-                                  : NGX_LLMOPS_RETRIEVE_FAILED);
+    if (ngx_llmops_vectors_able(l->mcf->store, &l->index->set)
+        == NGX_DECLINED)
+    {
+        ngx_llmops_lookup_done(l, NGX_LLMOPS_RETRIEVE_UNSUPPORTED);
         return NGX_OK;
     }
 

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_feedback.h"
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_registry.h"
 #include "ngx_llmops_prompt_conf.h"
 
 
@@ -66,7 +67,7 @@ static void ngx_llmops_feedback_count(ngx_llmops_main_conf_t *mcf,
     ((s)->len ? ngx_crc32_long((s)->data, (s)->len) : 0)
 
 
-/* llm_feedback TIME; */
+/* llm_feedback TIME [fleet=on|off]; */
 
 char *
 ngx_llmops_feedback_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -97,7 +98,22 @@ ngx_llmops_feedback_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     fb->valid = valid;
+    fb->fleet = 1;
     mcf->feedback = fb;
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "fleet=off") == 0) {
+            fb->fleet = 0;
+
+        } else if (ngx_strcmp(value[2].data, "fleet=on") != 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "invalid parameter \"%V\", \"llm_feedback\" has "
+                               "a time, and then \"fleet=on\" or "
+                               "\"fleet=off\"", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+    }
 
     return NGX_CONF_OK;
 }
@@ -173,7 +189,7 @@ void
 ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx)
 {
-    ngx_atomic_uint_t             id[2];
+    ngx_atomic_uint_t             id[2], words[4];
     ngx_llmops_feedback_t        *fb;
     ngx_llmops_feedback_entry_t  *e;
 
@@ -196,7 +212,16 @@ ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
 
     ngx_llmops_feedback_write(e, ctx, id);
 
+    words[0] = e->names;
+    words[1] = e->prompt;
+    words[2] = e->arm;
+    words[3] = e->rollout;
+
     e->lock = 0;
+
+    if (fb->fleet) {
+        ngx_llmops_feedback_tell(mcf, &ctx->id, words);
+    }
 }
 
 
@@ -303,6 +328,10 @@ ngx_llmops_feedback_give(ngx_llmops_main_conf_t *mcf, ngx_str_t *text,
             return NGX_DECLINED;
         }
 
+        if (score < 0) {
+            return NGX_OK;
+        }
+
         if (!ngx_atomic_cmp_set(&e->given, 0, 1)) {
             return NGX_BUSY;
         }
@@ -314,6 +343,25 @@ ngx_llmops_feedback_give(ngx_llmops_main_conf_t *mcf, ngx_str_t *text,
     }
 
     return NGX_DECLINED;
+}
+
+
+void
+ngx_llmops_feedback_take(ngx_llmops_main_conf_t *mcf,
+    const ngx_atomic_uint_t *words, double score,
+    ngx_llmops_feedback_about_t *about)
+{
+    ngx_llmops_feedback_entry_t  e;
+
+    ngx_memzero(&e, sizeof(ngx_llmops_feedback_entry_t));
+
+    e.names = words[0];
+    e.prompt = words[1];
+    e.arm = words[2];
+    e.rollout = words[3];
+
+    ngx_llmops_feedback_about(mcf, &e, about);
+    ngx_llmops_feedback_count(mcf, about, e.arm, score);
 }
 
 
@@ -407,6 +455,11 @@ ngx_llmops_feedback_count(ngx_llmops_main_conf_t *mcf,
     if (about->route == NULL) {
         return;
     }
+
+    ngx_llmops_registry_score(mcf, &about->route->name,
+                              about->target ? &about->target->name : NULL,
+                              about->prompt ? &about->prompt->full : NULL,
+                              NGX_LLMOPS_REGISTRY_FEEDBACK, score);
 
     ro = about->rollout;
     i = ro ? (ngx_uint_t) (arm & 3) : 0;

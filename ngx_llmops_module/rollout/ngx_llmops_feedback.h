@@ -24,6 +24,7 @@ typedef struct {
     time_t                     valid;      /* seconds that one is remembered */
     void                      *sh;         /* of this worker, or NULL */
     ngx_uint_t                 sets;
+    ngx_flag_t                 fleet;      /* requests are in Redis, too */
 } ngx_llmops_feedback_t;
 
 
@@ -39,14 +40,33 @@ typedef struct {
 } ngx_llmops_feedback_about_t;
 
 
-/* llm_feedback TIME; */
+/* feedback that is being given, and may have to be asked for: the caller's
+   memory, zeroed, with the first part filled in, which must stay where it is
+   until the handler is called or it is cancelled */
+
+typedef struct {
+    ngx_llmops_main_conf_t    *mcf;
+    ngx_str_t                  id;
+    double                     score;
+    void                     (*handler)(void *data);
+    void                      *data;
+
+    ngx_int_t                  rc;         /* as of ngx_llmops_feedback_ask() */
+    ngx_llmops_feedback_about_t  about;
+    struct ngx_llmops_redis_cmd_s  *cmd;   /* under way, or NULL */
+    ngx_atomic_uint_t          found[4];   /* of a request of the fleet */
+    unsigned                   local:1;    /* this nginx knows it itself */
+} ngx_llmops_feedback_giving_t;
+
+
+/* llm_feedback TIME [fleet=on|off]; */
 char *ngx_llmops_feedback_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 #define NGX_LLMOPS_FEEDBACK_COMMANDS                                          \
                                                                               \
     { ngx_string("llm_feedback"),                                             \
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,                                      \
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,                                     \
       ngx_llmops_feedback_directive,                                          \
       NGX_HTTP_MAIN_CONF_OFFSET,                                              \
       0,                                                                      \
@@ -62,11 +82,33 @@ void ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
 
 /*
  * Takes a score from 0 to 1 for a request: counts it, for the guards of its
- * canary, too.  NGX_OK, about is filled in; NGX_DECLINED: nothing is known of
- * the request (any more); NGX_BUSY: it has had its feedback.
+ * canary, too.  NGX_OK: .about is filled in; NGX_DECLINED: nothing is known of
+ * the request (any more); NGX_BUSY: it has had its feedback; NGX_ERROR: it is
+ * not one of this nginx, and Redis cannot be asked.  NGX_AGAIN: the handler will
+ * be called, outside of any request, and .rc is one of these.
  */
+ngx_int_t ngx_llmops_feedback_ask(ngx_llmops_feedback_giving_t *giving);
+
+/* It is not waited for any more; nothing happens if it is not under way. */
+void ngx_llmops_feedback_cancel(ngx_llmops_feedback_giving_t *giving);
+
+
+/* -- private to feedback*.c ----------------------------------------------- */
+
+/* Takes a score for a request of this nginx: NGX_OK, NGX_DECLINED, NGX_BUSY as
+   above; with score -1 only says whether it is known. */
 ngx_int_t ngx_llmops_feedback_give(ngx_llmops_main_conf_t *mcf,
     ngx_str_t *id, double score, ngx_llmops_feedback_about_t *about);
+
+/* The same for a request of another gateway: words of an entry, in the order
+   names, prompt, arm, rollout. */
+void ngx_llmops_feedback_take(ngx_llmops_main_conf_t *mcf,
+    const ngx_atomic_uint_t *words, double score,
+    ngx_llmops_feedback_about_t *about);
+
+/* Tells the fleet of a request. */
+void ngx_llmops_feedback_tell(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
+    const ngx_atomic_uint_t *words);
 
 
 /* by route and arm: in the zone; scores times 10^6 */

@@ -120,6 +120,8 @@ typedef struct {
     ngx_atomic_t               counted;    /* epoch of the counters */
     ngx_atomic_t               since;      /* ms since the epoch: of the step */
     ngx_atomic_t               stale;      /* the store cannot be asked */
+    ngx_atomic_t               ill;        /* ms since the epoch: until then the
+                                              stable arm is */
     ngx_atomic_t               requests[2];    /* of the step, by arm */
     ngx_atomic_t               seen[2];    /* the same, of all gateways */
     ngx_atomic_t               total[2][2];    /* ever: by arm; ok, failed */
@@ -171,6 +173,9 @@ struct ngx_llmops_rollout_s {
     double                     needed;     /* evidence: its logarithm */
     ngx_flag_t                 manual;
     ngx_flag_t                 cut;        /* streams, at a rollback */
+    ngx_msec_t                 fallback;   /* for so long fallbacks come first
+                                              when the stable arm is ill, too;
+                                              0: never */
     ngx_llmops_guard_t         guards[NGX_LLMOPS_ROLLOUT_GUARDS];
     ngx_uint_t                 nguards;
     ngx_uint_t                 measures;   /* bits: those that guards need */
@@ -260,6 +265,10 @@ void ngx_llmops_rollout_prompt(ngx_llmops_ctx_t *ctx);
 /* The target that comes first, or NULL: the arm is not the candidate's, or it
    is one with the targets of the route. */
 ngx_llmops_target_t *ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx);
+
+/* Whether the route's fallbacks come before its targets now: the candidate has
+   been taken back, and they were no better. */
+ngx_uint_t ngx_llmops_rollout_ill(ngx_llmops_route_t *route);
 
 /* The candidate cannot serve this request: it is in no rollout. */
 void ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx);

@@ -176,6 +176,24 @@ ngx_llmops_rollout_target(ngx_llmops_ctx_t *ctx)
 }
 
 
+ngx_uint_t
+ngx_llmops_rollout_ill(ngx_llmops_route_t *route)
+{
+    int64_t                now;
+    ngx_llmops_rollout_t  *ro;
+
+    ro = route->rollout;
+
+    if (ro == NULL || ro->sh == NULL || ro->sh->ill == 0) {
+        return 0;
+    }
+
+    now = ngx_llmops_now();
+
+    return (int64_t) ro->sh->ill > now;
+}
+
+
 void
 ngx_llmops_rollout_leave(ngx_llmops_ctx_t *ctx)
 {

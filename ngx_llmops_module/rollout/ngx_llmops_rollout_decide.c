@@ -13,7 +13,7 @@
    ngx_llmops_rollout_run.c says when it holds. */
 
 
-#define NGX_LLMOPS_ROLLOUT_TEXT    256
+#define NGX_LLMOPS_ROLLOUT_TEXT    NGX_LLMOPS_ROLLOUT_REASON
 
 
 static ngx_uint_t ngx_llmops_rollout_lacking(ngx_llmops_rollout_run_t *run);
@@ -21,15 +21,17 @@ static ngx_int_t ngx_llmops_rollout_broken(ngx_llmops_rollout_run_t *run,
     uint32_t epoch);
 static void ngx_llmops_rollout_reason(ngx_llmops_rollout_t *ro, ngx_uint_t i,
     ngx_str_t *reason);
+static int64_t ngx_llmops_rollout_stable(ngx_llmops_rollout_run_t *run,
+    ngx_str_t *reason);
 static void ngx_llmops_rollout_apply(ngx_llmops_rollout_run_t *run,
     ngx_llmops_rollout_action_e action, const char *by, ngx_str_t *reason,
-    json_t *figures);
+    json_t *figures, int64_t ill);
 
 
 void
 ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 {
-    int64_t                    now;
+    int64_t                    now, ill;
     ngx_int_t                  broken;
     ngx_str_t                  reason;
     u_char                     text[NGX_LLMOPS_ROLLOUT_TEXT];
@@ -58,9 +60,11 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 
     if (broken != NGX_DECLINED) {
         ngx_llmops_rollout_reason(ro, broken, &reason);
+        ill = ngx_llmops_rollout_stable(run, &reason);
+
         ngx_llmops_rollout_apply(run, NGX_LLMOPS_ROLLOUT_ROLLBACK, "guard",
                                  &reason,
-                                 ngx_llmops_rollout_figures(ro, broken));
+                                 ngx_llmops_rollout_figures(ro, broken), ill);
         return;
     }
 
@@ -93,7 +97,7 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 
     ngx_llmops_rollout_apply(run, ro->manual ? NGX_LLMOPS_ROLLOUT_HOLD
                                              : NGX_LLMOPS_ROLLOUT_STEP,
-                             "time", &reason, NULL);
+                             "time", &reason, NULL, 0);
 }
 
 
@@ -196,14 +200,64 @@ ngx_llmops_rollout_reason(ngx_llmops_rollout_t *ro, ngx_uint_t i,
 }
 
 
+/*
+ * A candidate that is taken back leaves its callers to the stable arm.  Where
+ * that breaks a bound itself, of this or of another guard, the route's
+ * fallbacks come first for a while: until when, or 0.  What is looked at is
+ * what the guards have been shown a moment ago.
+ */
+
+static int64_t
+ngx_llmops_rollout_stable(ngx_llmops_rollout_run_t *run, ngx_str_t *reason)
+{
+    ngx_uint_t                      i;
+    ngx_llmops_seq_t                seq;
+    ngx_llmops_guard_t             *g;
+    ngx_llmops_rollout_t           *ro;
+    ngx_llmops_rollout_guard_sh_t  *sh;
+
+    ro = run->ro;
+
+    for (i = 0; ro->fallback && i < ro->nguards; i++) {
+
+        g = &ro->guards[i];
+        sh = ro->guard_sh[i];
+
+        if (g->mode != NGX_LLMOPS_GUARD_BOUND) {
+            continue;
+        }
+
+        seq.n = (double) sh->seen_n[0];
+        seq.k = (double) sh->seen_k[0] / NGX_LLMOPS_ROLLOUT_MICRO;
+
+        if (ngx_llmops_seq_above(&seq, g->p) < ro->needed) {
+            continue;
+        }
+
+        reason->len = ngx_snprintf(reason->data + reason->len,
+                                   NGX_LLMOPS_ROLLOUT_TEXT - reason->len,
+                                   "; the stable arm is ill, too (%V: %.1f "
+                                   "of %.0f), fallbacks come first for %M s",
+                                   &g->text, seq.k, seq.n,
+                                   ro->fallback / 1000)
+                      - reason->data;
+
+        return ngx_llmops_store_now(run->mcf->store) + (int64_t) ro->fallback;
+    }
+
+    return 0;
+}
+
+
 static void
 ngx_llmops_rollout_apply(ngx_llmops_rollout_run_t *run,
     ngx_llmops_rollout_action_e action, const char *by, ngx_str_t *reason,
-    json_t *figures)
+    json_t *figures, int64_t ill)
 {
-    ngx_int_t    rc;
-    ngx_str_t    who;
-    const char  *error;
+    ngx_int_t                 rc;
+    ngx_str_t                 who;
+    const char               *error;
+    ngx_llmops_rollout_doc_t  doc;
 
     who.data = (u_char *) by;
     who.len = ngx_strlen(by);
@@ -221,6 +275,14 @@ ngx_llmops_rollout_apply(ngx_llmops_rollout_run_t *run,
                                       ngx_llmops_store_now(run->mcf->store),
                                       &who, reason, figures, &run->entry,
                                       &error);
+
+    if (rc == NGX_OK && ill) {
+        ngx_llmops_rollout_doc_get(run->next, &doc);
+        doc.ill = ill;
+
+        rc = ngx_llmops_rollout_doc_set(run->next, &doc);
+    }
+
     if (rc != NGX_OK) {
         json_decref(run->next);
         run->next = NULL;

@@ -34,6 +34,7 @@ typedef struct {
 static ngx_uint_t ngx_llmops_rollout_doc_move(ngx_llmops_rollout_doc_t *doc,
     ngx_llmops_rollout_action_e action, ngx_uint_t steps, int64_t now);
 static json_t *ngx_llmops_rollout_doc_string(ngx_str_t *s);
+static ngx_int_t ngx_llmops_rollout_doc_past(json_t *json);
 static void ngx_llmops_rollout_doc_oldest(json_t *all);
 
 
@@ -187,6 +188,7 @@ ngx_llmops_rollout_doc_get(json_t *json, ngx_llmops_rollout_doc_t *doc)
     doc->epoch = (uint32_t) json_integer_value(json_object_get(json,
                                                                "epoch"));
     doc->since = json_integer_value(json_object_get(json, "since"));
+    doc->ill = json_integer_value(json_object_get(json, "ill"));
 }
 
 
@@ -205,6 +207,8 @@ ngx_llmops_rollout_doc_apply(json_t *json, ngx_llmops_rollout_action_e action,
         json_decref(figures);
         return NGX_DECLINED;
     }
+
+    doc.ill = 0;
 
     if (ngx_llmops_rollout_doc_move(&doc, action, steps, now)) {
         doc.epoch++;
@@ -232,8 +236,25 @@ ngx_llmops_rollout_doc_apply(json_t *json, ngx_llmops_rollout_action_e action,
         (void) json_array_remove(history, 0);
     }
 
-    if (action == NGX_LLMOPS_ROLLOUT_RESTART) {
-        (void) json_object_del(json, "evaluations");
+    return action != NGX_LLMOPS_ROLLOUT_RESTART
+           || ngx_llmops_rollout_doc_past(json) == NGX_OK
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+/* evaluations of before count no longer, but are known as such: one that is
+   told again must not decide again */
+
+static ngx_int_t
+ngx_llmops_rollout_doc_past(json_t *json)
+{
+    json_t      *one;
+    const char  *name;
+
+    json_object_foreach(json_object_get(json, "evaluations"), name, one) {
+        if (json_object_set_new(one, "past", json_true()) != 0) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_OK;
@@ -298,6 +319,13 @@ ngx_llmops_rollout_doc_set(json_t *json, const ngx_llmops_rollout_doc_t *doc)
     {
         return NGX_ERROR;
     }
+
+    if (doc->ill) {
+        return json_object_set_new(json, "ill", json_integer(doc->ill)) == 0
+               ? NGX_OK : NGX_ERROR;
+    }
+
+    (void) json_object_del(json, "ill");
 
     return NGX_OK;
 }
@@ -379,7 +407,9 @@ ngx_llmops_rollout_doc_lacks(json_t *json, const ngx_str_t *names,
         one = json_object_getn(all, (char *) names[i].data, names[i].len);
         verdict = json_string_value(json_object_get(one, "verdict"));
 
-        if (verdict == NULL || ngx_strcmp(verdict, "pass") != 0) {
+        if (verdict == NULL || ngx_strcmp(verdict, "pass") != 0
+            || json_is_true(json_object_get(one, "past")))
+        {
             return &names[i];
         }
     }

@@ -57,6 +57,8 @@ typedef struct {
     ngx_uint_t                 step;       /* from 0 */
     uint32_t                   epoch;      /* of steps that have begun */
     int64_t                    since;      /* ms since the epoch: of the step */
+    int64_t                    ill;        /* the same: until then the stable
+                                              arm is ill; 0: it is not */
 } ngx_llmops_rollout_doc_t;
 
 
@@ -89,8 +91,8 @@ ngx_int_t ngx_llmops_rollout_doc_apply(json_t *json,
 /*
  * Notes what the evaluation of that name says now: noted, which is taken over,
  * has at least "id" and "verdict".  NGX_OK; NGX_DECLINED: it is there already,
- * by its id; NGX_ERROR: out of memory.  A rollout that begins again forgets
- * them.
+ * by its id; NGX_ERROR: out of memory.  With a rollout that begins again they
+ * become "past".
  */
 ngx_int_t ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name,
     json_t *noted);

@@ -97,17 +97,26 @@ ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
 }
 
 
+/* a version of a prompt may have been tried with any target */
+
 static ngx_uint_t
 ngx_llmops_told_is(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev)
 {
+    if (ro->model.len
+        && (ro->model.len != ev->target.len
+            || ngx_memcmp(ro->model.data, ev->target.data, ro->model.len)
+               != 0))
+    {
+        return 0;
+    }
+
     return (ro->model.len || ro->reference.len)
-           && ro->model.len == ev->target.len
-           && ngx_strncmp(ro->model.data, ev->target.data, ro->model.len) == 0
            && ro->reference.len == ev->prompt.len
-           && ngx_strncmp(ro->reference.data, ev->prompt.data,
-                          ro->reference.len)
-              == 0;
+           && (ro->reference.len == 0
+               || ngx_memcmp(ro->reference.data, ev->prompt.data,
+                             ro->reference.len)
+                  == 0);
 }
 
 

@@ -54,8 +54,8 @@ typedef struct {
 /*
  * To be called when an evaluation is over, once for each candidate of it, by
  * any worker, outside of any lock; all of ev is copied.  What is not the
- * candidate of the route's rollout (both target and prompt are compared) is
- * passed over.  The store is written to in the background, and again until it
+ * candidate of the route's rollout is passed over: target and prompt are
+ * compared, but the target not if only a prompt is let in.  The store is written to in the background, and again until it
  * can be, as long as this worker lives.  What is told again, by the same id, is
  * not noted again: who is not sure that he has told it may tell it once more.
  *

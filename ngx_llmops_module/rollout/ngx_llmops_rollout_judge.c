@@ -5,6 +5,8 @@
 
 
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_registry.h"
+#include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_detached.h"
@@ -52,6 +54,8 @@ typedef struct {
     ngx_llmops_rollout_t      *ro;
     uint32_t                   epoch;
     ngx_uint_t                 candidate;
+    ngx_llmops_main_conf_t    *mcf;
+    ngx_llmops_target_t       *target;     /* whose answer it is */
 } ngx_llmops_judging_t;
 
 
@@ -219,6 +223,8 @@ ngx_llmops_judge_start(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
     j->ro = ctx->arm->rollout;
     j->epoch = ctx->arm->epoch;
     j->candidate = ctx->arm->candidate;
+    j->mcf = mcf;
+    j->target = ctx->target;
 
     j->d.target = judge->ask.target;
     j->d.from = ctx;
@@ -267,6 +273,11 @@ ngx_llmops_judge_said(ngx_llmops_detached_t *d)
     }
 
     ngx_llmops_judge_count(ro, NGX_LLMOPS_JUDGED_SCORED);
+
+    ngx_llmops_registry_score(j->mcf, &ro->route->name, &j->target->name,
+                              j->candidate && ro->prompt ? &ro->prompt->full
+                                                         : NULL,
+                              NGX_LLMOPS_REGISTRY_JUDGED, score);
 
     if (sh) {
         (void) ngx_atomic_fetch_add(&sh->scored[j->candidate], 1);

@@ -409,6 +409,7 @@ ngx_llmops_rollout_publish(ngx_llmops_main_conf_t *mcf,
 
         sh->revision = revision;
         sh->since = (ngx_atomic_uint_t) doc->since;
+        sh->ill = (ngx_atomic_uint_t) doc->ill;
         sh->word = ngx_llmops_rollout_word(doc->epoch, doc->step, doc->state,
                                       ngx_llmops_rollout_doc_share(ro, doc));
         ngx_memory_barrier();

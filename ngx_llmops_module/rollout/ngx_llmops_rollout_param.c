@@ -46,6 +46,8 @@ static ngx_int_t ngx_llmops_rollout_set_alpha(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_promote(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_set_fallback(ngx_conf_t *cf,
+    ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_streams(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_webhook(ngx_conf_t *cf,
@@ -109,6 +111,10 @@ static const ngx_llmops_rollout_param_t  ngx_llmops_rollout_params[] = {
     { ngx_string("promote="), ngx_llmops_rollout_set_promote,
       "write \"promote=auto\" or \"promote=manual\"", 0 },
 
+    { ngx_string("fallback="), ngx_llmops_rollout_set_fallback,
+      "write for how long fallbacks come first if the stable arm is ill, too, "
+      "for example \"fallback=10m\"", 0 },
+
     { ngx_string("streams="), ngx_llmops_rollout_set_streams,
       "write \"streams=finish\" or \"streams=cut\"", 0 },
 
@@ -169,8 +175,8 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
                        "\"guard=\", \"judge=\", \"judge_share=\", "
                        "\"judge_timeout=\", \"rubric=\", "
                        "\"evaluation=\", \"min=\", "
-                       "\"alpha=\", \"promote=\", \"streams=\", "
-                       "\"webhook=\" and \"webhook_secret=\"", arg);
+                       "\"alpha=\", \"promote=\", \"fallback=\", "
+                       "\"streams=\", \"webhook=\" and \"webhook_secret=\"", arg);
     return NGX_CONF_ERROR;
 }
 
@@ -502,6 +508,24 @@ ngx_llmops_rollout_set_promote(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     }
 
     return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_llmops_rollout_set_fallback(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    ngx_int_t  n;
+
+    n = ngx_parse_time(value, 0);
+
+    if (n == NGX_ERROR || n == 0) {
+        return NGX_DECLINED;
+    }
+
+    ro->fallback = n;
+
+    return NGX_OK;
 }
 
 

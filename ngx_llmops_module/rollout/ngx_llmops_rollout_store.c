@@ -206,6 +206,7 @@ ngx_llmops_rollout_create(ngx_llmops_rollout_run_t *run)
         doc.step = ngx_llmops_rollout_step(word);
         doc.epoch = ngx_llmops_rollout_epoch(word);
         doc.since = (int64_t) run->ro->sh->since;
+        doc.ill = (int64_t) run->ro->sh->ill;
 
         if (ngx_llmops_rollout_doc_set(run->next, &doc) != NGX_OK) {
             json_decref(run->next);

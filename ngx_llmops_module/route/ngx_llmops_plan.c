@@ -19,7 +19,8 @@
  * Three rings, each in its own order: the targets by the route's "select",
  * then the fallbacks as they are written, then those of both whose breaker is
  * open, which are better than nothing.  A target whose provider has asked to
- * be left alone for a time is in no ring.
+ * be left alone for a time is in no ring.  Where a rollout has found the targets
+ * ill, the fallbacks come before them.
  */
 
 
@@ -45,6 +46,8 @@ static ngx_uint_t ngx_llmops_plan_blocked(ngx_llmops_planner_t *pl,
 static void ngx_llmops_plan_add(ngx_llmops_planner_t *pl,
     ngx_llmops_target_t *t);
 static void ngx_llmops_plan_candidate(ngx_llmops_planner_t *pl);
+static void ngx_llmops_plan_fallbacks(ngx_llmops_planner_t *pl,
+    ngx_llmops_route_t *route);
 static void ngx_llmops_plan_targets(ngx_llmops_planner_t *pl,
     ngx_llmops_route_t *route);
 static void ngx_llmops_plan_weighted(ngx_llmops_target_t **t, ngx_uint_t n);
@@ -59,8 +62,6 @@ ngx_int_t
 ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route)
 {
-    ngx_uint_t            i;
-    ngx_llmops_target_t  *t;
     ngx_llmops_planner_t  pl;
 
     if (ngx_llmops_plan_begin(r, ctx, route, route->targets.nelts, &pl)
@@ -70,17 +71,33 @@ ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     ngx_llmops_plan_candidate(&pl);
-    ngx_llmops_plan_targets(&pl, route);
 
-    t = route->targets.elts;
+    if (ngx_llmops_rollout_ill(route)) {
+        ngx_llmops_plan_fallbacks(&pl, route);
+        ngx_llmops_plan_targets(&pl, route);
 
-    for (i = route->ntargets; i < route->targets.nelts; i++) {
-        ngx_llmops_plan_add(&pl, &t[i]);
+    } else {
+        ngx_llmops_plan_targets(&pl, route);
+        ngx_llmops_plan_fallbacks(&pl, route);
     }
 
     ngx_llmops_plan_end(&pl);
 
     return NGX_OK;
+}
+
+
+static void
+ngx_llmops_plan_fallbacks(ngx_llmops_planner_t *pl, ngx_llmops_route_t *route)
+{
+    ngx_uint_t            i;
+    ngx_llmops_target_t  *t;
+
+    t = route->targets.elts;
+
+    for (i = route->ntargets; i < route->targets.nelts; i++) {
+        ngx_llmops_plan_add(pl, &t[i]);
+    }
 }
 
 

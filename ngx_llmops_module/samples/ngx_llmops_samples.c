@@ -45,8 +45,9 @@
  *   ngx_llmops_samples_record.c  records: bytes, encryption
  *   ngx_llmops_samples_file.c    records in files
  *   ngx_llmops_samples_memory.c  records in shared memory
- *   ngx_llmops_samples_task.c    going through them
- *   ngx_llmops_samples_redis.c   all of that on Redis
+ *   ngx_llmops_samples_task.c    going through them,
+ *   ngx_llmops_samples_hits.c    and what is found
+ *   ngx_llmops_samples_redis*.c  all of that on Redis
  *   ngx_llmops_samples_read.c    what others ask for; the sweeper
  *   ngx_llmops_samples_diff.c    two texts, word by word
  *   ngx_llmops_samples_export.c  lines of data sets
@@ -54,6 +55,10 @@
 
 
 #define NGX_LLMOPS_SAMPLE_KEPT     (1024 * 1024)   /* bytes of an answer */
+
+#define NGX_LLMOPS_SAMPLE_BODY     65536   /* of a request, beside four times
+                                              what a sample may have: pictures
+                                              will not be in that */
 
 #define NGX_LLMOPS_SAMPLE_DRAWN    1       /* ctx->sampled */
 #define NGX_LLMOPS_SAMPLE_PAIRED   2
@@ -138,7 +143,10 @@ ngx_llmops_sample_draft(ngx_llmops_ctx_t *ctx)
     ctx->sampled = NGX_LLMOPS_SAMPLE_PAIRED;
     sampling = ctx->plan.route->sample;
 
-    if (ctx->kept == NULL || ctx->kept->failed) {
+    if (ctx->kept == NULL || ctx->kept->failed
+        || ngx_llmops_body_size(ctx->request)
+           > (off_t) (4 * sampling->max_size + NGX_LLMOPS_SAMPLE_BODY))
+    {
         ngx_llmops_sample_count(sampling, NGX_LLMOPS_SAMPLE_LARGE);
         return NULL;
     }
@@ -195,7 +203,7 @@ ngx_llmops_sample_head(ngx_llmops_sample_draft_t *draft,
         tenant = ctx->identity->tenant;
     }
 
-    rec->created = ngx_llmops_samples_now();
+    rec->created = ngx_llmops_samples_now(draft->samples);
     rec->expires = rec->created + (int64_t) draft->sampling->keep * 1000;
 
     ngx_llmops_sample_id(draft->samples, rec->created, rec->id);
@@ -415,7 +423,7 @@ ngx_llmops_samples_put(ngx_llmops_samples_t *s, ngx_llmops_record_t *rec,
     ngx_llmops_samples_task_t  *task;
 
     if (s->engine == NULL) {
-        return ngx_llmops_samples_redis_put(s, rec, record, client);
+        return ngx_llmops_samples_redis_put(s, rec, record);
     }
 
     if (s->engine->append(s, record) != NGX_OK) {

@@ -26,7 +26,8 @@ json_t *ngx_llmops_sample_diff(const char *stable, size_t stable_len,
 
 typedef enum {
     NGX_LLMOPS_EXPORT_CHAT = 0,            /* {"messages"} */
-    NGX_LLMOPS_EXPORT_DPO,                 /* {"prompt", "chosen", "rejected"} */
+    NGX_LLMOPS_EXPORT_DPO,                 /* {"prompt", "chosen",
+                                              "rejected"} */
     NGX_LLMOPS_EXPORT_OPENAI_DPO           /* {"input", "preferred_output",
                                               "non_preferred_output"} */
 } ngx_llmops_export_e;

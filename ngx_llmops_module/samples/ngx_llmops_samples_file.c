@@ -130,7 +130,7 @@ ngx_llmops_samples_file_open(ngx_llmops_samples_t *s)
 
     ngx_llmops_samples_file_trim(s);
 
-    now = ngx_llmops_samples_now();
+    now = ngx_llmops_samples_clock();
 
     for (tries = 0; tries < 16; tries++, now++) {
 

@@ -8,6 +8,7 @@
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_cache_work.h"
 #include "ngx_llmops_guard.h"
+#include "ngx_llmops_plain.h"
 #include "ngx_llmops_prompt.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_rules.h"
@@ -20,7 +21,6 @@
  */
 
 
-#define NGX_LLMOPS_SAMPLE_BODY     (1024 * 1024)   /* of a request */
 #define NGX_LLMOPS_SAMPLE_WHOLE    (4 * 1024 * 1024)
 
 
@@ -29,6 +29,10 @@ static json_t *ngx_llmops_sample_translate(ngx_str_t *body,
     ngx_uint_t answer);
 static json_t *ngx_llmops_sample_document(ngx_llmops_op_e op,
     ngx_str_t *answer, ngx_llmops_usage_t *usage);
+static ngx_uint_t ngx_llmops_sample_stream(ngx_str_t *answer);
+static ngx_uint_t ngx_llmops_sample_is_text(ngx_llmops_op_e op,
+    ngx_str_t *events);
+static json_t *ngx_llmops_sample_text(ngx_llmops_op_e op, ngx_str_t *events);
 static json_t *ngx_llmops_sample_message(ngx_llmops_op_e op, json_t *body);
 static json_t *ngx_llmops_sample_said(json_t *message);
 static json_t *ngx_llmops_sample_prompted(json_t *body);
@@ -194,10 +198,6 @@ ngx_llmops_sample_request(ngx_llmops_op_e op, ngx_str_t *body)
     json_t      *tree, *request;
     ngx_uint_t   i;
 
-    if (body->len > NGX_LLMOPS_SAMPLE_BODY) {
-        return NULL;
-    }
-
     if (op == NGX_LLMOPS_OP_MESSAGES) {
         request = ngx_llmops_sample_translate(body, 0);
 
@@ -305,15 +305,28 @@ ngx_llmops_sample_answer(ngx_llmops_op_e op, ngx_str_t *answer,
 {
     json_t  *body, *message;
 
-    body = ngx_llmops_sample_document(op, answer, usage);
-    message = body ? ngx_llmops_sample_message(op, body) : NULL;
+    if (ngx_llmops_sample_stream(answer)
+        && ngx_llmops_sample_is_text(op, answer))
+    {
+        message = ngx_llmops_sample_text(op, answer);
 
-    json_decref(body);
+    } else {
+        body = ngx_llmops_sample_document(op, answer, usage);
+        message = body ? ngx_llmops_sample_message(op, body) : NULL;
+
+        json_decref(body);
+    }
 
     if (!json_is_object(message)) {
         json_decref(message);
         return NULL;
     }
+
+    /* what a model has thought is no part of what it has said */
+
+    (void) json_object_del(message, "reasoning_content");
+    (void) json_object_del(message, "reasoning");
+    (void) json_object_del(message, "thinking_blocks");
 
     return json_pack("{s:o,s:o,s:s}", "text", ngx_llmops_sample_said(message),
                      "message", message, "finish",
@@ -321,25 +334,88 @@ ngx_llmops_sample_answer(ngx_llmops_op_e op, ngx_str_t *answer,
 }
 
 
-/* the whole answer as a tree; who asks for a stream may get a document, and the
-   other way round */
+/* who asks for a stream may get a document, and the other way round */
+
+static ngx_uint_t
+ngx_llmops_sample_stream(ngx_str_t *answer)
+{
+    size_t  i;
+
+    for (i = 0; i < answer->len && answer->data[i] <= ' '; i++) { /* void */ }
+
+    return i < answer->len && answer->data[i] != '{';
+}
+
+
+/*
+ * Nearly all streams are one text.  It is read by the scanner then: trees of a
+ * thousand events would take milliseconds.  Whatever looks as if there were
+ * more is read as a whole.
+ */
+
+static ngx_uint_t
+ngx_llmops_sample_is_text(ngx_llmops_op_e op, ngx_str_t *events)
+{
+    ngx_uint_t  i;
+
+    static const char  *more[] = {
+        "\"tool_calls\"", "\"tool_use\"", "\"function_call\"",
+        "\"refusal\":\"", "\"refusal\": \"", "\"audio\"",
+        "\"index\":1", "\"index\": 1"
+    };
+
+    if (op != NGX_LLMOPS_OP_CHAT && op != NGX_LLMOPS_OP_MESSAGES
+        && op != NGX_LLMOPS_OP_COMPLETIONS)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        if (memmem(events->data, events->len, more[i], ngx_strlen(more[i]))) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static json_t *
+ngx_llmops_sample_text(ngx_llmops_op_e op, ngx_str_t *events)
+{
+    json_t            *message;
+    ngx_llmops_out_t   out;
+
+    ngx_llmops_out_init(&out, NGX_LLMOPS_SAMPLE_WHOLE);
+
+    message = NULL;
+
+    if (ngx_llmops_plain_answer(op, events, 1, &out) == NGX_OK) {
+        message = json_pack("{s:s,s:s%}", "role", "assistant", "content",
+                            out.len ? (char *) out.data : "", out.len);
+    }
+
+    ngx_llmops_out_free(&out);
+
+    return message;
+}
+
+
+/* the whole answer as a tree */
 
 static json_t *
 ngx_llmops_sample_document(ngx_llmops_op_e op, ngx_str_t *answer,
     ngx_llmops_usage_t *usage)
 {
-    size_t             i;
     json_t            *body;
     ngx_str_t          whole;
     ngx_llmops_out_t   out;
-
-    for (i = 0; i < answer->len && answer->data[i] <= ' '; i++) { /* void */ }
 
     ngx_llmops_out_init(&out, NGX_LLMOPS_SAMPLE_WHOLE);
 
     whole = *answer;
 
-    if (i < answer->len && answer->data[i] != '{') {
+    if (ngx_llmops_sample_stream(answer)) {
 
         if (ngx_llmops_cache_gather(op, answer, usage, &out) != NGX_OK) {
             ngx_llmops_out_free(&out);

@@ -150,7 +150,7 @@ ngx_llmops_samples_memory_append(ngx_llmops_samples_t *s, ngx_str_t *record)
     ngx_memory_barrier();
 
     block->used += record->len;
-    block->changed = ngx_llmops_samples_now() + 1;
+    block->changed = ngx_llmops_samples_clock() + 1;
 
     ngx_shmtx_unlock(&pool->mutex);
 
@@ -177,7 +177,7 @@ ngx_llmops_samples_memory_next(ngx_llmops_samples_ring_t *ring)
 
     block->used = 0;
     block->number = ++ring->numbers;
-    block->created = ngx_llmops_samples_now();
+    block->created = ngx_llmops_samples_clock();
 
     ngx_memzero(ngx_llmops_samples_at(ring, ring->current), used);
 }

@@ -22,8 +22,10 @@
 
 #define NGX_LLMOPS_SAMPLES_GONE    128     /* deletions that are remembered */
 
-/* the time, signed */
-#define ngx_llmops_samples_now()  ((int64_t) ngx_llmops_now())
+/* the time of this machine, and that by which samples are dated: the store's,
+   so that gateways agree on what came before a deletion */
+#define ngx_llmops_samples_clock()  ((int64_t) ngx_llmops_now())
+#define ngx_llmops_samples_now(s)   ngx_llmops_store_now((s)->mcf->store)
 
 
 typedef struct ngx_llmops_samples_s       ngx_llmops_samples_t;
@@ -314,6 +316,8 @@ struct ngx_llmops_samples_task_s {
     ngx_event_t                event;
     ngx_array_t                segments;
     ngx_uint_t                 i;
+    size_t                     offset;     /* in that segment, */
+    ngx_uint_t                 living;     /* and what is before it */
     ngx_msec_t                 started;
     ngx_uint_t                 pending;    /* of Redis: replies to come */
     ngx_str_t                  member;     /* the last one seen */
@@ -359,7 +363,7 @@ void ngx_llmops_samples_end(ngx_llmops_samples_task_t *task, ngx_int_t rc);
 void ngx_llmops_samples_task_free(ngx_llmops_samples_task_t *task);
 
 ngx_int_t ngx_llmops_samples_redis_put(ngx_llmops_samples_t *s,
-    ngx_llmops_record_t *rec, ngx_str_t *record, u_char *client);
+    ngx_llmops_record_t *rec, ngx_str_t *record);
 void ngx_llmops_samples_redis_run(ngx_llmops_samples_task_t *task);
 void ngx_llmops_samples_redis_sweep(ngx_llmops_samples_t *s);
 

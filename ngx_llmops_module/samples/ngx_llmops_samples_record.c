@@ -115,7 +115,10 @@ ngx_llmops_record_hash(const u_char *key, u_char what, ngx_str_t *name,
     }
 
     text[0] = what;
-    ngx_memcpy(text + 1, name->data, name->len);
+
+    if (name->len) {
+        ngx_memcpy(text + 1, name->data, name->len);
+    }
 
     rc = NGX_ERROR;
 

@@ -25,9 +25,9 @@
 
 #define NGX_LLMOPS_SAMPLES_WAIT    10000   /* ms for the lock */
 #define NGX_LLMOPS_SAMPLES_RETRY   10      /* ms between two looks at it */
+#define NGX_LLMOPS_SAMPLES_WIPES   64      /* of a turn */
 #define NGX_LLMOPS_SAMPLES_PACE    50      /* ms between two that are swept */
 #define NGX_LLMOPS_SAMPLES_MAX     (32 * 1024 * 1024)  /* bytes of hits */
-#define NGX_LLMOPS_SAMPLES_OPEN    (1024 * 1024)   /* of a turn */
 
 
 static void ngx_llmops_samples_event(ngx_event_t *ev);
@@ -39,16 +39,16 @@ static ngx_int_t ngx_llmops_samples_skips(ngx_llmops_samples_task_t *task,
     ngx_llmops_segment_t *seg);
 static ngx_int_t ngx_llmops_samples_segment(ngx_llmops_samples_task_t *task,
     ngx_llmops_segment_t *seg);
+static ngx_int_t ngx_llmops_samples_forward(ngx_llmops_samples_task_t *task,
+    ngx_llmops_segment_t *seg, ngx_str_t *bytes);
+static ngx_int_t ngx_llmops_samples_backward(ngx_llmops_samples_task_t *task,
+    ngx_llmops_segment_t *seg, ngx_str_t *bytes);
 static ngx_int_t ngx_llmops_samples_record(ngx_llmops_samples_task_t *task,
     ngx_llmops_segment_t *seg, size_t offset, ngx_llmops_record_t *rec,
     u_char *p, size_t size);
 static ngx_int_t ngx_llmops_samples_wipe(ngx_llmops_samples_task_t *task,
     ngx_llmops_segment_t *seg, size_t offset, ngx_llmops_record_t *rec);
-static ngx_llmops_samples_hit_t *ngx_llmops_samples_slot(
-    ngx_llmops_samples_task_t *task, ngx_llmops_record_t *rec);
-static void ngx_llmops_samples_cut(ngx_llmops_samples_task_t *task);
 static ngx_int_t ngx_llmops_samples_change(ngx_llmops_samples_task_t *task);
-static void ngx_llmops_samples_opening(ngx_event_t *ev);
 
 
 ngx_llmops_samples_task_t *
@@ -152,9 +152,17 @@ ngx_llmops_samples_event(ngx_event_t *ev)
 
     if (task->i < task->segments.nelts) {
 
-        if (ngx_llmops_samples_segment(task, &seg[task->i++]) != NGX_OK) {
+        rc = ngx_llmops_samples_segment(task, &seg[task->i]);
+
+        if (rc == NGX_ERROR) {
             ngx_llmops_samples_end(task, NGX_ERROR);
             return;
+        }
+
+        if (rc == NGX_OK) {
+            task->i++;
+            task->offset = 0;
+            task->living = 0;
         }
 
         if (task->what == NGX_LLMOPS_SAMPLES_SWEEP) {
@@ -252,7 +260,7 @@ ngx_llmops_samples_announce(ngx_llmops_samples_task_t *task)
     }
 
     ngx_memcpy(gone->client, task->client_tag, NGX_LLMOPS_RECORD_TAG);
-    gone->at = ngx_llmops_samples_now();
+    gone->at = ngx_llmops_samples_now(task->samples);
 
     ngx_memory_barrier();
 
@@ -291,18 +299,14 @@ ngx_llmops_samples_skips(ngx_llmops_samples_task_t *task,
 }
 
 
+/* NGX_AGAIN: there is more in it, but enough has been done in this turn */
+
 static ngx_int_t
 ngx_llmops_samples_segment(ngx_llmops_samples_task_t *task,
     ngx_llmops_segment_t *seg)
 {
-    size_t                offset, size;
-    int64_t               now;
-    ngx_int_t             rc;
-    ngx_str_t             bytes;
-    ngx_uint_t            living;
-    ngx_llmops_record_t   rec;
-
-    now = ngx_llmops_samples_now();
+    ngx_int_t  rc;
+    ngx_str_t  bytes;
 
     rc = task->samples->engine->load(task->samples, seg, &bytes);
 
@@ -310,43 +314,101 @@ ngx_llmops_samples_segment(ngx_llmops_samples_task_t *task,
         return rc == NGX_DECLINED ? NGX_OK : NGX_ERROR;
     }
 
-    living = 0;
-
-    for (offset = 0;
-         rc == NGX_OK
-         && ngx_llmops_record_read(bytes.data + offset, bytes.len - offset,
-                                   &rec, &size)
-            == NGX_OK;
-         offset += size)
+    if (task->what == NGX_LLMOPS_SAMPLES_READ
+        || task->what == NGX_LLMOPS_SAMPLES_EDIT)
     {
-        if (rec.flags & NGX_LLMOPS_RECORD_GONE) {
-            continue;
-        }
+        rc = ngx_llmops_samples_backward(task, seg, &bytes);
 
-        if (task->what == NGX_LLMOPS_SAMPLES_SWEEP) {
-            if (rec.expires <= now) {
-                rc = ngx_llmops_samples_wipe(task, seg, offset, &rec);
-
-            } else {
-                living++;
-            }
-
-            continue;
-        }
-
-        rc = ngx_llmops_samples_record(task, seg, offset, &rec,
-                                       bytes.data + offset, size);
+    } else {
+        rc = ngx_llmops_samples_forward(task, seg, &bytes);
     }
 
     ngx_free(bytes.data);
 
     /* half a record that nobody will complete is no reason to keep a file */
 
-    if (task->what == NGX_LLMOPS_SAMPLES_SWEEP && living == 0
-        && rc == NGX_OK)
+    if (rc == NGX_OK && task->what == NGX_LLMOPS_SAMPLES_SWEEP
+        && task->living == 0)
     {
         task->samples->engine->drop(task->samples, seg);
     }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_samples_forward(ngx_llmops_samples_task_t *task,
+    ngx_llmops_segment_t *seg, ngx_str_t *bytes)
+{
+    size_t                size;
+    ngx_int_t             rc;
+    ngx_uint_t            removed;
+    ngx_llmops_record_t   rec;
+
+    rc = NGX_OK;
+    removed = task->removed;
+
+    while (rc == NGX_OK && task->offset <= bytes->len
+           && ngx_llmops_record_read(bytes->data + task->offset,
+                                     bytes->len - task->offset, &rec, &size)
+              == NGX_OK)
+    {
+        if (task->removed - removed == NGX_LLMOPS_SAMPLES_WIPES) {
+            return NGX_AGAIN;
+        }
+
+        if (!(rec.flags & NGX_LLMOPS_RECORD_GONE)) {
+            rc = ngx_llmops_samples_record(task, seg, task->offset, &rec,
+                                           bytes->data + task->offset, size);
+        }
+
+        task->offset += size;
+    }
+
+    return rc;
+}
+
+
+/* the newest one first, as hits are sorted: so that they are put to the end */
+
+static ngx_int_t
+ngx_llmops_samples_backward(ngx_llmops_samples_task_t *task,
+    ngx_llmops_segment_t *seg, ngx_str_t *bytes)
+{
+    size_t                offset, size, *starts;
+    ngx_int_t             rc;
+    ngx_uint_t            n;
+    ngx_llmops_record_t   rec;
+
+    starts = ngx_alloc((bytes->len / NGX_LLMOPS_RECORD_HEAD + 1)
+                       * sizeof(size_t), ngx_cycle->log);
+    if (starts == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (n = 0, offset = 0;
+         ngx_llmops_record_read(bytes->data + offset, bytes->len - offset,
+                                &rec, &size)
+         == NGX_OK;
+         offset += size)
+    {
+        starts[n++] = offset;
+    }
+
+    for (rc = NGX_OK; n && rc == NGX_OK; /* void */) {
+        offset = starts[--n];
+
+        (void) ngx_llmops_record_read(bytes->data + offset,
+                                      bytes->len - offset, &rec, &size);
+
+        if (!(rec.flags & NGX_LLMOPS_RECORD_GONE)) {
+            rc = ngx_llmops_samples_record(task, seg, offset, &rec,
+                                           bytes->data + offset, size);
+        }
+    }
+
+    ngx_free(starts);
 
     return rc;
 }
@@ -357,6 +419,16 @@ ngx_llmops_samples_record(ngx_llmops_samples_task_t *task,
     ngx_llmops_segment_t *seg, size_t offset, ngx_llmops_record_t *rec,
     u_char *p, size_t size)
 {
+    if (task->what == NGX_LLMOPS_SAMPLES_SWEEP) {
+
+        if (rec->expires <= ngx_llmops_samples_now(task->samples)) {
+            return ngx_llmops_samples_wipe(task, seg, offset, rec);
+        }
+
+        task->living++;
+        return NGX_OK;
+    }
+
     if (!ngx_llmops_samples_fits(task, rec)) {
         return NGX_OK;
     }
@@ -386,192 +458,6 @@ ngx_llmops_samples_wipe(ngx_llmops_samples_task_t *task,
     }
 
     return rc == NGX_ERROR ? NGX_ERROR : NGX_OK;
-}
-
-
-ngx_uint_t
-ngx_llmops_samples_fits(ngx_llmops_samples_task_t *task,
-    ngx_llmops_record_t *rec)
-{
-    ngx_int_t   rc;
-    ngx_uint_t  i;
-
-    struct {
-        ngx_uint_t                 by;
-        ngx_llmops_record_name_t  *name;
-        u_char                    *tag;
-    } names[] = {
-        { task->by_route, &task->route, rec->route },
-        { task->by_tenant, &task->tenant, rec->tenant },
-        { task->by_client, &task->client, rec->client }
-    };
-
-    if ((task->by_id
-         && ngx_memcmp(task->id, rec->id, NGX_LLMOPS_RECORD_TAG) != 0)
-        || (task->by_request
-            && ngx_memcmp(task->request, rec->request, NGX_LLMOPS_RECORD_TAG)
-               != 0)
-        || (task->by_before
-            && ngx_memcmp(rec->id, task->before, NGX_LLMOPS_RECORD_TAG) >= 0)
-        || (task->by_pair && !(rec->flags & NGX_LLMOPS_RECORD_PAIR))
-        || (task->by_judged && !(rec->flags & NGX_LLMOPS_RECORD_JUDGED)))
-    {
-        return 0;
-    }
-
-    if (task->what != NGX_LLMOPS_SAMPLES_REMOVE
-        && rec->expires <= ngx_llmops_samples_now())
-    {
-        return 0;
-    }
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-
-        if (!names[i].by) {
-            continue;
-        }
-
-        rc = ngx_llmops_record_is(names[i].name, rec, names[i].tag);
-
-        if (rc != NGX_OK) {
-            task->unreadable += (rc == NGX_ERROR);
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
-/* hits are sorted, the newest first; there is one more than is asked for, by
-   which one sees that there are more */
-
-ngx_int_t
-ngx_llmops_samples_hit(ngx_llmops_samples_task_t *task,
-    ngx_llmops_record_t *rec, u_char *p, size_t size,
-    ngx_llmops_segment_t *seg, size_t offset)
-{
-    ngx_llmops_samples_hit_t  *hit;
-
-    hit = ngx_llmops_samples_slot(task, rec);
-
-    if (hit == NULL) {
-        return task->failed ? NGX_ERROR : NGX_OK;
-    }
-
-    ngx_memzero(hit, sizeof(ngx_llmops_samples_hit_t));
-
-    hit->rec = *rec;
-    hit->offset = offset;
-
-    if (seg) {
-        hit->segment = *seg;
-    }
-
-    hit->bytes.data = ngx_alloc(size, ngx_cycle->log);
-    if (hit->bytes.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(hit->bytes.data, p, size);
-
-    hit->bytes.len = size;
-    task->held += size;
-
-    ngx_llmops_samples_cut(task);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_llmops_samples_hit_free(ngx_llmops_samples_task_t *task,
-    ngx_llmops_samples_hit_t *hit)
-{
-    if (hit->bytes.data) {
-        task->held -= hit->bytes.len;
-        ngx_free(hit->bytes.data);
-        hit->bytes.data = NULL;
-    }
-}
-
-
-/* where it belongs; NULL: nowhere, or out of memory (failed) */
-
-static ngx_llmops_samples_hit_t *
-ngx_llmops_samples_slot(ngx_llmops_samples_task_t *task,
-    ngx_llmops_record_t *rec)
-{
-    ngx_int_t                  rc;
-    ngx_uint_t                 low, high, i;
-    ngx_llmops_samples_hit_t  *hit;
-
-    hit = task->hits.elts;
-    low = 0;
-    high = task->hits.nelts;
-
-    while (low < high) {
-        i = (low + high) / 2;
-        rc = ngx_memcmp(rec->id, hit[i].rec.id, NGX_LLMOPS_RECORD_TAG);
-
-        if (rc == 0) {
-
-            /* two editions: the old one is about to be wiped */
-
-            if (rec->edition <= hit[i].rec.edition) {
-                return NULL;
-            }
-
-            ngx_llmops_samples_hit_free(task, &hit[i]);
-            return &hit[i];
-        }
-
-        if (rc > 0) {
-            high = i;
-
-        } else {
-            low = i + 1;
-        }
-    }
-
-    if (low > task->n) {
-        task->more = 1;
-        return NULL;
-    }
-
-    if (ngx_array_push(&task->hits) == NULL) {
-        task->failed = 1;
-        return NULL;
-    }
-
-    hit = task->hits.elts;
-
-    ngx_memmove(&hit[low + 1], &hit[low],
-                (task->hits.nelts - 1 - low)
-                * sizeof(ngx_llmops_samples_hit_t));
-
-    return &hit[low];
-}
-
-
-/* the oldest ones, if there are too many */
-
-static void
-ngx_llmops_samples_cut(ngx_llmops_samples_task_t *task)
-{
-    ngx_llmops_samples_hit_t  *hit;
-
-    hit = task->hits.elts;
-
-    while (task->hits.nelts > task->n + 1
-           || (task->held > task->bytes && task->hits.nelts > 1))
-    {
-        task->more = 1;
-        task->n = ngx_min(task->n, task->hits.nelts - 1);
-        task->hits.nelts--;
-
-        ngx_llmops_samples_hit_free(task, &hit[task->hits.nelts]);
-    }
 }
 
 
@@ -625,129 +511,6 @@ ngx_llmops_samples_change(ngx_llmops_samples_task_t *task)
 }
 
 
-/*
- * What was found is decrypted, some of it in each turn: the text takes the
- * place of the record.
- */
-
-void
-ngx_llmops_samples_open(ngx_llmops_samples_task_t *task)
-{
-    task->i = 0;
-    task->event.handler = ngx_llmops_samples_opening;
-
-    ngx_llmops_samples_opening(&task->event);
-}
-
-
-static void
-ngx_llmops_samples_opening(ngx_event_t *ev)
-{
-    size_t                      done;
-    ngx_int_t                   rc;
-    ngx_uint_t                  n;
-    ngx_llmops_out_t            text;
-    ngx_llmops_samples_hit_t   *hit;
-    ngx_llmops_samples_task_t  *task = ev->data;
-
-    if (task->done == NULL) {
-        ngx_llmops_samples_end(task, NGX_ERROR);
-        return;
-    }
-
-    hit = task->hits.elts;
-    n = ngx_min(task->hits.nelts, task->n);
-
-    for (done = 0; task->i < n; task->i++) {
-
-        if (done > NGX_LLMOPS_SAMPLES_OPEN) {
-            ngx_post_event(ev, &ngx_posted_next_events);
-            return;
-        }
-
-        ngx_llmops_out_init(&text, NGX_LLMOPS_RECORD_MAX);
-
-        rc = ngx_llmops_record_text(hit[task->i].bytes.data,
-                                    &hit[task->i].rec, &task->samples->keys,
-                                    &text);
-
-        task->unreadable += (rc != NGX_OK);
-        done += hit[task->i].bytes.len + 4096;
-
-        ngx_free(hit[task->i].bytes.data);
-
-        hit[task->i].bytes.data = NULL;
-        hit[task->i].bytes.len = 0;
-
-        if (rc != NGX_OK) {
-            ngx_llmops_out_free(&text);
-            continue;
-        }
-
-        hit[task->i].bytes.data = text.data; /* malloc()ed as well */
-        hit[task->i].bytes.len = text.len;
-    }
-
-    ngx_llmops_samples_end(task, NGX_OK);
-}
-
-
-ngx_int_t
-ngx_llmops_samples_edited(ngx_llmops_samples_task_t *task,
-    ngx_llmops_samples_hit_t *hit, ngx_llmops_record_t *rec,
-    ngx_llmops_out_t *out)
-{
-    json_t                    *doc;
-    ngx_int_t                  rc;
-    ngx_str_t                  s;
-    ngx_llmops_out_t           text;
-    ngx_llmops_record_keys_t  own;
-
-    ngx_llmops_out_init(&text, NGX_LLMOPS_RECORD_MAX);
-
-    rc = ngx_llmops_record_text(hit->bytes.data, &hit->rec,
-                                &task->samples->keys, &text);
-
-    if (rc != NGX_OK) {
-        task->unreadable += (rc == NGX_DECLINED);
-        ngx_llmops_out_free(&text);
-        return NGX_ERROR;
-    }
-
-    doc = ngx_llmops_tree_parse(text.data, text.len);
-
-    rc = (doc && task->edit) ? task->edit(doc, task->edit_data) : NGX_ERROR;
-
-    ngx_llmops_out_reset(&text);
-
-    if (rc == NGX_OK) {
-        ngx_llmops_tree_write(&text, doc);
-
-        *rec = hit->rec;
-        rec->edition++;
-        rec->flags |= task->judged;
-
-        s.data = text.data;
-        s.len = text.len;
-
-        /* under the key that it has: its tags are of that */
-
-        if (text.failed
-            || ngx_llmops_record_keys(rec, &task->samples->keys, &own)
-               != NGX_OK
-            || ngx_llmops_record_write(rec, &own, &s, out) != NGX_OK)
-        {
-            rc = NGX_ERROR;
-        }
-    }
-
-    json_decref(doc);
-    ngx_llmops_out_free(&text);
-
-    return rc;
-}
-
-
 void
 ngx_llmops_samples_end(ngx_llmops_samples_task_t *task, ngx_int_t rc)
 {
@@ -764,20 +527,4 @@ ngx_llmops_samples_end(ngx_llmops_samples_task_t *task, ngx_int_t rc)
     }
 
     ngx_llmops_samples_task_free(task);
-}
-
-
-void
-ngx_llmops_samples_task_free(ngx_llmops_samples_task_t *task)
-{
-    ngx_uint_t                 i;
-    ngx_llmops_samples_hit_t  *hit;
-
-    hit = task->hits.elts;
-
-    for (i = 0; i < task->hits.nelts; i++) {
-        ngx_llmops_samples_hit_free(task, &hit[i]);
-    }
-
-    ngx_destroy_pool(task->pool);
 }

@@ -50,13 +50,13 @@ static void ngx_llmops_journal_drop(ngx_llmops_state_t *st);
 const char  *ngx_llmops_journal_names[] = {
     "keys.log", "audit.log", "purges.log", "prompts.log", "texts.log",
     "rollouts.log", "observed.log", "evaluations.log", "evaluated.log",
-    "indexed.log"
+    "indexed.log", "registry.log"
 };
 
 const char  *ngx_llmops_journal_temp[] = {
     "keys.new", "audit.new", "purges.new", "prompts.new", "texts.new",
     "rollouts.new", "observed.new", "evaluations.new", "evaluated.new",
-    "indexed.new"
+    "indexed.new", "registry.new"
 };
 
 typedef char  ngx_llmops_journals_named[

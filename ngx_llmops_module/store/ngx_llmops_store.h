@@ -191,6 +191,7 @@ typedef enum {
                                               never listed */
     NGX_LLMOPS_DOCS_INDEXED,               /* documents of indexes: what is
                                               known of each, but its text */
+    NGX_LLMOPS_DOCS_REGISTRY,              /* what has served when */
     NGX_LLMOPS_DOCS_MAX
 } ngx_llmops_docs_e;
 

@@ -51,12 +51,13 @@ typedef enum {
     NGX_LLMOPS_NODE_ARMS,                  /* ngx_llmops_rollout_arms_sh_t */
     NGX_LLMOPS_NODE_SAMPLES,               /* ngx_llmops_samples_sh_t */
     NGX_LLMOPS_NODE_SAMPLE,                /* ngx_llmops_sample_sh_t */
+    NGX_LLMOPS_NODE_REGISTRY,              /* ngx_llmops_registry_sh_t */
     NGX_LLMOPS_NODE_MAX
 } ngx_llmops_node_e;
 
 
 /* bumped with every change of a node's layout */
-#define NGX_LLMOPS_ZONE_LAYOUT      12
+#define NGX_LLMOPS_ZONE_LAYOUT      13
 #define NGX_LLMOPS_ZONE_DEFAULT     (8 * 1024 * 1024)
 
 

@@ -107,9 +107,10 @@ def test_what_is_seen(busy, look):
     # after some more looks there is a line
     page.wait_for_selector("section[aria-label=Routes] path[d*=L]")
     looked.picture("light")
-    assert texts(looked, "h2") == [
-        "Routes", "Canaries", "Providers", "Broken rules",
-        "Limits and quotas", "Events"]
+    titles = texts(looked, "h2")
+    assert titles[:5] == ["Routes", "Canaries", "Providers", "Broken rules",
+                          "Limits and quotas"]
+    assert titles[-1] == "Events"
     names = texts(looked, "section[aria-label=Routes] td:first-child")
     assert names == ["chat up/large new/large-2", "summarize up/small off/x",
                      f"{HOSTILE} off/small up/small"]
@@ -374,3 +375,61 @@ def test_what_has_served_when(others):
                    "section[aria-label='What has served when'] tbody tr")
     assert row.startswith("support@v2 prompt chat ")
     assert "1.2K 3 golden 0.91 label by ann: shorter, " in row
+
+
+# -- the same, by the gateway itself -------------------------------------------
+
+def test_a_pair_of_answers(gateway, provider, look):
+    up = provider(Reply(text="Yes, it is."))
+    new = provider(Reply(text="No, it is not."))
+    gw = gateway(server=ADMIN, http=up.upstream("up") + new.upstream("new")
+                 + route("target up/a;", "shadow new/b share=100%;",
+                         "sample share=100% pairs=100% redact=off;"))
+    admin = Admin(gw)
+    gw.chat("Is <b>it</b>?")
+    got: list[Any] = []
+
+    def recorded() -> bool:
+        got[:] = admin.get("samples").json["data"]
+        return bool(got and got[0]["shadow"])
+    wait_for(recorded, 10, "the pair")
+    looked = look(gw)
+    page = looked.page
+    page.locator("button", has_text="Show the newest").click()
+    page.locator("button", has_text="Compare").click()
+    page.wait_for_selector("dialog[open] ins")
+    assert texts(looked, "dialog pre") == ["user: Is <b>it</b>?",
+                                           "Yes, it is.", "No, it is not."]
+    page.locator("dialog button", has_text="Stable is better").click()
+    page.wait_for_selector("section[aria-label=Samples] td:has-text('stable')")
+    assert "stable, by human" in texts(
+        looked, "section[aria-label=Samples] tbody tr")[0]
+    verdict = admin.get(f"samples/{got[0]['id']}").json["verdict"]
+    assert (verdict["by"], verdict["winner"]) == ("human", "stable")
+
+
+def test_a_case_that_waits(gateway, provider, look):
+    up = provider(Reply(text="<i>42</i>"))
+    gw = gateway(server=ADMIN, http=up.upstream("up") + route("target up/a;"))
+    admin = Admin(gw)
+    made = admin.post("evaluations", {
+        "dataset": {"cases": [{"input": "6 * 7?", "expected": "42"}]},
+        "candidates": [{"target": "up/a", "name": "it"}],
+        "checks": [{"type": "human"}], "name": "sums", "min_score": 0.5})
+    assert made.status == 201, made.body
+    path = f"evaluations/{made.json['id']}"
+    wait_for(lambda: admin.get(path).json["status"] == "completed", 20,
+             "the evaluation", 0.05)
+    looked = look(gw)
+    page = looked.page
+    page.wait_for_selector("section[aria-label=Evaluations] table")
+    assert texts(looked, "section[aria-label=Evaluations] tbody tr")[0] \
+        .startswith("sums ")
+    page.locator("button", has_text="Queue").click()
+    page.wait_for_selector("dialog[open] pre")
+    assert texts(looked, "dialog pre")[0].endswith("6 * 7?")
+    assert texts(looked, "dialog pre")[1:] == ["42", "<i>42</i>"]
+    page.locator("dialog button", has_text="Good").click()
+    page.wait_for_selector("text=Nothing waits for a verdict.")
+    assert admin.get(f"{path}/queue").json["data"] == []
+    wait_for(lambda: admin.get(path).json["verdict"] == "pass", 15, "a sum")

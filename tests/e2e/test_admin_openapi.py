@@ -436,6 +436,11 @@ EXERCISES |= {
     ("giveFeedback", 404): lambda admin: admin.post(
         "feedback", {"request_id": "x", "score": 1}),
     ("giveFeedback", 409): feedback(2),
+    ("giveFeedback", 503): away("POST", "feedback", {
+        "request_id": "0" * 32, "score": 1}),
+    ("getRegistry", 200): lambda admin: admin.get("registry", route="r"),
+    ("getRegistry", 400): lambda admin: admin.get("registry?x"),
+    ("getRegistry", 503): away("GET", "registry"),
     ("giveFeedback", 413): large("POST", "feedback"),
     ("giveFeedback", 415): typed("POST", "feedback"),
 }

@@ -273,6 +273,42 @@ def test_a_guard_rolls_back(canary, guard, candidate, more):
     assert f"{guard} is broken" in said
 
 
+def test_fallbacks_where_the_stable_arm_is_ill(canary, provider):
+    """Nobody is helped by being sent back to what is no better."""
+    third = provider()
+    c = canary(f"share=20% {BY} hold=1h guard=refusals<5% fallback=2s",
+               filtered, filtered, http=third.upstream("third"),
+               lines=("fallback third/c;",))
+    c.until("rolled_back")
+    last = c.shown()["history"][-1]
+    assert "; the stable arm is ill, too (refusals<5%: " in last["reason"]
+    assert "fallbacks come first for 2 s" in last["reason"]
+    assert "the stable arm is ill, too" in c.gateway.error_log()
+    assert c.shown()["ill_until"] > last["time"]
+    seen = len(c.stable.requests)
+    for answer in c.ask(5):
+        assert answer.header("x-llm-target") == "third/c"
+        assert answer.header("x-llm-attempts") == "1"
+    assert len(c.stable.requests) == seen
+    # it is known to the next workers, and ends
+    c.gateway.reload()
+    assert c.ask()[0].header("x-llm-target") == "third/c"
+    c.stable(openai_wire.server(Reply()))
+    wait_for(lambda: c.ask()[0].header("x-llm-target") == "up/a", 10)
+
+
+def test_no_fallbacks_where_the_stable_arm_is_well(canary, provider):
+    third = provider()
+    c = canary(f"share=50% {BY} hold=1h guard=errors<5% fallback=1h", None,
+               failing, http=third.upstream("third"),
+               lines=("fallback third/c;",))
+    c.until("rolled_back")
+    shown = c.shown()
+    assert shown["ill_until"] is None
+    assert "is ill" not in shown["history"][-1]["reason"]
+    assert {a.header("x-llm-target") for a in c.ask(5)} == {"up/a"}
+
+
 def test_tokens_per_second(canary):
     c = canary(f"share=50% {BY} hold=1h guard=tokens_per_second_p50>1000 "
                "guard=tokens_per_second_p50>0.5x alpha=0.2",
@@ -439,6 +475,8 @@ def test_a_webhook_is_told(canary, provider):
     ("new/b share=5% guard=errors<2% promote=x", "promote=auto"),
     ("new/b share=5% guard=errors<2% webhook=x", "write a URL"),
     ("new/b share=5% guard=errors<2% colour=x", '"canary" has'),
+    ("new/b share=5% guard=errors<2% fallback=0", "for how long fallbacks"),
+    ("new/b share=5% guard=errors<2% fallback=1m", "nobody to fall back on"),
     ("rules= share=5% guard=errors<2%", "write names of llm_rules"),
     ("rules=a,,b share=5% guard=errors<2%", "write names of llm_rules"),
     ("rules=strict share=5% guard=errors<2%", 'unknown llm_rules "strict"'),

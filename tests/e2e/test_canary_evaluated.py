@@ -98,12 +98,16 @@ def test_a_failure_rolls_back(canary, engine):
     assert last["figures"]["score"] == 0.612
     assert set(c.arms(10)) == {"stable"}
     assert "rollback, it is rolled_back" in c.gateway.error_log()
-    # what is told twice is noted once
-    assert say(c, 0, score=612) == OK
+    # a rollout that begins again asks again
     assert c.decide("restart")["state"] == "running"
-    assert noted(c) is None
-    # and a rollout that begins again asks again
+    assert noted(c)["past"]
     assert c.admin.post("rollouts/r/promote", {"reason": "x"}).status == 409
+    # and what is told twice is no second decision
+    assert say(c, 0, score=612) == OK
+    assert say(c, 1, id="eval_later") == OK
+    wait_for(lambda: noted(c)["verdict"] == "pass")
+    assert "past" not in noted(c)
+    assert actions(c) == ["start", "rollback", "restart"]
 
 
 def test_told_twice(canary):

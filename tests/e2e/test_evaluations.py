@@ -7,7 +7,9 @@ import io
 import json
 import math
 import re
+import subprocess
 import time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -17,6 +19,7 @@ from harness.nginx import route
 from harness.openapi import Admin
 
 ADMIN = "location /llm/ { llm_admin write; } location /read/ { llm_admin; }"
+LLM_EVAL = Path(__file__).parents[2] / "bin" / "llm-eval"
 PRICE = ("llm_price a input=1 output=1; llm_price b input=1 output=1; "
          "llm_price j input=1 output=1;")
 
@@ -227,6 +230,39 @@ def test_failures_are_asked_again(judged):
     assert done["verdict"] != "pass"
 
 
+def test_a_provider_that_wants_to_be_left_alone(judged):
+    """A wait that it asks for is no answer of the candidate."""
+    asked = []
+
+    def script(x):
+        asked.append(number(x))
+        if len(asked) == 3:
+            answers.openai_error(429, headers=[("Retry-After", "2")])(x)
+        else:
+            openai_wire.server(Reply(text="42"))(x)
+    j = judged(script, script)
+    j.gateway.allow(r"\[error\]", r"\[warn\]")
+    done = j.run(cases(8), candidates=["up/a"], attempts=2, concurrency=1)
+    assert (done["done"], done["failed"]) == (8, 0)
+    assert asked == [0, 1, 2, 2, 3, 4, 5, 6, 7]
+
+
+def test_so_many_are_kept(judged):
+    j = judged(http="llm_evaluations max=2;")
+    made = [j.begin(cases(2), candidates=["up/a"]) for _ in range(4)]
+    for id in made:
+        wait_for(lambda: j.admin.get(f"evaluations/{id}").status == 404
+                 or j.get(id)["ended"], 10, "its end", 0.05)
+    wait_for(lambda: len(j.admin.get("evaluations").json["data"]) == 2, 10,
+             "two", 0.05)
+    # a page at a time, each once
+    kept = list(j.admin.pages("evaluations", "data", limit=1))
+    assert len(kept) == len({one["id"] for one in kept}) == 2
+    gone = set(made) - {one["id"] for one in kept}
+    assert [j.admin.get(f"evaluations/{id}/cases").status for id in gone] == \
+        [404, 404]
+
+
 def test_judges_and_pairs(judged):
     """A judge scores each; a pair is judged in both orders."""
     asked = []
@@ -339,6 +375,50 @@ def test_prompts_files_and_slices(judged, tmp_path):
     assert len(j.providers[0].requests) == asked
 
 
+def test_the_last_samples(judged):
+    """What callers have asked, and what they got, as a dataset."""
+    state = {"text": "forty two"}
+
+    def script(x):
+        openai_wire.server(Reply(text=state["text"]))(x)
+    j = judged(script, script, lines=["sample redact=off share=100%;"])
+    for i in range(6):
+        assert j.gateway.chat(f"question {i}").status == 200
+    wait_for(lambda: len(j.admin.get("samples").json["data"]) == 6, 10,
+             "samples", 0.05)
+    samples = {"samples": {"route": "r", "last": 4}}
+    done = j.run(samples, candidates=["up/a"])
+    assert done["cases"] == 4 and done["candidates"][0]["score"] == 1
+    asked = [p.json["messages"][-1]["content"]
+             for p in j.providers[0].requests[6:]]
+    assert sorted(asked) == [f"question {i}" for i in range(2, 6)]
+    # what is asked for is kept: the same cases, whatever comes
+    case = j.results(done["id"])[0]
+    assert case["expected"] == "forty two" and case["id"].startswith("smp_")
+    state["text"] = "41"
+    done = j.run(samples, candidates=["up/a"])
+    assert done["candidates"][0]["score"] == 0 and done["cases"] == 4
+
+
+def test_in_a_pipeline(judged, tmp_path):
+    """bin/llm-eval, against the gateway itself."""
+    j = judged(knows(lambda n: True), knows(lambda n: n % 2))
+    spec = tmp_path / "spec.json"
+
+    def run(target):
+        spec.write_text(json.dumps({
+            "dataset": cases(20), "candidates": [{"target": target}],
+            "checks": [{"type": "exact"}], "min_score": 0.9}))
+        return subprocess.run(
+            [LLM_EVAL, "-u", f"{j.gateway.url}/llm", "-i", "1", spec],
+            capture_output=True, text=True, timeout=60)
+    good, bad = run("up/a"), run("new/b")
+    assert good.returncode == 0 and "up/a" in good.stdout, good
+    assert bad.returncode == 1 and "new/b" in bad.stdout, bad
+    asked = j.admin.get("evaluations").json["data"]
+    assert [one["verdict"] for one in asked] == ["fail", "pass"]
+
+
 def test_what_is_refused(judged):
     j = judged()
     good = {"dataset": cases(1), "candidates": [{"target": "up/a"}],
@@ -367,6 +447,9 @@ def test_what_is_refused(judged):
     refused("\"input\"", dataset={"cases": [{"input": 1}]})
     refused("unknown member \"x\"", dataset={"cases": [{"x": 1}]})
     refused("dir=PATH", dataset={"file": "x.jsonl"})
+    refused("\"samples\" is", dataset={"samples": {"route": "x",
+                                                    "last": 1}})
+    refused("\"samples\" is", dataset={"samples": {"route": "r"}})
     refused("32", concurrency=33)
     refused("budget", budget={"usd": 1})
     refused("stream", parameters={"stream": True})
@@ -375,6 +458,9 @@ def test_what_is_refused(judged):
             judge="up/a")
     refused("judge", checks=[{"type": "judge", "rubric": "x"}])
     assert j.admin.get("evaluations").json["data"] == []
+    # a route that records nothing has no samples
+    id = j.begin({"samples": {"route": "r", "last": 1}}, candidates=["up/a"])
+    assert "sample" in j.wait(id, "failed")["error"]
     for path in ("evaluations/eval_x", "evaluations/eval_" + "0" * 32):
         assert j.admin.get(path).status == 404
         assert j.admin.get(path + "/report").status == 404

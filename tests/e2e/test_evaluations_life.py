@@ -208,6 +208,8 @@ def test_a_failure_takes_the_candidate_back(gateway, provider, tmp_path):
     ("evaluate golden {good} check=exact every=never;", "every=never"),
     ("evaluate golden {good} check=exact min_score=2;", "min_score"),
     ("evaluate g/x {good} check=exact;", "invalid name"),
+    ("evaluate g {good} check=exact; evaluate g {good} check=exact;",
+     "is duplicate"),
 ])
 def test_configuration(gateway, provider, tmp_path, line, says):
     good, bad = golden(tmp_path), tmp_path / "bad.jsonl"
@@ -217,7 +219,7 @@ def test_configuration(gateway, provider, tmp_path, line, says):
                     http=provider().upstream("up", PRICE)
                     + route("target up/a;", line)).check()
     assert not check.ok and says in check.stderr, check.stderr
-    assert f":{check.line_of('evaluate g')}" in check.stderr
+    assert f":{check.line_of('evaluate g')}" in check.stderr, check.stderr
 
 
 @pytest.mark.parametrize("words, says", [

@@ -11,6 +11,8 @@ from harness import answers, route, wait_for
 from harness.canary import ADMIN, Canary, canary_conf
 from harness.openapi import Admin
 
+from conftest import connected
+
 BY = "by=$http_x_key"
 
 
@@ -126,6 +128,67 @@ def test_too_late_for_the_step(judged):
     assert c.listed()["guards"][0]["candidate"]["observed"] == 0
 
 
+# -- fleets ----------------------------------------------------------------------
+
+@pytest.fixture
+def fleet(gateway, provider, redis):
+    def make(feedback="llm_feedback 1h;", n=2):
+        server, ups = redis(), [provider(), provider()]
+        words = f"share=50% {BY} hold=1h guard=feedback>0.7 alpha=0.2"
+        gws = [gateway(http=server.directive("timeout=300ms") + feedback
+                       + canary_conf(*ups, words), server=ADMIN)
+               for _ in range(n)]
+        made = [Canary(gw, *ups) for gw in gws]
+        for one in made:
+            connected(one.gateway)
+            wait_for(lambda: one.listed()["since"] > 0)
+        return server, *made
+    return make
+
+
+def test_of_another_gateway(fleet):
+    """Taken once, wherever it is given, and it counts for all."""
+    _, a, b = fleet()
+    for i, answer in enumerate(a.ask(10)):
+        one, other = (a, b) if i % 2 else (b, a)
+        told = say(one, answer, score=0.5)
+        assert told.status == 200, told.body
+        assert told.json["feedback"]["arm"] == answer.header("x-llm-arm")
+        assert told.json["feedback"]["target"] \
+            == answer.header("x-llm-target")
+        assert say(one, answer, score=0.5).status == 409
+        assert say(other, answer, score=0.5).status == 409
+    assert a.gateway.metrics().sum("llm_feedback_total") == 5
+    assert b.gateway.metrics().sum("llm_feedback_total") == 5
+    for c in (a, b):
+        wait_for(lambda: sum(c.listed()["guards"][0][arm]["observed"]
+                             for arm in ("candidate", "stable")) == 10)
+    for request_id in ("0" * 32, "f" * 32, "x"):
+        assert a.admin.post("feedback", {"request_id": request_id, "score": 1},
+                            action=False).status == 404
+
+
+def test_redis_is_away(fleet):
+    """What this nginx has served it knows; of others it says so."""
+    server, a, b = fleet()
+    a.gateway.allow("redis"), b.gateway.allow("redis")
+    first, second = a.ask(2)
+    server.kill()
+    wait_for(lambda: a.listed()["stale"] and b.listed()["stale"], 10)
+    assert say(a, first, score=1).status == 200
+    assert say(a, first, score=1).status == 409
+    assert say(b, second, score=1).status == 503
+    server.restart()
+
+
+def test_fleet_off(fleet):
+    server, a, b = fleet("llm_feedback 1h fleet=off;")
+    (answer,) = a.ask(1)
+    assert say(b, answer, score=1).status == 404
+    assert say(a, answer, score=1).status == 200
+    assert not [key for key in server.do("KEYS", "*") if ":fb:" in key]
+
+
 def test_the_oldest_are_forgotten(judged):
     c = judged(feedback="llm_feedback 1h; llm_zone llm:512k;")
     (first,) = c.ask()
@@ -150,3 +213,6 @@ def test_off(judged, gateway, provider):
     gw = gateway(start=False, http="llm_feedback x;" + up.upstream("up")
                  + route("target up/a;"))
     assert 'for example "llm_feedback 24h;"' in gw.check().stderr
+    gw = gateway(start=False, http="llm_feedback 1h fleet=x;"
+                 + up.upstream("up") + route("target up/a;"))
+    assert '"fleet=on" or "fleet=off"' in gw.check().stderr

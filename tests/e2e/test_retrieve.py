@@ -87,7 +87,7 @@ def index(gateway, provider, redis8, redis, tmp_path):
         near = provider(embedder)
         gw = gateway(
             http=up.upstream("up") + near.upstream("near")
-            + server.directive() + f"""
+            + server.directive("timeout=2s") + f"""
             llm_prompt p 1 {tmp_path}/p.json;
             llm_index kb embed=near/e {conf};
             {http}""" + route("target up/m;", "prompt p@1;",
@@ -379,3 +379,16 @@ def test_mistakes(gateway, provider, redis_on, http, lines, said):
     result = gw.check()
     assert not result.ok
     assert said in result.stderr
+
+
+def test_a_fleet_shares_the_work(index):
+    """Of two gateways: each text is embedded once."""
+    one = index()
+    two = index(server=one.server)
+    docs = [{"id": f"d{n}", "text": f"Text of word{n}."} for n in range(60)]
+    assert one.put(*docs[:30]).status == two.put(*docs[30:]).status == 202
+    one.idle()
+    assert len(one.elements()) == 60
+    assert sorted(one.texts + two.texts) == sorted(d["text"] for d in docs)
+    # what one has indexed the other finds
+    assert "d7;" in two.ask("word7 Text").header("x-llm-sources")

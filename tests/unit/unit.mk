@@ -48,6 +48,11 @@ UNIT_MORE += $(wildcard ngx_llmops_module/store/ngx_llmops_vectors*.c)
 UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
                  sequential.c rollout_guard.c rollout_doc.c)
 
+UNIT_MORE += $(addprefix ngx_llmops_module/samples/ngx_llmops_samples_, \
+                 record.c diff.c export.c)
+
+UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
+                 cache samples route ops rollout)
 UNIT_MORE += $(addprefix ngx_llmops_module/retrieve/ngx_llmops_, chunker.c \
                  index_doc.c)
 
@@ -69,6 +74,7 @@ UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
                  ngx_llmops_module/cache ngx_llmops_module/rollout \
+                 ngx_llmops_module/samples) \
                  ngx_llmops_module/retrieve) \
                  tests/unit/*.h)
 UNIT_HDRS += $(wildcard ngx_llmops_module/evaluate/*.h)
