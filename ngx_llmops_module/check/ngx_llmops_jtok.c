@@ -72,6 +72,7 @@ ngx_llmops_jtok_between(ngx_uint_t state)
 ngx_int_t
 ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
 {
+    size_t         room;
     ngx_int_t      rc;
     const u_char  *last, *from;
 
@@ -105,7 +106,15 @@ ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
                    && (t->number == NGX_LLMOPS_JTOK_N_INT
                        || t->number == NGX_LLMOPS_JTOK_N_FRAC))
         {
-            for (from = p; p < last && *p >= '0' && *p <= '9'; p++) {
+            /* the digit that is one too many goes by itself, for its offset */
+
+            room = NGX_LLMOPS_JTOK_MAX_NUMBER - t->text.len;
+
+            for (from = p;
+                 p < last && *p >= '0' && *p <= '9'
+                 && (size_t) (p - from) < room;
+                 p++)
+            {
                 /* void */
             }
 
