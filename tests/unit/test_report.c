@@ -321,7 +321,8 @@ test_bounds(void **state)
 
     /* no more than out holds */
 
-    out.max = out.len;
+    ngx_llmops_out_free(&out);
+    ngx_llmops_out_init(&out, 16);
     assert_int_equal(ngx_llmops_report_begin(&rep, NGX_LLMOPS_REPORT_JSON,
                                              kase, &out),
                      NGX_ERROR);

@@ -51,20 +51,17 @@ UNIT_MORE += $(addprefix ngx_llmops_module/rollout/ngx_llmops_, \
 UNIT_MORE += $(addprefix ngx_llmops_module/samples/ngx_llmops_samples_, \
                  record.c diff.c export.c)
 
-UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 cache samples route ops rollout)
 UNIT_MORE += $(addprefix ngx_llmops_module/retrieve/ngx_llmops_, chunker.c \
                  index_doc.c)
 
 UNIT_INCS ?= $(addprefix ngx_llmops_module/,core net store guard prompt \
-                 cache route ops rollout retrieve)
+                 retrieve cache samples route ops rollout evaluate)
 
 # what is scored in an evaluation, and how it is told
 UNIT_MORE += $(filter-out %_conf.c,$(foreach part,interval score summary \
                  report,$(wildcard \
                  ngx_llmops_module/evaluate/ngx_llmops_$(part)*.c)))
 UNIT_MORE += ngx_llmops_module/evaluate/ngx_llmops_evaluate_dataset.c
-UNIT_INCS += ngx_llmops_module/evaluate
 
 UNIT_SRCS := $(filter-out %/ngx_llmops_rules.c \
                  $(wildcard ngx_llmops_module/check/ngx_llmops_rules_*.c \
@@ -74,10 +71,9 @@ UNIT_HDRS := $(wildcard $(addsuffix /*.h,$(UNIT_ROOMS) \
                  ngx_llmops_module/store ngx_llmops_module/guard \
                  ngx_llmops_module/prompt ngx_llmops_module/net \
                  ngx_llmops_module/cache ngx_llmops_module/rollout \
-                 ngx_llmops_module/samples) \
-                 ngx_llmops_module/retrieve) \
+                 ngx_llmops_module/samples ngx_llmops_module/retrieve \
+                 ngx_llmops_module/evaluate) \
                  tests/unit/*.h)
-UNIT_HDRS += $(wildcard ngx_llmops_module/evaluate/*.h)
 UNIT_OBJS := $(UNIT_SRCS:%.c=$(OUT)/%.o)
 
 # shared memory as it is in production: no sanitizers, which would multiply the
