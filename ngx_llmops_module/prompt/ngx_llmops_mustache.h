@@ -71,6 +71,7 @@ struct ngx_llmops_template_s {
     ngx_llmops_template_t     *next;       /* in the list of partials */
     unsigned                   xml:1;      /* {{name}} escapes & < > " */
     unsigned                   used:1;     /* a compiled tag leads here */
+    unsigned                   declared:1; /* its names have been looked for */
 };
 
 

@@ -49,7 +49,7 @@ static ngx_int_t ngx_llmops_form_source(ngx_llmops_form_writer_t *w,
 static ngx_int_t ngx_llmops_form_string(ngx_llmops_form_writer_t *w,
     ngx_llmops_value_t *v);
 static ngx_int_t ngx_llmops_form_declared(ngx_llmops_form_writer_t *w,
-    ngx_llmops_value_t *v, ngx_llmops_tag_t *tag, ngx_uint_t depth);
+    ngx_llmops_value_t *v, ngx_llmops_tag_t *tag);
 static ngx_int_t ngx_llmops_form_flush(ngx_llmops_form_writer_t *w);
 static ngx_int_t ngx_llmops_form_unusable(ngx_llmops_form_writer_t *w,
     ngx_str_t *type);
@@ -411,7 +411,7 @@ ngx_llmops_form_string(ngx_llmops_form_writer_t *w, ngx_llmops_value_t *v)
         return rc;
     }
 
-    rc = ngx_llmops_form_declared(w, v, t->first, 0);
+    rc = ngx_llmops_form_declared(w, v, t->first);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -448,18 +448,20 @@ ngx_llmops_form_string(ngx_llmops_form_writer_t *w, ngx_llmops_value_t *v)
 
 static ngx_int_t
 ngx_llmops_form_declared(ngx_llmops_form_writer_t *w, ngx_llmops_value_t *v,
-    ngx_llmops_tag_t *tag, ngx_uint_t depth)
+    ngx_llmops_tag_t *tag)
 {
     ngx_int_t               rc;
     ngx_llmops_variable_t  *var;
 
     for ( /* void */ ; tag; tag = tag->next) {
 
-        if (tag->type == NGX_LLMOPS_TAG_PARTIAL
-            && depth < NGX_LLMOPS_MUSTACHE_NESTED)
-        {
-            rc = ngx_llmops_form_declared(w, v, tag->partial->first,
-                                          depth + 1);
+        if (tag->type == NGX_LLMOPS_TAG_PARTIAL && !tag->partial->declared) {
+
+            /* once, before it is looked through: it may lead to itself */
+
+            tag->partial->declared = 1;
+
+            rc = ngx_llmops_form_declared(w, v, tag->partial->first);
             if (rc != NGX_OK) {
                 return rc;
             }

@@ -456,6 +456,26 @@ test_faults(void **state)
 }
 
 
+/* looked through once, however often they lead to each other */
+
+static void
+test_partials_without_end(void **state)
+{
+    ngx_llmops_prompt_t        *p;
+    ngx_llmops_prompt_error_t   err;
+
+    alarm(20);
+
+    p = test_parse("{\"partials\":{\"a\":\"{{>b}}{{>b}}\","
+                   "\"b\":\"{{>a}}{{>a}}{{>b}}\"},\"messages\":["
+                   "{\"role\":\"user\",\"content\":\"{{>a}}\"}]}", &err);
+    alarm(0);
+
+    assert_non_null(p);
+    ngx_llmops_prompt_release(p);
+}
+
+
 static void
 test_name(void **state)
 {
@@ -482,6 +502,7 @@ main(void)
         cmocka_unit_test(test_decorators),
         cmocka_unit_test(test_count),
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_partials_without_end),
         cmocka_unit_test(test_name)
     };
 
