@@ -57,7 +57,7 @@ def test_the_schemas_are_strict():
     """A member that the document does not have fails a test."""
     for name, schema in document()["components"]["schemas"].items():
         if schema.get("type") == "object" and name not in (
-                "UsageSums", "Rate"):           # parts of others
+                "UsageSums", "Rate", "Sample"):     # parts of others
             assert (schema.get("additionalProperties") is False
                     or schema.get("unevaluatedProperties") is False), name
 
@@ -534,6 +534,84 @@ for method, path, name in (
     EXERCISES.setdefault((name, 200), evaluation(method, path))
     EXERCISES.setdefault((name, 400), lambda admin, m=method, p=path:
                          admin.call(m, NO_EVALUATION + p + "?x"))
+
+
+# -- samples
+
+#: a route that records, and whose samples are encrypted
+SAMPLED = ("upstream recorded { llm_dialect mock; }\n"
+           "llm_route recorded { match recorded; target recorded/m;\n"
+           "  shadow recorded/other share=100%%;\n"
+           "  sample share=100%% pairs=100%% redact=off; }\n"
+           "llm_samples key=file:%s;\n")
+NO_SAMPLE = "samples/smp_" + "0" * 32
+
+
+def a_key_file(gw, name):
+    path = gw.prefix / name
+    path.write_text(("ab" if name == "one" else "cd") * 32)
+    path.chmod(0o600)
+    gw.secret(path.read_text())
+    return path
+
+
+def sample(method, path, value=None, lost=False, **args):
+    """Of one that is there; or was, and its key is lost."""
+    def call(admin):
+        gw = admin.gateway
+        http = gw.config.http
+        gw.reload(http=http + SAMPLED % a_key_file(gw, "one"))
+        assert gw.chat(model="recorded").status == 200
+        made = wait_for(lambda: admin.get("samples").json["data"])[0]["id"]
+        if lost:
+            gw.reload(http=http + SAMPLED % a_key_file(gw, "two"))
+        return admin.call(method, path.format(made), value, **args)
+    return call
+
+
+def samples_away(method, path, value=None, **args):
+    def call(admin):
+        http = SAMPLED % a_key_file(admin.gateway, "one")
+        return away(method, path, value, http, **args)(admin)
+    return call
+
+
+SCORE = {"score": 1}
+
+EXERCISES |= {
+    ("listSamples", 400): sample("GET", "samples?limit=0"),
+    ("exportSamples", 400): sample("GET", "samples/export?format=csv"),
+    ("deleteSamples", 400): sample("DELETE", "samples"),
+    ("judgeSample", 400): sample("POST", "samples/{}/verdict", {}),
+    ("judgeSample", 413): large("POST", "samples/{}/verdict"),
+    ("judgeSample", 415): typed("POST", "samples/{}/verdict"),
+    ("deleteSamples", 403): read_only("DELETE", "samples?client=x"),
+    ("deleteSample", 403): read_only("DELETE", "samples/{}"),
+    ("judgeSample", 403): read_only("POST", "samples/{}/verdict"),
+    ("exportSamples", 404): lambda admin: admin.get("samples/export"),
+    ("listSamples", 404): lambda admin: admin.get("samples"),
+    ("deleteSamples", 404): lambda admin: admin.delete("samples",
+                                                       client="x"),
+    ("exportSamples", 409): sample("GET", "samples/export", lost=True),
+}
+
+for method, path, name, value in (
+        ("GET", "samples", "listSamples", None),
+        ("GET", "samples/export", "exportSamples", None),
+        ("DELETE", "samples?client=x", "deleteSamples", None),
+        ("GET", "samples/{}", "getSample", None),
+        ("DELETE", "samples/{}", "deleteSample", None),
+        ("GET", "samples/{}/diff", "diffSample", None),
+        ("POST", "samples/{}/verdict", "judgeSample", SCORE)):
+    EXERCISES |= {(name, 503): samples_away(
+        method, path.replace("samples/{}", NO_SAMPLE), value)}
+    EXERCISES.setdefault((name, 200), sample(method, path, value))
+    EXERCISES.setdefault((name, 409), sample(method, path, value, lost=True))
+    EXERCISES.setdefault((name, 404), sample(
+        method, path.replace("samples/{}", NO_SAMPLE), value))
+
+# a list tells of what it cannot read, and an id is never secret
+del EXERCISES["listSamples", 409], EXERCISES["deleteSample", 409]
 
 PROMISED = sorted((op.id, status) for op in operations().values()
                   for status in op.statuses)

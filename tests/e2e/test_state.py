@@ -275,7 +275,7 @@ def small_disk(tmp_path):
     """A file system that is soon full."""
     where = tmp_path / "disk"
     where.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none",
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "none",
                            str(where)], capture_output=True)
     if done.returncode:
         pytest.skip(f"cannot mount: {done.stderr.decode()}")
