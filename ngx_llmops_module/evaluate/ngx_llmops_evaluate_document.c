@@ -77,12 +77,17 @@ ngx_llmops_evaluation_document(ngx_llmops_evaluation_spec_t *spec,
 void
 ngx_llmops_evaluation_id(char id[NGX_LLMOPS_EVAL_ID + 1])
 {
-    u_char    *p;
-    uint32_t   n[4];
+    u_char      *p;
+    uint32_t     n[4];
+    ngx_time_t  *tp;
 
-    n[0] = (uint32_t) ngx_time();
-    n[1] = (uint32_t) ngx_random() ^ (uint32_t) ngx_pid << 16;
-    n[2] = (uint32_t) ngx_random() ^ (uint32_t) ngx_current_msec;
+    /* the time first, to the millisecond: they sort by it */
+
+    tp = ngx_timeofday();
+
+    n[0] = (uint32_t) tp->sec;
+    n[1] = (uint32_t) tp->msec << 22 | ((uint32_t) ngx_random() & 0x3fffff);
+    n[2] = (uint32_t) ngx_random() ^ (uint32_t) ngx_pid << 16;
     n[3] = (uint32_t) ngx_random();
 
     p = ngx_cpymem(id, "eval_", 5);

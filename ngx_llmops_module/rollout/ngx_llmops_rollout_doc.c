@@ -336,7 +336,8 @@ ngx_llmops_rollout_doc_set(json_t *json, const ngx_llmops_rollout_doc_t *doc)
 ngx_int_t
 ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name, json_t *noted)
 {
-    json_t  *all, *was;
+    json_t      *all, *was;
+    const char  *id;
 
     all = json_object_get(json, "evaluations");
 
@@ -351,8 +352,10 @@ ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name, json_t *noted)
 
     was = json_object_getn(all, (char *) name->data, name->len);
 
-    if (was && json_equal(json_object_get(was, "id"),
-                          json_object_get(noted, "id")))
+    id = json_string_value(json_object_get(was, "id"));
+
+    if (id && ngx_strcmp(json_string_value(json_object_get(noted, "id")), id)
+              <= 0)
     {
         json_decref(noted);
         return NGX_DECLINED;

@@ -368,6 +368,8 @@ test_evaluations(void **state)
     assert_int_equal(note("golden", "e1", "fail", 101), NGX_DECLINED);
     assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[1]);
 
+    assert_int_equal(note("golden", "e0", "fail", 101), NGX_DECLINED);
+
     assert_int_equal(note("safety", "e2", "undecided", 102), NGX_OK);
     assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[1]);
     assert_int_equal(note("safety", "e3", "pass", 103), NGX_OK);
