@@ -46,8 +46,8 @@ ngx_uint_t ngx_llmops_cache_noted(ngx_llmops_cache_note_t *note);
 
 /*
  * Those that say nothing more beside one that names everything, at that moment:
- * copies in pool, *n of them; the worker's known ones, at any time.  NULL: none,
- * or out of memory.
+ * copies in pool, *n of them; the worker's known ones, at any time.  NULL:
+ * none, or out of memory.
  */
 ngx_llmops_cache_note_t *ngx_llmops_cache_notes_covered(ngx_pool_t *pool,
     int64_t at, ngx_uint_t *n);

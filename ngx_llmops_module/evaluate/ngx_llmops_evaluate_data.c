@@ -10,7 +10,8 @@
 
 /*
  * The cases of a run: those that came with it, samples, or a file, of which a
- * piece is read in each turn.  They are held against the checks before one is asked.
+ * piece is read in each turn.  They are held against the checks before one is
+ * asked.
  */
 
 

@@ -15,7 +15,7 @@
  */
 
 
-#define NGX_LLMOPS_ADMIN_HEADS  500        /* of a page, when they are counted */
+#define NGX_LLMOPS_ADMIN_HEADS  500        /* of a page, for counting */
 
 
 static ngx_int_t ngx_llmops_admin_index_list(ngx_llmops_admin_t *a);

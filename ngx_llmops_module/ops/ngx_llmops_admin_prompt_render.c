@@ -259,7 +259,7 @@ ngx_llmops_admin_render_form(ngx_llmops_admin_t *a,
 }
 
 
-/* the route whose messages are added, and whose prompt it is if none is named */
+/* the route whose messages are added, and whose prompt if none is named */
 
 static ngx_int_t
 ngx_llmops_admin_render_route(ngx_llmops_admin_t *a,

@@ -11,9 +11,9 @@
 
 /*
  * The variable "context" of a request whose route retrieves.  A prompt may
- * declare it or not; no caller can set it.  Its texts come from documents, which
- * nobody has to trust: whatever the template does not say of escaping, they are
- * written with & < > " escaped.
+ * declare it or not; no caller can set it.  Its texts come from documents,
+ * which nobody has to trust: whatever the template does not say of escaping,
+ * they are written with & < > " escaped.
  */
 
 

@@ -13,9 +13,10 @@
 /*
  * Chunks to vectors.  Documents are worked on side by side, and what several of
  * them want in the same turn of the event loop, or while a question is under
- * way, goes out in the next one, up to "batch" texts: a thousand small documents
- * cost a thousand divided by the batch questions.  Who has been refused before
- * is asked for alone, so that one bad document does not keep others out.
+ * way, goes out in the next one, up to "batch" texts: a thousand small
+ * documents cost a thousand divided by the batch questions.  Who has been
+ * refused before is asked for alone, so that one bad document does not keep
+ * others out.
  *
  * A question is one of the background: it takes no more than half of what
  * llm_detached allows, and waits where that is used up.
@@ -38,7 +39,7 @@ typedef struct {
     ngx_event_t                event;      /* the next question is due */
     ngx_llmops_detached_t      d;
     unsigned                   asking:1;
-    unsigned                   busy:1;     /* the event's timer waits for room */
+    unsigned                   busy:1;     /* the timer waits for room */
 } ngx_llmops_index_batcher_t;
 
 

@@ -84,8 +84,8 @@ void ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
  * Takes a score from 0 to 1 for a request: counts it, for the guards of its
  * canary, too.  NGX_OK: .about is filled in; NGX_DECLINED: nothing is known of
  * the request (any more); NGX_BUSY: it has had its feedback; NGX_ERROR: it is
- * not one of this nginx, and Redis cannot be asked.  NGX_AGAIN: the handler will
- * be called, outside of any request, and .rc is one of these.
+ * not one of this nginx, and Redis cannot be asked.  NGX_AGAIN: the handler
+ * will be called, outside of any request, and .rc is one of these.
  */
 ngx_int_t ngx_llmops_feedback_ask(ngx_llmops_feedback_giving_t *giving);
 

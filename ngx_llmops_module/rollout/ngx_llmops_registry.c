@@ -18,9 +18,9 @@
  * those of the whole fleet.
  *
  * Names are found through a table of this worker, so that a request costs a
- * hash and a comparison for each.  The table has an end: a provider that answers
- * with a new name of a model each time fills it, and what is beyond is not
- * counted.
+ * hash and a comparison for each.  The table has an end: a provider that
+ * answers with a new name of a model each time fills it, and what is beyond is
+ * not counted.
  */
 
 

@@ -90,9 +90,9 @@ ngx_int_t ngx_llmops_rollout_doc_apply(json_t *json,
 
 /*
  * Notes what the evaluation of that name says now: noted, which is taken over,
- * has at least "id" and "verdict".  NGX_OK; NGX_DECLINED: it is there already, or
- * a later one, by their ids, which sort by time; NGX_ERROR: out of memory.  With a rollout that begins again they
- * become "past".
+ * has at least "id" and "verdict".  NGX_OK; NGX_DECLINED: it is there already,
+ * or a later one, by their ids, which sort by time; NGX_ERROR: out of memory.
+ * With a rollout that begins again they become "past".
  */
 ngx_int_t ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name,
     json_t *noted);

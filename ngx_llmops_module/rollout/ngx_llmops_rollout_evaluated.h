@@ -55,11 +55,11 @@ typedef struct {
  * To be called when an evaluation is over, once for each candidate of it, by
  * any worker, outside of any lock; all of ev is copied.  What is not the
  * candidate of the route's rollout is passed over: target and prompt are
- * compared, but the target not if only a prompt is let in.  The store is written
- * to in the background, and again until it can be, as long as this worker lives.
- * What is told again, or is older than what is noted by that name, is passed
- * over: ids sort by when the evaluation was begun.  Who is not sure that he has
- * told it may tell it once more.
+ * compared, but the target not if only a prompt is let in.  The store is
+ * written to in the background, and again until it can be, as long as this
+ * worker lives.  What is told again, or is older than what is noted by that
+ * name, is passed over: ids sort by when the evaluation was begun.  Who is not
+ * sure that he has told it may tell it once more.
  *
  * NGX_OK: it is on its way, or noted; NGX_DECLINED: the route has no rollout,
  * or of another candidate; NGX_ERROR: out of memory.

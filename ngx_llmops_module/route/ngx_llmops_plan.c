@@ -19,8 +19,8 @@
  * Three rings, each in its own order: the targets by the route's "select",
  * then the fallbacks as they are written, then those of both whose breaker is
  * open, which are better than nothing.  A target whose provider has asked to
- * be left alone for a time is in no ring.  Where a rollout has found the targets
- * ill, the fallbacks come before them.
+ * be left alone for a time is in no ring.  Where a rollout has found the
+ * targets ill, the fallbacks come before them.
  */
 
 

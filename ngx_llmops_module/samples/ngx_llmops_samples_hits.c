@@ -8,8 +8,8 @@
 
 
 /*
- * What has been found: records that fit a question, the newest first, as many as
- * are wanted and one more; and what is done with them when all are there.
+ * What has been found: records that fit a question, the newest first, as many
+ * as are wanted and one more; and what is done with them when all are there.
  */
 
 

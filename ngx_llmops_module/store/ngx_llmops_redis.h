@@ -153,9 +153,9 @@ ngx_int_t ngx_llmops_redis_init(ngx_conf_t *cf, ngx_llmops_redis_conf_t *conf,
 
 /*
  * Starts and stops this worker's connections; start does not wait, and may be
- * called again for connections of their own (WATCH, vectors).  stop() writes what has
- * been sent in this turn; handlers of what is under way are not called.  Not
- * from within a handler.
+ * called again for connections of their own (WATCH, vectors).  stop() writes
+ * what has been sent in this turn; handlers of what is under way are not
+ * called.  Not from within a handler.
  */
 ngx_llmops_redis_t *ngx_llmops_redis_start(ngx_cycle_t *cycle,
     ngx_llmops_redis_conf_t *conf);

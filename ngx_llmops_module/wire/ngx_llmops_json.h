@@ -193,9 +193,9 @@ ngx_int_t ngx_llmops_json_next(ngx_llmops_json_iter_t *it, ngx_str_t *key,
 /*
  * The same in two steps, for a reader that goes into a value and would not
  * have it skipped first.  peek() finds the next value: its data, and as len all
- * that is left of the iterated bytes.  Then either pass() skips it and tells its
- * len, NGX_OK or NGX_ERROR; or an iterator over it is opened, and once it has
- * said NGX_DONE, leave() goes on behind it, and tells its len.
+ * that is left of the iterated bytes.  Then either pass() skips it and tells
+ * its len, NGX_OK or NGX_ERROR; or an iterator over it is opened, and once it
+ * has said NGX_DONE, leave() goes on behind it, and tells its len.
  */
 ngx_int_t ngx_llmops_json_peek(ngx_llmops_json_iter_t *it, ngx_str_t *key,
     ngx_str_t *value);
