@@ -135,7 +135,7 @@ step_static() {
 
 step_fuzz() {
     # each has its minute all the same
-    make -j"$waiting" fuzz
+    make -j$((3 * jobs)) fuzz
 }
 
 step_bench() {

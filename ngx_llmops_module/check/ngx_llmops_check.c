@@ -39,6 +39,8 @@
 
 static ngx_int_t ngx_llmops_check_event(ngx_llmops_check_t *check,
     ngx_llmops_sse_event_t *ev, ngx_llmops_out_t *out);
+static void ngx_llmops_check_edited(ngx_llmops_sse_event_t *ev,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t n, ngx_llmops_out_t *out);
 
 
 /* which work there is */
@@ -360,7 +362,6 @@ static ngx_int_t
 ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_out_t *out)
 {
-    u_char                   *data, *raw;
     ngx_int_t                 rc;
     ngx_uint_t                n;
     ngx_llmops_check_edit_t   edits[NGX_LLMOPS_CHECK_EDITS];
@@ -423,9 +424,23 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_check_told(check);
     check->sequence++;
 
+    ngx_llmops_check_edited(ev, edits, n, out);
+
+    return NGX_OK;
+}
+
+
+/* the event, with n edits of its data */
+
+static void
+ngx_llmops_check_edited(ngx_llmops_sse_event_t *ev,
+    ngx_llmops_check_edit_t *edits, ngx_uint_t n, ngx_llmops_out_t *out)
+{
+    u_char  *data, *raw;
+
     if (n == 0) {
         (void) ngx_llmops_out_str(out, &ev->raw);
-        return NGX_OK;
+        return;
     }
 
     raw = ev->raw.data;
@@ -433,7 +448,7 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
 
     if (data >= raw && data + ev->data.len <= raw + ev->raw.len) {
         ngx_llmops_check_write(&ev->raw, edits, n, 0, out);
-        return NGX_OK;
+        return;
     }
 
     /* data of several lines: they were joined, and need not be parted */
@@ -448,8 +463,6 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
     ngx_llmops_check_write(&ev->data, edits, n, 1, out);
     (void) ngx_llmops_out_lit(out, "\n");
     ngx_llmops_check_blank(&ev->raw, out);
-
-    return NGX_OK;
 }
 
 

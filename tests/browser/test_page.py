@@ -226,14 +226,18 @@ def test_pausing(canary, look):
         page.clock.run_for(ms)
         page.wait_for_timeout(300)
         return len(looked.requests) - n
-    assert asked_within(6000) > 0
+
+    def asks() -> bool:
+        """A question may be under way: none is asked beside it."""
+        return any(asked_within(6000) for _ in range(20))
+    assert asks()
     page.keyboard.press("p")
     page.wait_for_timeout(300)
     assert texts(looked, "header [role=status]") == ["paused"]
     assert asked_within(10000) == 0
     page.locator("header button").click()
     assert texts(looked, "header [role=status]") == ["live"]
-    assert asked_within(6000) > 0
+    assert asks()
 
 
 def test_the_gateway_is_gone(canary, look):

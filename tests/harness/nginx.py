@@ -123,12 +123,19 @@ class Config:
         return Config(**{**self.__dict__, **changes})
 
 
-def _alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+def _alive(group: int) -> bool:
+    """Whether a process of that group has files open: is no zombie."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text()
+        except OSError:
+            continue
+        state, _, pgrp = stat.rpartition(")")[2].split()[:3]
+        if int(pgrp) == group and state not in "ZX":
+            return True
+    return False
 
 
 class Gateway:
@@ -309,11 +316,10 @@ http {{
         """All processes at once; returns when they are gone."""
         if self.running:
             assert self.process is not None
-            children = list(self._children())
-            os.killpg(self.process.pid, signal.SIGKILL)
+            group = self.process.pid
+            os.killpg(group, signal.SIGKILL)
             self.process.wait(10)
-            wait_for(lambda: not any(map(_alive, children)), 10,
-                     "the workers' end")
+            wait_for(lambda: not _alive(group), 10, "the workers' end")
 
     def reload(self, **changes: Any) -> None:
         """HUP with a changed configuration; returns when it serves."""
