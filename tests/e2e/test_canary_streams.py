@@ -120,10 +120,13 @@ def test_they_end_with_an_error_event(canary, held):
         assert int(line["llm_output_tokens"]) > 0
         assert float(line["llm_cost"]) > 0
     # the slots are free again, nothing is reserved, what was used is counted
-    rates = {one["rate"]: one
-             for one in c.admin.get("limits/l", key="k").json["levels"]}
+    def settled():
+        rates = {one["rate"]: one
+                 for one in c.admin.get("limits/l", key="k").json["levels"]}
+        return rates if {one["reserved"] for one in rates.values()} == {0} \
+            else None
+    rates = wait_for(settled, 5, "the reservations to be settled")
     assert rates["tokens=100k/h"]["used"] > 0
-    assert {one["reserved"] for one in rates.values()} == {0}
     assert c.gateway.chat(headers=[("x-key", "k")]).status == 200
     metrics = c.gateway.metrics()
     assert metrics.sum("llm_rollout_requests_total", arm="candidate",

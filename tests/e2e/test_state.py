@@ -17,7 +17,7 @@ from harness.openapi import Admin
 
 QUOTA = """
 llm_quota per_tenant key=$http_x_tenant tokens=1m/day cost=100usd/month;
-llm_limit at_a_time key=$http_x_tenant concurrent=2;
+llm_limit at_a_time key=$http_x_tenant concurrent=4;
 """
 
 
@@ -254,10 +254,10 @@ def test_killed_worker(kept):
             ask(admin)
         except (OSError, AssertionError, EOFError):
             pass
-    threads = [threading.Thread(target=wait) for _ in range(2)]
+    threads = [threading.Thread(target=wait) for _ in range(4)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 2, 5)
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 4, 5)
     assert ask(admin).status == 429
     for pid in gw.workers():
         gw.kill_worker(pid)
