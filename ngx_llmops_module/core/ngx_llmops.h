@@ -113,6 +113,18 @@ typedef struct {
 
 /* route{}'s target and fallback lines */
 
+/* rollout/: the registry's counters that a target's requests have met last, in
+   this worker, so that the next one need not look for them */
+
+typedef struct {
+    ngx_llmops_route_t        *route;      /* NULL: none yet */
+    void                      *target;
+    void                      *model;      /* NULL: none yet */
+    size_t                     model_len;
+    u_char                     model_name[64];
+} ngx_llmops_served_t;
+
+
 struct ngx_llmops_target_s {
     ngx_str_t                  name;       /* as written: "openai/gpt-4.1" */
     ngx_str_t                  model;      /* len 0: the caller's name */
@@ -125,6 +137,7 @@ struct ngx_llmops_target_s {
                                               zone; NULL without one */
     void                     **series;     /* ops/: by operation, may be NULL */
     ngx_llmops_place_t         place;
+    ngx_llmops_served_t        served;
     unsigned                   fallback:1;
 };
 

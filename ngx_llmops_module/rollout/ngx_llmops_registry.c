@@ -17,8 +17,8 @@
  * minute worker 0 adds what has come to documents, which outlive nginx and are
  * those of the whole fleet.
  *
- * Names are found through a table of this worker, so that a request costs a
- * hash and a comparison for each.  The table has an end: a provider that
+ * Names are found through a table of this worker, and a target remembers what
+ * was found for it last: most requests look for nothing.  The table has an end: a provider that
  * answers with a new name of a model each time fills it, and what is beyond is
  * not counted.
  */
@@ -40,9 +40,12 @@ typedef struct {
 static ngx_llmops_registry_sh_t *ngx_llmops_registry_find(
     ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
     ngx_llmops_registry_kind_e kind, ngx_str_t *a, ngx_str_t *b);
-static void ngx_llmops_registry_count(ngx_llmops_main_conf_t *mcf,
-    ngx_llmops_ctx_t *ctx, ngx_llmops_registry_kind_e kind, ngx_str_t *a,
-    ngx_str_t *b);
+static void ngx_llmops_registry_target(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_registry_model(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_registry_count(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_registry_sh_t *sh);
 static void ngx_llmops_registry_rules(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_registry_broken(ngx_llmops_ctx_t *ctx);
@@ -65,20 +68,19 @@ static ngx_uint_t  ngx_llmops_registry_names;
 void
 ngx_llmops_registry_note(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 {
-    ngx_str_t  model, provider;
-
     if (ctx->detached || ctx->target == NULL || ctx->plan.route == NULL
         || ctx->call.attempts == 0 || ctx->env.op == NGX_LLMOPS_OP_OTHER)
     {
         return;
     }
 
-    ngx_llmops_registry_count(mcf, ctx, NGX_LLMOPS_REGISTRY_TARGET,
-                              &ctx->target->name, NULL);
+    ngx_llmops_registry_target(mcf, ctx);
 
     if (ctx->prompt) {
-        ngx_llmops_registry_count(mcf, ctx, NGX_LLMOPS_REGISTRY_PROMPT,
-                                  &ctx->prompt->full, NULL);
+        ngx_llmops_registry_count(ctx,
+            ngx_llmops_registry_find(mcf, &ctx->plan.route->name,
+                                     NGX_LLMOPS_REGISTRY_PROMPT,
+                                     &ctx->prompt->full, NULL));
     }
 
     if (ctx->plan.route->rules) {
@@ -86,13 +88,62 @@ ngx_llmops_registry_note(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     }
 
     if (ctx->meter.model_len) {
-        model.data = ctx->meter.model;
-        model.len = ctx->meter.model_len;
-        provider = ctx->target->provider->name;
-
-        ngx_llmops_registry_count(mcf, ctx, NGX_LLMOPS_REGISTRY_MODEL,
-                                  &provider, &model);
+        ngx_llmops_registry_model(mcf, ctx);
     }
+}
+
+
+/* nearly always the same as the last time */
+
+static void
+ngx_llmops_registry_target(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_served_t  *served;
+
+    served = &ctx->target->served;
+
+    if (served->route != ctx->plan.route) {
+        served->route = ctx->plan.route;
+        served->model = NULL;
+        served->target = ngx_llmops_registry_find(mcf, &served->route->name,
+                                                  NGX_LLMOPS_REGISTRY_TARGET,
+                                                  &ctx->target->name, NULL);
+    }
+
+    ngx_llmops_registry_count(ctx, served->target);
+}
+
+
+static void
+ngx_llmops_registry_model(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
+{
+    ngx_str_t             model;
+    ngx_llmops_served_t  *served;
+
+    served = &ctx->target->served;
+
+    model.data = ctx->meter.model;
+    model.len = ctx->meter.model_len;
+
+    if (served->model == NULL || served->model_len != model.len
+        || ngx_memcmp(served->model_name, model.data, model.len) != 0)
+    {
+        served->model = ngx_llmops_registry_find(mcf, &served->route->name,
+                                                 NGX_LLMOPS_REGISTRY_MODEL,
+                                                 &ctx->target->provider->name,
+                                                 &model);
+        served->model_len = model.len;
+
+        if (model.len > sizeof(served->model_name)) {
+            ngx_llmops_registry_count(ctx, served->model);
+            served->model = NULL;
+            return;
+        }
+
+        ngx_memcpy(served->model_name, model.data, model.len);
+    }
+
+    ngx_llmops_registry_count(ctx, served->model);
 }
 
 
@@ -116,20 +167,30 @@ ngx_llmops_registry_rules(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     all.data = text;
     all.len = p - text;
 
-    ngx_llmops_registry_count(mcf, ctx, NGX_LLMOPS_REGISTRY_RULES, &all, NULL);
+    ngx_llmops_registry_count(ctx,
+        ngx_llmops_registry_find(mcf, &ctx->plan.route->name,
+                                 NGX_LLMOPS_REGISTRY_RULES, &all, NULL));
 }
 
 
-static void
-ngx_llmops_registry_count(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_registry_kind_e kind, ngx_str_t *a, ngx_str_t *b)
-{
-    ngx_llmops_registry_sh_t  *sh;
+/* sh may be NULL */
 
-    sh = ngx_llmops_registry_find(mcf, &ctx->plan.route->name, kind, a, b);
+static void
+ngx_llmops_registry_count(ngx_llmops_ctx_t *ctx, ngx_llmops_registry_sh_t *sh)
+{
+    ngx_atomic_uint_t  now;
+
     if (sh == NULL) {
         return;
     }
+
+    now = (ngx_atomic_uint_t) ngx_llmops_now();
+
+    if (sh->first == 0) {
+        (void) ngx_atomic_cmp_set(&sh->first, 0, now);
+    }
+
+    sh->last = now;
 
     (void) ngx_atomic_fetch_add(&sh->n[NGX_LLMOPS_REGISTRY_REQUESTS], 1);
 
@@ -209,7 +270,6 @@ ngx_llmops_registry_find(ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
     uint32_t                     hash;
     ngx_str_t                    name, none = ngx_null_string;
     ngx_uint_t                   i;
-    ngx_atomic_uint_t            now;
     ngx_llmops_registry_slot_t  *slot;
 
     p = ngx_snprintf(text, sizeof(text), "%V%Z%c%Z%V%s%V", route,
@@ -260,14 +320,6 @@ ngx_llmops_registry_find(ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
 
         ngx_llmops_registry_names++;
     }
-
-    now = (ngx_atomic_uint_t) ngx_llmops_now();
-
-    if (slot->sh->first == 0) {
-        (void) ngx_atomic_cmp_set(&slot->sh->first, 0, now);
-    }
-
-    slot->sh->last = now;
 
     return slot->sh;
 }
