@@ -27,6 +27,8 @@
 #define NGX_LLMOPS_STOP_MAX  (16 * 1024 * 1024)
 
 
+static ngx_int_t ngx_llmops_stream_last(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_stop_t *stop);
 static ngx_int_t ngx_llmops_stream_stop(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_str_t *data);
 static ngx_int_t ngx_llmops_stream_pause(ngx_http_request_t *r,
@@ -77,12 +79,10 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_str_t *data)
 {
     u_char              rate[NGX_LLMOPS_RATE_TEXT];
-    ngx_llmops_out_t   *out;
     ngx_llmops_call_t  *call;
     ngx_llmops_stop_t   stop;
 
     call = &ctx->call;
-    out = &call->held;
 
     if (call->check && ctx->env.op != NGX_LLMOPS_OP_RESPONSES) {
 
@@ -121,12 +121,34 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
                   "budget \"%V\" (%V) is used up, the stream is ended",
                   &stop.limit, &stop.rate);
 
+    if (ngx_llmops_stream_last(r, ctx, &stop) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->upstream->peer.connection->read->eof = 1;
+
+    return call->held.failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/* the end as its dialect has it, behind a comment that says why */
+
+static ngx_int_t
+ngx_llmops_stream_last(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_stop_t *stop)
+{
+    ngx_llmops_out_t   *out;
+    ngx_llmops_call_t  *call;
+
+    call = &ctx->call;
+    out = &call->held;
+
     out->max = ngx_max(out->max, NGX_LLMOPS_STOP_MAX);
 
     (void) ngx_llmops_out_lit(out, ": x-llm-limit: ");
-    (void) ngx_llmops_out_str(out, &stop.limit);
+    (void) ngx_llmops_out_str(out, &stop->limit);
     (void) ngx_llmops_out_lit(out, " ");
-    (void) ngx_llmops_out_str(out, &stop.rate);
+    (void) ngx_llmops_out_str(out, &stop->rate);
     (void) ngx_llmops_out_lit(out, "\n\n");
 
     if (ngx_llmops_step(ctx)->translate) {
@@ -141,7 +163,7 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         /* it tells what was said once more, as the provider did: rules look
            at it as at the provider's own end */
 
-        ctx->env.dialect->write_stop(&call->unchecked, &stop);
+        ctx->env.dialect->write_stop(&call->unchecked, stop);
 
         if (ngx_llmops_checked_translated(r, ctx) != NGX_OK) {
             return NGX_ERROR;
@@ -152,12 +174,10 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         }
 
     } else {
-        ctx->env.dialect->write_stop(out, &stop);
+        ctx->env.dialect->write_stop(out, stop);
     }
 
-    r->upstream->peer.connection->read->eof = 1;
-
-    return out->failed ? NGX_ERROR : NGX_OK;
+    return NGX_OK;
 }
 
 

@@ -213,8 +213,8 @@ ngx_llmops_admin_content_type(ngx_llmops_admin_t *a)
     return ngx_llmops_admin_error(a, NGX_HTTP_UNSUPPORTED_MEDIA_TYPE,
                                   "unsupported_media_type", "the body must be "
                                   "application/json%s",
-                                  a->call->body == 2 ? " or application/x-ndjson"
-                                                     : "");
+                                  a->call->body == 2
+                                  ? " or application/x-ndjson" : "");
 }
 
 

@@ -206,7 +206,7 @@ ngx_llmops_admin_registry_rollouts(ngx_llmops_admin_t *a)
 }
 
 
-/* its candidate is "UPSTREAM/MODEL prompt=NAME@VERSION rules=NAME,NAME", or some
+/* its candidate is "UPSTREAM/MODEL prompt=NAME@VERSION rules=A,B", or some
    of these */
 
 static void

@@ -22,7 +22,7 @@
  *   ngx_llmops_index_conf.c   llm_index, and "retrieve" of a route
  *   ngx_llmops_index_run.c    worker 0: finds documents that are to be indexed
  *   ngx_llmops_index_job.c    one of them, step by step
- *   ngx_llmops_index_embed.c  chunks of several documents to vectors, in batches
+ *   ngx_llmops_index_embed.c  chunks of documents to vectors, in batches
  *   ngx_llmops_lookup.c       the chunks that are nearest to a text
  *   ngx_llmops_retrieve.c     of a request: the context of its prompt
  */

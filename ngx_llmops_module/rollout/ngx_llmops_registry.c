@@ -18,9 +18,9 @@
  * those of the whole fleet.
  *
  * Names are found through a table of this worker, and a target remembers what
- * was found for it last: most requests look for nothing.  The table has an end: a provider that
- * answers with a new name of a model each time fills it, and what is beyond is
- * not counted.
+ * was found for it last: most requests look for nothing.  The table has an
+ * end: a provider that answers with a new name of a model each time fills it,
+ * and what is beyond is not counted.
  */
 
 

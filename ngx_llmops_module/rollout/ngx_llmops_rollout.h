@@ -221,7 +221,7 @@ char *ngx_llmops_rollout_directive(ngx_conf_t *cf, ngx_command_t *cmd,
       0,                                                                      \
       NULL }
 
-/* Resolves targets, prompts and rules, after those of routes.  NGX_OK, or NGX_ERROR
+/* Resolves targets, prompts, rules, after those of routes.  NGX_OK, NGX_ERROR
    (logged with file and line). */
 ngx_int_t ngx_llmops_rollouts_init(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);

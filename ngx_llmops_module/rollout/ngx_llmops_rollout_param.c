@@ -171,12 +171,14 @@ ngx_llmops_rollout_param(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", \"canary\" has "
                        "\"UPSTREAM/MODEL\" first, then \"prompt=\", "
-                       "\"rules=\", \"share=\", \"steps=\", \"by=\", \"hold=\", "
-                       "\"guard=\", \"judge=\", \"judge_share=\", "
+                       "\"rules=\", \"share=\", \"steps=\", \"by=\", "
+                       "\"hold=\", \"guard=\", \"judge=\", \"judge_share=\", "
                        "\"judge_timeout=\", \"rubric=\", "
                        "\"evaluation=\", \"min=\", "
                        "\"alpha=\", \"promote=\", \"fallback=\", "
-                       "\"streams=\", \"webhook=\" and \"webhook_secret=\"", arg);
+                       "\"streams=\", \"webhook=\" and \"webhook_secret=\"",
+                       arg);
+
     return NGX_CONF_ERROR;
 }
 

@@ -257,9 +257,9 @@ ngx_llmops_rollout_check(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
 
     if (ro->fallback && ro->route->ntargets == ro->route->targets.nelts) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"fallback=\" of \"canary\" in %V:%ui has nobody to fall "
-                      "back on, add \"fallback UPSTREAM/MODEL;\" to llm_route "
-                      "\"%V\"", &ro->place.file, ro->place.line,
+                      "\"fallback=\" of \"canary\" in %V:%ui has nobody to "
+                      "fall back on, add \"fallback UPSTREAM/MODEL;\" to "
+                      "llm_route \"%V\"", &ro->place.file, ro->place.line,
                       &ro->route->name);
         return NGX_ERROR;
     }
