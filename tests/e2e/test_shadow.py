@@ -114,7 +114,7 @@ def timed(gw, count):
 
 
 class Caller:
-    """One that asks again and again, and waits for an answer up to PATIENCE."""
+    """Asks again and again, and waits for an answer up to PATIENCE."""
 
     PATIENCE = 5.0 * SLOW
 

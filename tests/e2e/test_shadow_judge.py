@@ -193,7 +193,7 @@ def test_a_budget(judged, price, judged_pairs, dropped):
 
 
 def test_a_share(judged):
-    admin = judged(words="judge_share=50% max=100", sample="share=0% redact=off")
+    admin = judged(words="judge_share=50% max=100")
     for _ in range(60):
         assert admin.gateway.chat().status == 200
     wait_for(lambda: admin.gateway.metrics().sum(
