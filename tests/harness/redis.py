@@ -612,8 +612,8 @@ class Faulty:
 
 
 class Between:
-    """A server at another address, whose replies can be cut in the middle,
-    and whose clock can be wrong by some seconds.
+    """A server at another address, whose replies can be cut in the middle or
+    held back, and whose clock can be wrong by some seconds.
 
     (A redis-server under faketime does not come up: its allocator asks for
     the time before there is any.)
@@ -625,6 +625,8 @@ class Between:
         self.server = server
         self.cutting = False
         self.shift = 0.0
+        self.passing = threading.Event()
+        self.passing.set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -661,6 +663,8 @@ class Between:
                     break
                 if replies and self.shift:
                     data = self.TIME.sub(self._shifted, data)
+                if replies:
+                    self.passing.wait()
                 two.sendall(data)
         for sock in (one, two):
             with contextlib.suppress(OSError):
@@ -680,6 +684,7 @@ class Between:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.passing.set()
         self.hang_up()
 
 
