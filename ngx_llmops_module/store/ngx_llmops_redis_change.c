@@ -149,10 +149,13 @@ ngx_llmops_redis_change_run(ngx_llmops_redis_turn_t *turn)
 static void
 ngx_llmops_redis_change_open(ngx_llmops_redis_task_t *task, ngx_str_t *get)
 {
-    if (!task->opened) {
-        task->opened = 1;
-        task->cmd = ngx_llmops_redis_change_ask(task, 3, get,
-                                              ngx_llmops_redis_change_opened);
+    ngx_llmops_redis_store_t  *rs = task->rs;
+
+    if (task->tries++ < NGX_LLMOPS_REDIS_TRIES) {
+        task->cmd = ngx_llmops_redis_command(rs->redis,
+                                             &rs->docs[task->op->docs], 3, get,
+                                             ngx_llmops_redis_change_opened,
+                                             task);
     }
 
     if (task->cmd == NULL) {

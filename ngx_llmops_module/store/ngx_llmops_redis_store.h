@@ -132,7 +132,6 @@ typedef struct {
     unsigned                   removing:1;
     unsigned                   later:1;    /* NGX_AGAIN has been returned */
     unsigned                   watching:1;
-    unsigned                   opened:1;   /* has waited for a connection */
 } ngx_llmops_redis_task_t;
 
 /* NULL: out of memory. */

@@ -225,9 +225,11 @@ def test_a_killed_worker_s_tokens_come_back_with_its_lease(redis, fleet):
     one.allow(r"exited on signal")
 
 
-def test_a_reload_under_traffic_refuses_nothing(redis, fleet):
-    server = redis()
-    (gw,), up = fleet(1, server.directive("timeout=1s"),
+@pytest.mark.parametrize("kind", ["redis", "sentinel", "cluster"])
+def test_a_reload_under_traffic_refuses_nothing(request, fleet, kind):
+    """Requests that come before there is a connection wait for it."""
+    server = request.getfixturevalue(kind)()
+    (gw,), up = fleet(1, server.directive("timeout=5s"),
                       "tokens=100m/day fail=closed", workers=2)
     stop = threading.Event()
     statuses: list[int] = []
@@ -245,8 +247,10 @@ def test_a_reload_under_traffic_refuses_nothing(redis, fleet):
         [job.result() for job in jobs]
     assert set(statuses) == {200}
     assert len(statuses) > 50
-    wait_for(lambda: used(server) == 100 * len(statuses), 5)
-    wait_for(lambda: held(server) == [], 5)
+    books = {"redis": lambda: server, "sentinel": lambda: server.master(),
+             "cluster": lambda: server.owner(server.slot(BOOKS))}[kind]()
+    wait_for(lambda: used(books) == 100 * len(statuses), 5)
+    wait_for(lambda: held(books) == [], 5)
 
 
 def test_a_reload_while_it_is_away_loses_nothing(redis, fleet):
