@@ -1,0 +1,62 @@
+"""Time that a test moves on, for its gateways and its Redis servers.
+
+    def test_x(clock, gateway):
+        gw = gateway(...)
+        clock.advance(hours=1)
+
+It is as late as it is, and later by what has been advanced; all clocks of a
+process jump, those of its event loop, too: what was to happen in the hour
+happens within a moment, each timer once.  Who waits for somebody meanwhile has
+waited for that long: jump when no answer is under way, or in a provider's
+script in order to let it take its time.
+
+Callers, providers and the test itself stay in the real time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import mmap
+import subprocess
+import tempfile
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from .nginx import ROOT
+
+
+@functools.cache
+def build() -> Path:
+    """tests/driver/clock.c, compiled."""
+    made = Path(tempfile.mkdtemp(prefix="llmops-clock")) / "clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-g", "-O1", "-Wall", "-o",
+                    str(made), str(ROOT / "tests" / "driver" / "clock.c")],
+                   check=True)
+    return made
+
+
+class Clock:
+    def __init__(self, path: Path):
+        self.path = path
+        path.write_bytes(bytes(8))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), 8)
+        self._ahead = ctypes.c_int64.from_buffer(self._map)
+        self._lock = threading.Lock()       # providers are threads
+
+    def advance(self, seconds: float = 0, **more: float) -> None:
+        """Later by so many seconds, minutes=, hours=, days= together."""
+        by = timedelta(seconds=seconds, **more)
+        with self._lock:
+            self._ahead.value += by // timedelta(microseconds=1) * 1000
+
+    def time(self) -> float:
+        """The time there, in seconds since 1970."""
+        return time.time() + self._ahead.value / 1e9
+
+    def environment(self) -> dict[str, str]:
+        """Of a process that has this time."""
+        return {"LD_PRELOAD": str(build()), "LLMOPS_CLOCK": str(self.path)}
