@@ -112,7 +112,7 @@ def provider(stage: Stage) -> Callable[..., Provider]:
 @pytest.fixture
 def clock(stage: Stage, tmp_path: Path) -> Clock:
     """The time of all gateways and Redis servers of the test."""
-    stage.clock = Clock(tmp_path / "clock")
+    stage.clock = Clock(tmp_path / "clock", stage.gateways)
     return stage.clock
 
 

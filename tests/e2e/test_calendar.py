@@ -44,16 +44,16 @@ def test_daily(scheduled, clock, tmp_path):
     j = scheduled(("daily", "every=1d"), ("often", "every=20h"),
                   engine=f"llm_state {tmp_path}/state;")
     runs(j, clock, daily=1, often=1)
-    clock.advance(hours=20)
+    clock.sleep(hours=20)
     runs(j, clock, daily=1, often=2)
     j.gateway.reload()
-    clock.advance(hours=20)
+    clock.sleep(hours=20)
     runs(j, clock, daily=2, often=3)
-    clock.advance(days=10)
+    clock.sleep(days=10)
     runs(j, clock, daily=3, often=4)
     j.gateway.kill()
     j.gateway.start()
-    clock.advance(hours=20)
+    clock.sleep(hours=20)
     runs(j, clock, daily=3, often=5)
     assert len(j.providers[0].requests) == 3 * 8
 
@@ -61,11 +61,11 @@ def test_daily(scheduled, clock, tmp_path):
 def test_evaluations_are_kept_for_so_long(scheduled, clock):
     j = scheduled()
     first = j.run(cases(2), candidates=["up/a"])["id"]
-    clock.advance(days=29)
+    clock.sleep(days=29)
     # the next one makes it look what is over
     second = j.run(cases(2), candidates=["up/a"])["id"]
     assert j.get(first)["done"] == 2 and len(j.results(first)) == 2
-    clock.advance(days=2)
+    clock.sleep(days=2)
     wait_for(lambda: j.admin.get(f"evaluations/{first}").status == 404, 10,
              "the end of the first")
     assert j.get(second)["done"] == 2
@@ -83,16 +83,16 @@ def test_a_budget_of_a_day(gateway, provider, clock):
         wait_for(lambda: gw.metrics().sum("llm_shadow_requests_total",
                                           outcome=outcome) == n, 10,
                  f"{n} {outcome}")
-    clock.advance(day - clock.time() % day + day - 3600)    # 23:00
+    clock.sleep(day - clock.time() % day + day - 3600)    # 23:00
     for n in range(1, 4):
         gw.chat()
         copies("compared", n)
     gw.chat()
     copies("dropped_budget", 1)
-    clock.advance(minutes=50)
+    clock.sleep(minutes=50)
     gw.chat()
     copies("dropped_budget", 2)
-    clock.advance(minutes=11)
+    clock.sleep(minutes=11)
     gw.chat()
     copies("compared", 4)
     assert len(new.requests) == 4

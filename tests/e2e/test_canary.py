@@ -189,12 +189,18 @@ def test_a_candidate_that_fails_is_hidden(canary):
                        result="ok") == 12 - n
 
 
-def test_a_candidate_that_asks_to_wait_is_left_alone(canary):
+def test_a_candidate_that_asks_to_wait_is_left_alone(canary, clock):
     c = canary(f"share=100% {BY} hold=1h guard=failures<5", None,
                answers.openai_error(429, headers=[("retry-after", "60")]))
     assert {a.status for a in c.ask(8)} == {200}
     assert len(c.candidate.requests) == 1
     assert c.listed()["state"] == "running"
+    clock.sleep(58)
+    assert c.arms(3) == [None] * 3
+    c.candidate(openai_wire.server(Reply()))
+    clock.sleep(2)
+    assert c.arms(3) == ["candidate"] * 3
+    assert len(c.candidate.requests) == 4
 
 
 # -- guards: each kind is in test_canary_clock.py ------------------------------
@@ -250,10 +256,10 @@ def test_fallbacks_where_the_stable_arm_is_ill(canary, provider, clock):
     assert len(c.stable.requests) == seen
     # it is known to the next workers, and ends
     c.gateway.reload()
-    clock.advance(minutes=59)
+    clock.sleep(minutes=59)
     assert c.ask()[0].header("x-llm-target") == "third/c"
     c.stable(openai_wire.server(Reply()))
-    clock.advance(minutes=1)
+    clock.sleep(minutes=1)
     assert c.ask()[0].header("x-llm-target") == "up/a"
     assert c.shown()["ill_until"] < clock.time() * 1000
 

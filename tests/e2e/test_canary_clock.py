@@ -62,11 +62,11 @@ def test_through_all_steps(canary, clock, engine):
     for step in range(1, 6):
         assert c.listed()["step"] == step
         looked(c, caller)
-        clock.advance(minutes=59)
+        clock.sleep(minutes=59)
         looked(c, caller)
         looked(c, caller)
         assert (c.listed()["state"], c.listed()["step"]) == ("running", step)
-        clock.advance(minutes=1)
+        clock.sleep(minutes=1)
         if step < 5:
             c.wait("running", step + 1, 10)
     c.wait("promoted", timeout=10)
@@ -206,9 +206,9 @@ def test_a_guard_rolls_back(canary, clock, guard, worse, stable, ask):
     good = whole if ask is listen else ask
     for i in range(8):
         good(c, f"caller{i}")
-    clock.advance(days=3)
+    clock.sleep(days=3)
     began = c.wait("running", 2, 10)["since"]
-    clock.advance(hours=36)
+    clock.sleep(hours=36)
     assert {good(c, f"caller{i}").header("x-llm-arm") for i in range(4)} \
         == {"stable", "candidate"}
 
@@ -241,6 +241,6 @@ def test_a_guard_rolls_back(canary, clock, guard, worse, stable, ask):
     c.stable(openai_wire.server(Reply(text="{}")))
     seen = len(c.candidate.requests)
     assert set(c.arms(10)) == {"stable"}
-    clock.advance(days=7)
+    clock.sleep(days=7)
     assert set(c.arms(10)) == {"stable"}
     assert len(c.candidate.requests) == seen

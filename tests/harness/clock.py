@@ -2,13 +2,14 @@
 
     def test_x(clock, gateway):
         gw = gateway(...)
-        clock.advance(hours=1)
+        clock.sleep(hours=1)
 
-It is as late as it is, and later by what has been advanced; all clocks of a
-process jump, those of its event loop, too: what was to happen in the hour
-happens within a moment, each timer once.  Who waits for somebody meanwhile has
-waited for that long: jump when no answer is under way, or in a provider's
-script in order to let it take its time.
+It is as late as it is, and later by what has passed so; all clocks of a process
+jump, those of its event loop, too: what was to happen in the hour happens
+within a moment, each timer once.  Who waits for somebody meanwhile has waited
+for that long.  So sleep() lets requests end before: one whose caller has his
+answer may still be on its way to the log.  advance() is for a provider's script,
+which lets its answer take so long.
 
 Callers, providers and the test itself stay in the real time.
 """
@@ -25,7 +26,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from .nginx import ROOT
+from .nginx import ROOT, Gateway
+from .util import wait_for
 
 
 @functools.cache
@@ -38,17 +40,31 @@ def build() -> Path:
     return made
 
 
+def _quiet(gateway: Gateway) -> bool:
+    """No request is under way, whose ever it is."""
+    metrics = gateway.metrics()
+    return (metrics.sum("llm_requests_in_flight") == 0
+            and metrics.sum("llm_detached_in_flight") == 0)
+
+
 class Clock:
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, gateways: list[Gateway]):
+        self.path, self._gateways = path, gateways
         path.write_bytes(bytes(8))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), 8)
         self._ahead = ctypes.c_int64.from_buffer(self._map)
         self._lock = threading.Lock()       # providers are threads
 
-    def advance(self, seconds: float = 0, **more: float) -> None:
+    def sleep(self, seconds: float = 0, **more: float) -> None:
         """Later by so many seconds, minutes=, hours=, days= together."""
+        for gateway in self._gateways:
+            if gateway.running:
+                wait_for(lambda: _quiet(gateway), 10, "the end of requests")
+        self.advance(seconds, **more)
+
+    def advance(self, seconds: float = 0, **more: float) -> None:
+        """The same, at once."""
         by = timedelta(seconds=seconds, **more)
         with self._lock:
             self._ahead.value += by // timedelta(microseconds=1) * 1000
