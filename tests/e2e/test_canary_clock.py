@@ -244,3 +244,25 @@ def test_a_guard_rolls_back(canary, clock, guard, worse, stable, ask):
     clock.sleep(days=7)
     assert set(c.arms(10)) == {"stable"}
     assert len(c.candidate.requests) == seen
+
+
+def test_who_hangs_up_late(canary, clock):
+    """How long a caller keeps a connection that is over says nothing of the
+    answer that he has had."""
+    c = canary(f"share=50% {BY} hold=1d guard=latency_p50<2s alpha=0.3")
+    for i in range(30):
+        client = c.gateway.connect()
+        client.request("POST", "/v1/chat/completions", headers=[
+            ("x-key", f"late{i}"), ("connection", "close")],
+            json={"model": "m", "messages": [], "stream": True})
+        assert client.read().status == 200
+        clock.advance(4)
+        client.close()
+    wait_for(lambda: sum(c.listed()["requests"].values()) == 30, 10)
+    assert c.listed()["state"] == "running"
+    (guard,) = c.listed()["guards"]
+    assert guard["candidate"]["bad"] == guard["stable"]["bad"] == 0
+    assert guard["candidate"]["observed"] > 5
+    times = c.gateway.metrics().sum("gen_ai_client_operation_duration_"
+                                    "seconds_sum")
+    assert times < 30
