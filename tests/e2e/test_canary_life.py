@@ -320,6 +320,28 @@ def test_a_verdict_that_nobody_was_told(canary, redis, how):
     assert e.noted()["verdict"] == "fail"
 
 
+def test_a_verdict_of_before(canary, clock):
+    """Who is told again what has ended does not take back for what was before
+    the rollout began anew."""
+    c = canary(f"share=50% {BY} hold=1h min=1 guard=errors<50%")
+    e = Evaluating(c)
+    e.knows = False
+    e.ended(e.begin())              # nobody has asked for it
+    c.decide("rollback")
+    clock.sleep(minutes=1)
+    c.decide("restart")
+    c.gateway.reload(http=c.gateway.config.http.replace(
+        "guard=errors<50%", "guard=errors<50% evaluation=golden"))
+    assert c.listed()["step"] == 1
+    # the next one is told when all that have ended have been
+    e.knows = True
+    ident = e.begin()
+    e.ended(ident)
+    wait_for(lambda: e.noted())
+    assert e.noted()["id"] == ident
+    assert actions(c) == ["start", "rollback", "restart"]
+
+
 def test_judges(canary, provider):
     """What has been judged counts; what was being judged does not, and what
     was decided is decided once."""
