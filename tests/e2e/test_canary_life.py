@@ -197,9 +197,12 @@ def outlive(c, stopped=False):
 def test_an_ill_stable_arm(canary, engine, provider, clock):
     third = provider()
     c = canary(f"share=50% {BY} hold=1h guard=refusals<5% fallback=1d", engine,
-               stable=filtered, candidate=filtered,
-               http=third.upstream("third"), lines=("fallback third/c;",),
-               workers=2)
+               stable=filtered, http=third.upstream("third"),
+               lines=("fallback third/c;",), workers=2)
+    # of the stable arm enough has been seen
+    c.ask(20)
+    wait_for(lambda: c.listed()["guards"][0]["stable"]["bad"] >= 6)
+    c.candidate(filtered)
     c.until("rolled_back")
     until = c.shown()["ill_until"]
     for stopped in (False, engine != ""):
