@@ -58,10 +58,19 @@ class Clock:
 
     def sleep(self, seconds: float = 0, **more: float) -> None:
         """Later by so many seconds, minutes=, hours=, days= together."""
-        for gateway in self._gateways:
-            if gateway.running:
-                wait_for(lambda: _quiet(gateway), 10, "the end of requests")
+        running = [one for one in self._gateways if one.running]
+        for gateway in running:
+            wait_for(lambda: _quiet(gateway), 10, "the end of requests")
+        asked = [one for one in running
+                 if one.metrics().sum("llm_redis_up") > 0]
         self.advance(seconds, **more)
+        for gateway in asked:
+            # a command that was under way is late now, and its connection is
+            # trusted when it has answered again; the first look may come
+            # before the timer that finds it late
+            gateway.metrics()
+            wait_for(lambda: gateway.metrics().sum("llm_redis_up") > 0, 10,
+                     "Redis")
 
     def advance(self, seconds: float = 0, **more: float) -> None:
         """The same, at once."""
