@@ -59,6 +59,14 @@ def blocked_client(gw, test):
     return client
 
 
+def until_broken(test):
+    try:
+        wait_for(lambda: "broken" in test, 60)
+    except AssertionError:
+        pytest.fail("TLS was not broken, the client's queue was "
+                    f"{test.get('queue', [])[-9:]}")
+
+
 def test_the_worker_stays_quiet(serve, authority):
     test = {}
     gw, up = serve(flood_then_garbage(test), listen="sndbuf=32k",
@@ -66,7 +74,7 @@ def test_the_worker_stays_quiet(serve, authority):
                    upstream=[f"llm_ssl_trusted_certificate {authority.pem};",
                              "llm_ssl_name localhost;"])
     client = blocked_client(gw, test)
-    wait_for(lambda: "broken" in test, 30, "TLS to break")
+    until_broken(test)
     assert busy(gw, 5) < 0.1
     assert gw.get("/nothing").status == 404
     # and the client learns of it when it reads at last
@@ -85,7 +93,7 @@ def test_that_the_test_above_can_fail(gateway, provider, authority):
         proxy_pass https://127.0.0.1:{up.port}; proxy_buffering off;
         proxy_http_version 1.1;""")
     client = blocked_client(gw, test)
-    wait_for(lambda: "broken" in test, 10, "TLS to break")
+    until_broken(test)
     share = busy(gw, 3)
     gw.problems.append("killed")
     gw.kill()
