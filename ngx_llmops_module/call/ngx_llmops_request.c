@@ -303,9 +303,18 @@ static ngx_uint_t
 ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
 {
-    size_t      len;
-    u_char     *name;
-    ngx_str_t  *hop;
+    size_t                  len;
+    u_char                 *name;
+    ngx_str_t              *hop;
+    ngx_http_headers_in_t  *in;
+
+    /* nginx has found these by their names */
+
+    in = &bd->r->headers_in;
+
+    if (h == in->host || h == in->content_length || h == in->connection) {
+        return 0;
+    }
 
     name = h->lowcase_key;
     len = h->key.len;
