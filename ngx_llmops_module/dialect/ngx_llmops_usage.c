@@ -179,11 +179,9 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c, ngx_uint_t object,
     while ((rc = ngx_llmops_cursor_member(c, &key)) == NGX_OK) {
         n = ngx_llmops_usage_name(object, &key);
 
-        if (n < NGX_LLMOPS_USAGE_COUNTS) {
-            rc = ngx_llmops_usage_value(c, &counts[n]);
-
-        } else if (n == NGX_LLMOPS_USAGE_OTHER) {
-            rc = ngx_llmops_usage_value(c, NULL);
+        if (n < NGX_LLMOPS_USAGE_COUNTS || n == NGX_LLMOPS_USAGE_OTHER) {
+            rc = ngx_llmops_usage_value(c, n < NGX_LLMOPS_USAGE_COUNTS
+                                           ? &counts[n] : NULL);
 
         } else {
             rc = ngx_llmops_usage_enter(c, n, counts);
