@@ -291,6 +291,10 @@ ngx_llmops_slices_add(ngx_http_request_t *r, ngx_llmops_slices_t *to,
 {
     ngx_chain_t  *cl;
 
+    if (len == 0) {
+        return NGX_OK;                       /* an edit that takes out */
+    }
+
     if (len <= to->room) {
         ngx_memcpy(to->start + to->len, p, len);
         to->len += len;
