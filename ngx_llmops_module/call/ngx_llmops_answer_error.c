@@ -61,7 +61,9 @@ ngx_llmops_answer_hints(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             continue;
         }
 
-        if (name.data[0] != 'r') {
+        /* x-request-id is none of a provider's limits, and always there */
+
+        if (name.data[0] != 'r' && name.len >= sizeof("x-ratelimit-")) {
             ngx_llmops_target_header(t, &name, &h->value);
         }
 

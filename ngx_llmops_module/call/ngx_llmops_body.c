@@ -30,7 +30,7 @@ static ngx_int_t ngx_llmops_body_each_file(ngx_buf_t *b, ngx_int_t (*each)(void
     *data, u_char *p, size_t len), void *data);
 static ngx_int_t ngx_llmops_append(void *data, u_char *p, size_t len);
 static ngx_int_t ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in,
-    size_t *skip, size_t len, ngx_chain_t ***last);
+    size_t *skip, size_t len, ngx_llmops_slices_t *to);
 
 
 off_t
@@ -181,7 +181,7 @@ ngx_llmops_body_memory(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 ngx_int_t
 ngx_llmops_body_slices(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_llmops_edit_t *edits, ngx_uint_t nedits, ngx_chain_t ***last,
+    ngx_llmops_edit_t *edits, ngx_uint_t nedits, ngx_llmops_slices_t *to,
     off_t *length)
 {
     size_t        at, skip;
@@ -207,8 +207,8 @@ ngx_llmops_body_slices(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             }
 
             *cl->buf = *in->buf;
-            **last = cl;
-            *last = &cl->next;
+            *to->last = cl;
+            to->last = &cl->next;
 
             return NGX_OK;
         }
@@ -233,19 +233,14 @@ ngx_llmops_body_slices(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     for (i = 0; i < nedits; i++) {
 
-        if (ngx_llmops_slice_body(r, &in, &skip, edits[i].start - at, last)
-            != NGX_OK)
+        if (ngx_llmops_slice_body(r, &in, &skip, edits[i].start - at, to)
+            != NGX_OK
+            || ngx_llmops_slices_add(r, to, edits[i].text.data,
+                                     edits[i].text.len)
+               != NGX_OK)
         {
             return NGX_ERROR;
         }
-
-        cl = ngx_llmops_slice(r, edits[i].text.data, edits[i].text.len);
-        if (cl == NULL) {
-            return NGX_ERROR;
-        }
-
-        **last = cl;
-        *last = &cl->next;
 
         at = edits[i].end;
         skip += edits[i].end - edits[i].start;
@@ -253,7 +248,7 @@ ngx_llmops_body_slices(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
                    - (off_t) (edits[i].end - edits[i].start);
     }
 
-    return ngx_llmops_slice_body(r, &in, &skip, ctx->env.body_len - at, last);
+    return ngx_llmops_slice_body(r, &in, &skip, ctx->env.body_len - at, to);
 }
 
 
@@ -261,11 +256,10 @@ ngx_llmops_body_slices(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
 static ngx_int_t
 ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in, size_t *skip,
-    size_t len, ngx_chain_t ***last)
+    size_t len, ngx_llmops_slices_t *to)
 {
-    size_t        size;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
+    size_t      size;
+    ngx_buf_t  *b;
 
     while (len && *in) {
         b = (*in)->buf;
@@ -279,17 +273,44 @@ ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in, size_t *skip,
 
         size = ngx_min(size - *skip, len);
 
-        cl = ngx_llmops_slice(r, b->pos + *skip, size);
-        if (cl == NULL) {
+        if (ngx_llmops_slices_add(r, to, b->pos + *skip, size) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        **last = cl;
-        *last = &cl->next;
 
         *skip += size;
         len -= size;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_slices_add(ngx_http_request_t *r, ngx_llmops_slices_t *to,
+    u_char *p, size_t len)
+{
+    ngx_chain_t  *cl;
+
+    if (len == 0) {
+        return NGX_OK;                       /* an edit that takes out */
+    }
+
+    if (len <= to->room) {
+        ngx_memcpy(to->start + to->len, p, len);
+        to->len += len;
+        to->room -= len;
+
+        return NGX_OK;
+    }
+
+    cl = ngx_llmops_slice(r, p, len);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    *to->last = cl;
+    to->last = &cl->next;
+    to->room = 0;
 
     return NGX_OK;
 }

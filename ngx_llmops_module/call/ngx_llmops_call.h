@@ -71,12 +71,28 @@ ngx_int_t ngx_llmops_body_memory(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_str_t *body);
 
 /*
- * Appends the body with edits applied to *last (the end of a chain), as fresh
- * bufs around the bytes where they lie.  *length is set to its size.
+ * Where bytes of a body go that is put together.  Short ones that come first
+ * are copied to start, since a buf costs more than so few bytes; as soon as
+ * some do not fit, they and all that follow are bufs.
+ */
+typedef struct {
+    ngx_chain_t              **last;       /* the end of a chain */
+    u_char                    *start;
+    size_t                     len;        /* bytes there */
+    size_t                     room;       /* for more of them */
+} ngx_llmops_slices_t;
+
+/*
+ * Appends the body with edits applied to to, the bufs are fresh ones around
+ * the bytes where they lie.  *length is set to its size.  NGX_OK or NGX_ERROR.
  */
 ngx_int_t ngx_llmops_body_slices(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_edit_t *edits, ngx_uint_t nedits,
-    ngx_chain_t ***last, off_t *length);
+    ngx_llmops_slices_t *to, off_t *length);
+
+/* Appends bytes that stay where they are.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_slices_add(ngx_http_request_t *r,
+    ngx_llmops_slices_t *to, u_char *p, size_t len);
 
 
 /* A link with a buf around bytes that stay where they are; NULL if out of

@@ -20,7 +20,7 @@
 
 
 #define NGX_LLMOPS_BODY_MAX   (256 * 1024 * 1024)
-#define NGX_LLMOPS_JOIN       128          /* bytes of a body behind its head */
+#define NGX_LLMOPS_JOIN       128          /* bytes of a body with its head */
 
 
 typedef struct {
@@ -32,17 +32,15 @@ typedef struct {
     ngx_str_t                key;
     ngx_str_t                extra;        /* lines of the translation */
     ngx_str_t                body;         /* translated, or NULL */
+    ngx_llmops_slices_t      to;
     off_t                    length;
     unsigned                 has_body:1;   /* or might have one */
 } ngx_llmops_building_t;
 
 
-static ngx_int_t ngx_llmops_request_body(ngx_llmops_building_t *bd,
-    ngx_chain_t ***last);
-static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd,
-    ngx_chain_t ***last);
-static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd,
-    ngx_chain_t ***last);
+static ngx_int_t ngx_llmops_request_body(ngx_llmops_building_t *bd);
+static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd);
+static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
 static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list, u_char *name,
     size_t len);
@@ -56,13 +54,13 @@ static ngx_int_t ngx_llmops_request_head(ngx_llmops_building_t *bd,
 static ngx_chain_t *ngx_llmops_request_key(ngx_llmops_building_t *bd,
     ngx_chain_t *cl, u_char *p);
 static u_char *ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p);
-static void ngx_llmops_request_join(ngx_chain_t *cl);
 
 
 ngx_int_t
 ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_step_t *step)
 {
+    u_char                 start[NGX_LLMOPS_JOIN];
     ngx_int_t              rc;
     ngx_chain_t           *cl, **last;
     ngx_llmops_building_t  bd;
@@ -78,9 +76,14 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_ERROR;
     }
 
-    last = &cl->next;
+    /* the model's name stands near the start of most bodies: what is before
+       it, and the name, are sent with the head */
 
-    rc = ngx_llmops_request_body(&bd, &last);
+    bd.to.last = &cl->next;
+    bd.to.start = start;
+    bd.to.room = sizeof(start);
+
+    rc = ngx_llmops_request_body(&bd);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -113,7 +116,7 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
    the body's new bytes share, since that may move while it grows */
 
 static ngx_int_t
-ngx_llmops_request_body(ngx_llmops_building_t *bd, ngx_chain_t ***last)
+ngx_llmops_request_body(ngx_llmops_building_t *bd)
 {
     ngx_int_t               rc;
     ngx_llmops_out_t       *out;
@@ -133,8 +136,8 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd, ngx_chain_t ***last)
                             &bd->ctx->env.path, out);
     bd->path.len = out->len;
 
-    rc = bd->step->translate ? ngx_llmops_request_translate(bd, last)
-                             : ngx_llmops_request_splice(bd, last);
+    rc = bd->step->translate ? ngx_llmops_request_translate(bd)
+                             : ngx_llmops_request_splice(bd);
 
     bd->path.data = out->data;
 
@@ -143,7 +146,7 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd, ngx_chain_t ***last)
 
 
 static ngx_int_t
-ngx_llmops_request_splice(ngx_llmops_building_t *bd, ngx_chain_t ***last)
+ngx_llmops_request_splice(ngx_llmops_building_t *bd)
 {
     ngx_int_t               n;
     ngx_llmops_ctx_t       *ctx;
@@ -169,16 +172,15 @@ ngx_llmops_request_splice(ngx_llmops_building_t *bd, ngx_chain_t ***last)
         }
     }
 
-    return ngx_llmops_body_slices(bd->r, ctx, edits, n, last, &bd->length);
+    return ngx_llmops_body_slices(bd->r, ctx, edits, n, &bd->to, &bd->length);
 }
 
 
 static ngx_int_t
-ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
+ngx_llmops_request_translate(ngx_llmops_building_t *bd)
 {
     ngx_int_t               rc;
     ngx_str_t               body, *model;
-    ngx_chain_t            *cl;
     ngx_llmops_ctx_t       *ctx;
     ngx_llmops_call_t      *call;
     ngx_llmops_error_t      err;
@@ -221,13 +223,12 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
     bd->extra = *ngx_llmops_xlate_headers(call->xlate);
     bd->length = call->body.len - bd->path.len;
 
-    cl = ngx_llmops_slice(bd->r, call->body.data + bd->path.len, bd->length);
-    if (cl == NULL) {
+    if (ngx_llmops_slices_add(bd->r, &bd->to, call->body.data + bd->path.len,
+                              bd->length)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
-
-    **last = cl;
-    *last = &cl->next;
 
     return ngx_llmops_set_warnings(bd->r, ctx,
                                    ngx_llmops_xlate_warnings(call->xlate));
@@ -302,9 +303,18 @@ static ngx_uint_t
 ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
 {
-    size_t      len;
-    u_char     *name;
-    ngx_str_t  *hop;
+    size_t                  len;
+    u_char                 *name;
+    ngx_str_t              *hop;
+    ngx_http_headers_in_t  *in;
+
+    /* nginx has found these by their names */
+
+    in = &bd->r->headers_in;
+
+    if (h == in->host || h == in->content_length || h == in->connection) {
+        return 0;
+    }
 
     name = h->lowcase_key;
     len = h->key.len;
@@ -422,7 +432,7 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
            + provider->host_header.len + dialect->key_header.len
            + dialect->key_prefix.len + bd->extra.len
            + NGX_OFF_T_LEN + ngx_llmops_request_headers_size(bd)
-           + NGX_LLMOPS_JOIN
+           + bd->to.len
            + sizeof("  ? HTTP/1.1\r\nHost: \r\n: \r\nContent-Length: \r\n"
                     "Content-Type: application/json\r\n"
                     "Accept-Encoding: identity\r\n\r\n");
@@ -468,11 +478,10 @@ ngx_llmops_request_head(ngx_llmops_building_t *bd, ngx_chain_t *cl)
     p = ngx_llmops_put_str(p, &bd->extra);
     p = ngx_llmops_request_headers(bd, p);
     p = ngx_llmops_put(p, "Accept-Encoding: identity" CRLF CRLF);
+    p = ngx_cpymem(p, bd->to.start, bd->to.len);
 
     b->last = p;
     b->end = p;
-
-    ngx_llmops_request_join(cl);
 
     return NGX_OK;
 }
@@ -529,34 +538,4 @@ ngx_llmops_request_line(ngx_llmops_building_t *bd, u_char *p)
     *p++ = LF;
 
     return p;
-}
-
-
-/*
- * The model's name stands near the start of most bodies: what is before it,
- * and the name, are copied behind the head, for which there is room, since a
- * buf costs more than so few bytes.
- */
-
-static void
-ngx_llmops_request_join(ngx_chain_t *cl)
-{
-    size_t      size, room;
-    ngx_buf_t  *b, *next;
-
-    b = cl->buf;
-
-    for (room = NGX_LLMOPS_JOIN; cl->next; room -= size) {
-        next = cl->next->buf;
-        size = next->last - next->pos;
-
-        if (next->in_file || size > room) {
-            break;
-        }
-
-        b->last = ngx_cpymem(b->last, next->pos, size);
-        b->end = b->last;
-
-        cl->next = cl->next->next;
-    }
 }

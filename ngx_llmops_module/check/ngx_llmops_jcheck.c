@@ -158,7 +158,7 @@ ngx_llmops_jcheck_keyword(ngx_llmops_jcheck_t *c)
 ngx_int_t
 ngx_llmops_jcheck_push(ngx_llmops_jcheck_t *c)
 {
-    ngx_llmops_jset_t     set;
+    ngx_llmops_jset_t    *set;
     ngx_llmops_jframe_t  *f;
 
     if (c->nframes == NGX_LLMOPS_JCHECK_FRAMES) {
@@ -166,16 +166,15 @@ ngx_llmops_jcheck_push(ngx_llmops_jcheck_t *c)
     }
 
     f = &c->frames[c->nframes++];
-    set = f->set;
+    set = &f->set;
 
-    if (set.used) {
-        ngx_memzero(set.slots, set.size * sizeof(ngx_llmops_jhash_t));
-        set.used = 0;
+    if (set->used) {
+        ngx_memzero(set->slots, set->size * sizeof(ngx_llmops_jhash_t));
+        set->used = 0;
     }
 
-    ngx_memzero(f, sizeof(ngx_llmops_jframe_t));
+    ngx_memzero(f, offsetof(ngx_llmops_jframe_t, set));
 
-    f->set = set;
     f->base = c->nevals;
     f->words = c->nwords;
 
@@ -306,8 +305,8 @@ ngx_llmops_jcheck_start(void *data, ngx_llmops_jtok_type_e type)
 ngx_int_t
 ngx_llmops_jcheck_begin(ngx_llmops_jcheck_t *c, ngx_llmops_jtok_type_e type)
 {
-    size_t                i;
-    unsigned              bits, text;
+    size_t                i, max;
+    unsigned              bits, text, hashed, unique;
     ngx_llmops_jnode_t   *node;
     ngx_llmops_jframe_t  *f;
 
@@ -315,13 +314,10 @@ ngx_llmops_jcheck_begin(ngx_llmops_jcheck_t *c, ngx_llmops_jtok_type_e type)
     f->type = type;
 
     bits = ngx_llmops_jcheck_types[type];
+    hashed = (c->nframes > 1 && (f[-1].hashed || f[-1].unique));
+    unique = 0;
     text = 0;
-
-    if (c->nframes > 1) {
-        f->hashed = f[-1].hashed || f[-1].unique;
-    }
-
-    c->tok.max_chars = (size_t) -1;
+    max = (size_t) -1;
 
     for (i = f->base; i < c->nevals; i++) {
 
@@ -339,14 +335,17 @@ ngx_llmops_jcheck_begin(ngx_llmops_jcheck_t *c, ngx_llmops_jtok_type_e type)
             continue;
         }
 
-        f->hashed |= (node->constant || node->enums);
-        f->unique |= (node->unique && type == NGX_LLMOPS_JTOK_ARRAY);
+        hashed |= (node->constant || node->enums);
+        unique |= node->unique;
         text |= (node->pattern != NULL);
-
-        c->tok.max_chars = ngx_min(c->tok.max_chars, node->max_length);
+        max = ngx_min(max, node->max_length);
     }
 
-    c->tok.want_text = (text || f->hashed);
+    f->hashed = hashed;
+    f->unique = (unique && type == NGX_LLMOPS_JTOK_ARRAY);
+
+    c->tok.want_text = text | hashed;
+    c->tok.max_chars = max;
 
     return NGX_OK;
 }

@@ -74,8 +74,6 @@ typedef struct {
     size_t                     seen;       /* in check->words: names */
     ngx_int_t                  named;      /* index of the present member's
                                               name, or -1 */
-    ngx_llmops_jbits_t         evaluated;
-    ngx_llmops_jbits_t         allowed;    /* by unevaluated* */
     unsigned                   role:4;
     unsigned                   failed:1;
     unsigned                   track:1;    /* evaluated is of interest */
@@ -83,6 +81,9 @@ typedef struct {
     unsigned                   if_failed:1;
     unsigned                   then_failed:1;
     unsigned                   else_failed:1;
+
+    ngx_llmops_jbits_t         evaluated;  /* last, as they keep memory */
+    ngx_llmops_jbits_t         allowed;    /* by unevaluated* */
 } ngx_llmops_jeval_t;
 
 
@@ -106,7 +107,7 @@ typedef struct {
     unsigned                   unique:1;   /* its items' are */
     ngx_llmops_jhash_t         acc;
     ngx_llmops_jhash_t         name;       /* of the present member */
-    ngx_llmops_jset_t          set;
+    ngx_llmops_jset_t          set;        /* last, as it keeps memory */
 } ngx_llmops_jframe_t;
 
 

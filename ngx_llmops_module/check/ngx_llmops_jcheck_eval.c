@@ -107,7 +107,6 @@ ngx_llmops_jeval_push(ngx_llmops_jcheck_t *c, ngx_llmops_jnode_t *node,
 {
     size_t               i;
     ngx_llmops_jeval_t  *e;
-    ngx_llmops_jbits_t   evaluated, allowed;
 
     if (node->always && (role == NGX_LLMOPS_JROLE_CHILD
                          || role == NGX_LLMOPS_JROLE_SAME))
@@ -124,15 +123,10 @@ ngx_llmops_jeval_push(ngx_llmops_jcheck_t *c, ngx_llmops_jnode_t *node,
     i = c->nevals++;
     e = &c->evals[i];
 
-    evaluated = e->evaluated;
-    allowed = e->allowed;
-    evaluated.nwords = 0;
-    allowed.nwords = 0;
+    ngx_memzero(e, offsetof(ngx_llmops_jeval_t, evaluated));
 
-    ngx_memzero(e, sizeof(ngx_llmops_jeval_t));
-
-    e->evaluated = evaluated;
-    e->allowed = allowed;
+    e->evaluated.nwords = 0;
+    e->allowed.nwords = 0;
     e->node = node;
     e->parent = parent;
     e->role = role;
@@ -148,7 +142,7 @@ ngx_llmops_jeval_push(ngx_llmops_jcheck_t *c, ngx_llmops_jnode_t *node,
         return ngx_llmops_jeval_fail(c, i, "false");
     }
 
-    return node->always ? NGX_OK : ngx_llmops_jeval_same(c, i, refs + 1);
+    return node->applies ? ngx_llmops_jeval_same(c, i, refs + 1) : NGX_OK;
 }
 
 
@@ -183,16 +177,6 @@ ngx_llmops_jeval_one(ngx_llmops_jcheck_t *c, size_t i,
 }
 
 
-static ngx_inline ngx_uint_t
-ngx_llmops_jnode_applies(ngx_llmops_jnode_t *node)
-{
-    return node->ref || node->dynamic || node->not || node->when
-           || node->then || node->otherwise
-           || (node->all.nelts | node->any.nelts | node->one.nelts
-               | node->ndeps);
-}
-
-
 /* the schemas that a schema applies to the same value */
 
 static ngx_int_t
@@ -202,10 +186,6 @@ ngx_llmops_jeval_same(ngx_llmops_jcheck_t *c, size_t i, ngx_uint_t refs)
     ngx_llmops_jnode_t  *node, *dynamic;
 
     node = c->evals[i].node;
-
-    if (!ngx_llmops_jnode_applies(node)) {
-        return NGX_OK;                          /* as most of them */
-    }
 
     dynamic = node->dynamic ? ngx_llmops_jeval_dynamic(c, i) : NULL;
 
@@ -359,8 +339,8 @@ ngx_llmops_jeval_pass(ngx_llmops_jcheck_t *c, size_t i)
 
     e = &c->evals[i];
 
-    if (e->role == NGX_LLMOPS_JROLE_ROOT) {
-        return NGX_OK;
+    if (e->role <= NGX_LLMOPS_JROLE_CHILD) {
+        return NGX_OK;                          /* as most of them */
     }
 
     parent = e->parent;
@@ -418,7 +398,7 @@ ngx_llmops_jeval_pass(ngx_llmops_jcheck_t *c, size_t i)
         return ngx_llmops_jeval_seen(c, p, p->node->deps[e->slot].trigger)
                ? ngx_llmops_jeval_merge(c, parent, i) : NGX_OK;
 
-    default: /* NGX_LLMOPS_JROLE_CHILD */
+    default: /* the others have returned */
         return NGX_OK;
     }
 }

@@ -260,6 +260,11 @@ ngx_llmops_jschema_node(ngx_llmops_jschema_t *s, json_t *json,
     if (json_is_object(json)) {
         ngx_llmops_jschema_keywords(s, node);
 
+        node->applies = node->ref || node->dynamic || node->not || node->when
+                        || node->then || node->otherwise
+                        || (node->all.nelts | node->any.nelts | node->one.nelts
+                            | node->ndeps);
+
     } else {
         node->never = json_is_false(json);
         node->always = !node->never;

@@ -360,15 +360,14 @@ ngx_llmops_jkey_arrays(ngx_llmops_jschema_t *s, ngx_llmops_jnode_t *node)
 static int ngx_libc_cdecl
 ngx_llmops_jkey_compare(const void *one, const void *two)
 {
-    int               rc;
-    const ngx_str_t  *a, *b;
+    const ngx_str_t  *a = &((const ngx_llmops_jname_t *) one)->name;
+    const ngx_str_t  *b = &((const ngx_llmops_jname_t *) two)->name;
 
-    a = &((const ngx_llmops_jname_t *) one)->name;
-    b = &((const ngx_llmops_jname_t *) two)->name;
+    if (a->len != b->len) {
+        return (a->len > b->len) ? 1 : -1;
+    }
 
-    rc = ngx_memcmp(a->data, b->data, ngx_min(a->len, b->len));
-
-    return rc ? rc : (a->len > b->len) - (a->len < b->len);
+    return ngx_memcmp(a->data, b->data, a->len);
 }
 
 

@@ -64,7 +64,7 @@ typedef struct {
 } ngx_llmops_jnodes_t;
 
 
-/* a member that a schema knows by name; sorted by name */
+/* a member that a schema knows by name; sorted by its length, then by name */
 
 typedef struct {
     ngx_str_t                  name;
@@ -94,6 +94,7 @@ struct ngx_llmops_jnode_s {
     ngx_llmops_jresource_t    *resource;
     unsigned                   never:1;    /* false */
     unsigned                   always:1;   /* true, or no keyword */
+    unsigned                   applies:1;  /* others to the same value */
     unsigned                   types;      /* bits; 0: any */
 
     /* any value */

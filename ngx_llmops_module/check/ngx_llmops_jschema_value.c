@@ -464,11 +464,8 @@ ngx_llmops_jnode_name(ngx_llmops_jnode_t *node, ngx_str_t *name)
         middle = (low + high) / 2;
         s = &node->names[middle].name;
 
-        rc = ngx_memcmp(name->data, s->data, ngx_min(name->len, s->len));
-
-        if (rc == 0) {
-            rc = (name->len > s->len) - (name->len < s->len);
-        }
+        rc = (name->len == s->len) ? ngx_memcmp(name->data, s->data, s->len)
+             : (name->len < s->len) ? -1 : 1;
 
         if (rc == 0) {
             return middle;

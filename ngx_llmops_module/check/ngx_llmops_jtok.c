@@ -21,10 +21,13 @@
 
 
 #define ngx_llmops_jtok_space(c)                                              \
-    ((c) == ' ' || (c) == LF || (c) == CR || (c) == '\t')
+    ((c) <= ' ' && ((c) == ' ' || (c) == LF || (c) == CR || (c) == '\t'))
 
 
-static ngx_int_t ngx_llmops_jtok_byte(ngx_llmops_jtok_t *t, u_char c);
+static ngx_inline const u_char *ngx_llmops_jtok_run(ngx_llmops_jtok_t *t,
+    const u_char *p, const u_char *last);
+static ngx_int_t ngx_llmops_jtok_inside(ngx_llmops_jtok_t *t, u_char c);
+static ngx_int_t ngx_llmops_jtok_between(ngx_llmops_jtok_t *t, u_char c);
 static ngx_int_t ngx_llmops_jtok_value(ngx_llmops_jtok_t *t, u_char c);
 static ngx_int_t ngx_llmops_jtok_open(ngx_llmops_jtok_t *t, u_char c);
 static ngx_int_t ngx_llmops_jtok_close(ngx_llmops_jtok_t *t, u_char c);
@@ -59,20 +62,9 @@ ngx_llmops_jtok_free(ngx_llmops_jtok_t *t)
 }
 
 
-/* where white space says nothing */
-
-static ngx_inline ngx_uint_t
-ngx_llmops_jtok_between(ngx_uint_t state)
-{
-    return state == NGX_LLMOPS_JTOK_S_VALUE || state == NGX_LLMOPS_JTOK_S_KEY
-           || state == NGX_LLMOPS_JTOK_S_AFTER;
-}
-
-
 ngx_int_t
 ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
 {
-    size_t         room;
     ngx_int_t      rc;
     const u_char  *last, *from;
 
@@ -88,54 +80,29 @@ ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
 
     while (p < last) {
 
-        if (t->state == NGX_LLMOPS_JTOK_S_STRING) {
+        if (t->state <= NGX_LLMOPS_JTOK_S_END) {
+            rc = ngx_llmops_jtok_space(*p) ? NGX_OK
+                                           : ngx_llmops_jtok_between(t, *p);
+
+        } else {
             from = p;
-            p = ngx_llmops_jtok_plain(t, p, last);
+            p = ngx_llmops_jtok_run(t, p, last);
 
             if (p == NULL) {
                 return NGX_DECLINED;
             }
 
-            t->offset += p - from;
-
             if (p > from) {
-                continue;
-            }
-
-        } else if (t->state == NGX_LLMOPS_JTOK_S_NUMBER
-                   && (t->number == NGX_LLMOPS_JTOK_N_INT
-                       || t->number == NGX_LLMOPS_JTOK_N_FRAC))
-        {
-            /* the digit that is one too many goes by itself, for its offset */
-
-            room = NGX_LLMOPS_JTOK_MAX_NUMBER - t->text.len;
-
-            for (from = p;
-                 p < last && *p >= '0' && *p <= '9'
-                 && (size_t) (p - from) < room;
-                 p++)
-            {
-                /* void */
-            }
-
-            if (p > from) {
-                if (ngx_llmops_jtok_keep(t, from, p - from) != NGX_OK) {
-                    return NGX_DECLINED;
-                }
-
                 t->offset += p - from;
                 continue;
             }
 
-        } else if (*p == ' ' && ngx_llmops_jtok_between(t->state)) {
-            p++;
-            t->offset++;
-            continue;
-        }
+            rc = ngx_llmops_jtok_inside(t, *p);
 
-        do {
-            rc = ngx_llmops_jtok_byte(t, *p);
-        } while (rc == NGX_AGAIN);
+            if (rc == NGX_AGAIN) {
+                continue;
+            }
+        }
 
         if (rc != NGX_OK) {
             return NGX_DECLINED;
@@ -146,6 +113,36 @@ ngx_llmops_jtok_feed(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
     }
 
     return NGX_OK;
+}
+
+
+/* bytes that can be taken at once: where they end, NULL on an error */
+
+static ngx_inline const u_char *
+ngx_llmops_jtok_run(ngx_llmops_jtok_t *t, const u_char *p, const u_char *last)
+{
+    const u_char  *from;
+
+    if (t->state == NGX_LLMOPS_JTOK_S_STRING) {
+        return ngx_llmops_jtok_plain(t, p, last);
+    }
+
+    if (t->state != NGX_LLMOPS_JTOK_S_NUMBER
+        || (t->number != NGX_LLMOPS_JTOK_N_INT
+            && t->number != NGX_LLMOPS_JTOK_N_FRAC))
+    {
+        return p;
+    }
+
+    /* the digit that is one too many goes by itself, for its offset */
+
+    last = p + ngx_min((size_t) (last - p),
+                       NGX_LLMOPS_JTOK_MAX_NUMBER - t->text.len);
+
+    for (from = p; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+    return (p == from || ngx_llmops_jtok_keep(t, from, p - from) == NGX_OK)
+           ? p : NULL;
 }
 
 
@@ -179,29 +176,25 @@ ngx_llmops_jtok_complete(ngx_llmops_jtok_t *t)
 
 
 static ngx_int_t
-ngx_llmops_jtok_byte(ngx_llmops_jtok_t *t, u_char c)
+ngx_llmops_jtok_inside(ngx_llmops_jtok_t *t, u_char c)
 {
     switch (t->state) {
-
-    case NGX_LLMOPS_JTOK_S_STRING:
-    case NGX_LLMOPS_JTOK_S_ESCAPE:
-    case NGX_LLMOPS_JTOK_S_HEX:
-    case NGX_LLMOPS_JTOK_S_PAIR:
-    case NGX_LLMOPS_JTOK_S_PAIR_U:
-    case NGX_LLMOPS_JTOK_S_UTF8:
-        return ngx_llmops_jtok_string(t, c);
 
     case NGX_LLMOPS_JTOK_S_NUMBER:
         return ngx_llmops_jtok_number(t, c);
 
     case NGX_LLMOPS_JTOK_S_LITERAL:
         return ngx_llmops_jtok_literal(t, c);
-    }
 
-    if (ngx_llmops_jtok_space(c)) {
-        return NGX_OK;
+    default:
+        return ngx_llmops_jtok_string(t, c);
     }
+}
 
+
+static ngx_int_t
+ngx_llmops_jtok_between(ngx_llmops_jtok_t *t, u_char c)
+{
     switch (t->state) {
 
     case NGX_LLMOPS_JTOK_S_FIRST_VALUE:
@@ -493,7 +486,7 @@ ngx_llmops_jtok_keep(ngx_llmops_jtok_t *t, const u_char *p, size_t len)
     }
 
     if (len > max - t->text.len
-        || ngx_llmops_out_write(&t->text, p, len) != NGX_OK)
+        || ngx_llmops_out_put(&t->text, p, len) != NGX_OK)
     {
         return ngx_llmops_jtok_fail(t, NGX_LLMOPS_JTOK_LIMIT);
     }

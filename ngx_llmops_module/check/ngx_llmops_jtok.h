@@ -86,8 +86,8 @@ struct ngx_llmops_jtok_s {
 
     /* private */
     unsigned                   is_key:1;
-    unsigned                   state:5;
-    unsigned                   number:4;
+    u_char                     state;      /* no bits: asked for each byte */
+    u_char                     number;
     ngx_uint_t                 left;       /* digits or bytes to come */
     u_char                     low;        /* bounds of the next UTF-8 byte */
     u_char                     high;

@@ -14,6 +14,8 @@
 /* The inside of the reader of JSON.  Private to this directory. */
 
 
+/* up to END between values, where white space says nothing */
+
 typedef enum {
     NGX_LLMOPS_JTOK_S_VALUE = 0,
     NGX_LLMOPS_JTOK_S_FIRST_VALUE,         /* after "[" */

@@ -133,17 +133,11 @@ ngx_llmops_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_llmops_handler_run(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t            rc;
-    ngx_llmops_stage_pt  stage;
+    ngx_int_t                   rc;
+    const ngx_llmops_stage_pt  *stage;
 
-    for ( ;; ) {
-        stage = ngx_llmops_stages[ctx->stage];
-
-        if (stage == NULL) {
-            return NGX_OK;
-        }
-
-        rc = stage(r, ctx);
+    for (stage = &ngx_llmops_stages[ctx->stage]; *stage; stage++) {
+        rc = (*stage)(r, ctx);
 
         if (rc != NGX_OK) {
             return rc;
@@ -151,6 +145,8 @@ ngx_llmops_handler_run(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
         ctx->stage++;
     }
+
+    return NGX_OK;
 }
 
 

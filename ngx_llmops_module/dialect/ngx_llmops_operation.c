@@ -76,16 +76,19 @@ static const ngx_llmops_path_t  ngx_llmops_paths[] = {
 static u_char *
 ngx_llmops_operation_version(ngx_str_t *uri)
 {
-    u_char  *p, *last;
+    u_char  *p, *end, *last;
 
     last = uri->data + uri->len;
 
-    for (p = last; p-- > uri->data; /* void */ ) {
+    for (end = last; end - uri->data >= 3; end = p) {
+        p = memrchr(uri->data + 2, '1', end - uri->data - 2);
 
-        if (*p == '/' && last - p >= 3 && p[1] == 'v' && p[2] == '1'
-            && (last - p == 3 || p[3] == '/'))
-        {
-            return p + 3;
+        if (p == NULL) {
+            break;
+        }
+
+        if (p[-1] == 'v' && p[-2] == '/' && (p + 1 == last || p[1] == '/')) {
+            return p + 1;
         }
     }
 

@@ -97,11 +97,11 @@ enum {
 
 typedef struct {
     int16_t                    weight;
-    uint16_t                   state;
+    uint16_t                   state;      /* that comes next */
 } ngx_llmops_tokens_step_t;
 
 
-static const uint32_t *ngx_llmops_tokens_steps(
+static const ngx_llmops_tokens_step_t *ngx_llmops_tokens_steps(
     ngx_llmops_tokens_family_e family);
 static void ngx_llmops_tokens_init(void);
 static void ngx_llmops_tokens_unfold(ngx_llmops_tokens_family_e family);
@@ -121,11 +121,11 @@ static void ngx_llmops_tokens_letters(ngx_uint_t s, int64_t weight,
 static int64_t ngx_llmops_tokens_word(ngx_uint_t blank, ngx_uint_t n);
 static int64_t ngx_llmops_tokens_caps(ngx_uint_t n);
 static const u_char *ngx_llmops_tokens_cut(const u_char *p);
-static int64_t ngx_llmops_tokens_lanes(const uint32_t *steps,
+static int64_t ngx_llmops_tokens_lanes(const ngx_llmops_tokens_step_t *steps,
     const u_char *p, const u_char *q, const u_char *r, const u_char *w,
     const u_char *last);
-static int64_t ngx_llmops_tokens_rest(const uint32_t *steps, ngx_uint_t s,
-    const u_char *p, const u_char *last);
+static int64_t ngx_llmops_tokens_rest(const ngx_llmops_tokens_step_t *steps,
+    ngx_uint_t s, const u_char *p, const u_char *last);
 
 
 /* what pieces cost, in 1/256 of a token */
@@ -177,10 +177,10 @@ ngx_llmops_tokens_table[NGX_LLMOPS_TOKENS_STATES][NGX_LLMOPS_TOKENS_KINDS];
 static u_char    ngx_llmops_tokens_kind[256];
 static unsigned  ngx_llmops_tokens_ready;
 
-/* for each state and byte: 256 times the next state, above the weight */
+/* for each state and byte; the next state is 256 times its number */
 
-static uint32_t
-ngx_llmops_tokens_word_steps[NGX_LLMOPS_TOKENS_FAMILIES]
+static ngx_llmops_tokens_step_t
+ngx_llmops_tokens_byte_steps[NGX_LLMOPS_TOKENS_FAMILIES]
                             [NGX_LLMOPS_TOKENS_STATES * 256];
 static unsigned  ngx_llmops_tokens_unfolded[NGX_LLMOPS_TOKENS_FAMILIES];
 
@@ -193,11 +193,11 @@ static unsigned  ngx_llmops_tokens_unfolded[NGX_LLMOPS_TOKENS_FAMILIES];
 
 #define ngx_llmops_tokens_next(steps, s, sum, p)                              \
     do {                                                                      \
-        uint32_t  step;                                                       \
+        const ngx_llmops_tokens_step_t  *step;                                \
                                                                               \
-        step = (steps)[(s) + *(p)];                                           \
-        sum += (int16_t) step;                                                \
-        s = step >> 16;                                                       \
+        step = &(steps)[(s) + *(p)];                                          \
+        sum += step->weight;                                                  \
+        s = step->state;                                                      \
     } while (0)
 
 
@@ -205,9 +205,9 @@ int64_t
 ngx_llmops_tokens(ngx_llmops_tokens_family_e family, const u_char *p,
     const u_char *last)
 {
-    size_t           len;
-    const u_char    *q, *r, *w;
-    const uint32_t  *steps;
+    size_t                           len;
+    const u_char                    *q, *r, *w;
+    const ngx_llmops_tokens_step_t  *steps;
 
     steps = ngx_llmops_tokens_steps(family);
 
@@ -273,38 +273,47 @@ ngx_llmops_tokens_cut(const u_char *p)
 }
 
 
-/* parts that each go to the next one; as long as all last, they run at once */
+/*
+ * Parts that each go to the next one; as long as all last, they run at once.
+ * One sum, and one index that ends at 0: the loop just fits into registers.
+ */
 
 static int64_t
-ngx_llmops_tokens_lanes(const uint32_t *steps, const u_char *p,
-    const u_char *q, const u_char *r, const u_char *w, const u_char *last)
+ngx_llmops_tokens_lanes(const ngx_llmops_tokens_step_t *steps,
+    const u_char *p, const u_char *q, const u_char *r, const u_char *w,
+    const u_char *last)
 {
-    size_t      i, len;
-    int64_t     a, b, c, d;
+    int64_t     sum;
+    ssize_t     i, len;
     ngx_uint_t  s, t, u, v;
 
     len = ngx_min(ngx_min(q - p, r - q), ngx_min(w - r, last - w));
 
-    s = t = u = v = NGX_LLMOPS_TOKENS_START;
-    a = b = c = d = 0;
+    p += len;
+    q += len;
+    r += len;
+    w += len;
 
-    for (i = 0; i < len; i++) {
-        ngx_llmops_tokens_next(steps, s, a, p + i);
-        ngx_llmops_tokens_next(steps, t, b, q + i);
-        ngx_llmops_tokens_next(steps, u, c, r + i);
-        ngx_llmops_tokens_next(steps, v, d, w + i);
+    s = t = u = v = NGX_LLMOPS_TOKENS_START;
+    sum = 0;
+
+    for (i = -len; i < 0; i++) {
+        ngx_llmops_tokens_next(steps, s, sum, p + i);
+        ngx_llmops_tokens_next(steps, t, sum, q + i);
+        ngx_llmops_tokens_next(steps, u, sum, r + i);
+        ngx_llmops_tokens_next(steps, v, sum, w + i);
     }
 
-    return a + ngx_llmops_tokens_rest(steps, s, p + len, q)
-           + b + ngx_llmops_tokens_rest(steps, t, q + len, r)
-           + c + ngx_llmops_tokens_rest(steps, u, r + len, w)
-           + d + ngx_llmops_tokens_rest(steps, v, w + len, last);
+    return sum + ngx_llmops_tokens_rest(steps, s, p, q - len)
+           + ngx_llmops_tokens_rest(steps, t, q, r - len)
+           + ngx_llmops_tokens_rest(steps, u, r, w - len)
+           + ngx_llmops_tokens_rest(steps, v, w, last);
 }
 
 
 static int64_t
-ngx_llmops_tokens_rest(const uint32_t *steps, ngx_uint_t s, const u_char *p,
-    const u_char *last)
+ngx_llmops_tokens_rest(const ngx_llmops_tokens_step_t *steps, ngx_uint_t s,
+    const u_char *p, const u_char *last)
 {
     int64_t  sum;
 
@@ -347,7 +356,7 @@ ngx_llmops_tokens_event(const u_char *p, const u_char *last)
 }
 
 
-static const uint32_t *
+static const ngx_llmops_tokens_step_t *
 ngx_llmops_tokens_steps(ngx_llmops_tokens_family_e family)
 {
     if (!ngx_llmops_tokens_unfolded[family]) {
@@ -359,7 +368,7 @@ ngx_llmops_tokens_steps(ngx_llmops_tokens_family_e family)
         ngx_llmops_tokens_unfold(family);
     }
 
-    return ngx_llmops_tokens_word_steps[family];
+    return ngx_llmops_tokens_byte_steps[family];
 }
 
 
@@ -367,11 +376,10 @@ static void
 ngx_llmops_tokens_unfold(ngx_llmops_tokens_family_e family)
 {
     int64_t                    weight;
-    uint32_t                  *steps;
     ngx_uint_t                 c, s;
-    ngx_llmops_tokens_step_t  *step;
+    ngx_llmops_tokens_step_t  *step, *steps;
 
-    steps = ngx_llmops_tokens_word_steps[family];
+    steps = ngx_llmops_tokens_byte_steps[family];
 
     for (s = 0; s < NGX_LLMOPS_TOKENS_STATES; s++) {
         for (c = 0; c < 256; c++) {
@@ -387,8 +395,9 @@ ngx_llmops_tokens_unfold(ngx_llmops_tokens_family_e family)
                 weight = weight * NGX_LLMOPS_TOKENS_OLDER / 2;
             }
 
-            *steps++ = (uint32_t) step->state << 24
-                       | (uint16_t) (int16_t) weight;
+            steps->weight = (int16_t) weight;
+            steps->state = (uint16_t) (step->state * 256);
+            steps++;
         }
     }
 

@@ -22,88 +22,114 @@
 #define NGX_LLMOPS_USAGE_MAX  1000000000
 
 
-typedef struct ngx_llmops_usage_name_s  ngx_llmops_usage_name_t;
+/* what a name may stand for besides a count: an object of counts */
 
-struct ngx_llmops_usage_name_s {
-    ngx_str_t                        name;
-    ngx_uint_t                       count;
-    const ngx_llmops_usage_name_t   *inside;   /* an object of counts */
+enum {
+    NGX_LLMOPS_USAGE_OPENAI = NGX_LLMOPS_USAGE_COUNTS,
+    NGX_LLMOPS_USAGE_IN,
+    NGX_LLMOPS_USAGE_OUT,
+    NGX_LLMOPS_USAGE_MESSAGES,
+    NGX_LLMOPS_USAGE_CREATION,
+    NGX_LLMOPS_USAGE_OTHER                 /* neither: it is passed over */
 };
 
 
-static const ngx_llmops_usage_name_t  ngx_llmops_usage_in[] = {
-    { ngx_string("cached_tokens"), NGX_LLMOPS_USAGE_CACHED, NULL },
-    { ngx_string("cache_write_tokens"), NGX_LLMOPS_USAGE_WRITTEN, NULL },
-    { ngx_string("audio_tokens"), NGX_LLMOPS_USAGE_AUDIO_IN, NULL },
-    { ngx_string("image_tokens"), NGX_LLMOPS_USAGE_IMAGE_IN, NULL },
-    { ngx_null_string, 0, NULL }
-};
+/*
+ * What names stand for.  Comparing with what the compiler knows is a matter of
+ * two or three instructions: every answer and stream has a dozen of them.
+ */
 
-
-static const ngx_llmops_usage_name_t  ngx_llmops_usage_out[] = {
-    { ngx_string("reasoning_tokens"), NGX_LLMOPS_USAGE_REASONING, NULL },
-    { ngx_string("thinking_tokens"), NGX_LLMOPS_USAGE_REASONING, NULL },
-    { ngx_string("audio_tokens"), NGX_LLMOPS_USAGE_AUDIO_OUT, NULL },
-    { ngx_string("image_tokens"), NGX_LLMOPS_USAGE_IMAGE_OUT, NULL },
-    { ngx_null_string, 0, NULL }
-};
-
-
-static const ngx_llmops_usage_name_t  ngx_llmops_usage_names[] = {
-    { ngx_string("prompt_tokens"), NGX_LLMOPS_USAGE_PROMPT, NULL },
-    { ngx_string("completion_tokens"), NGX_LLMOPS_USAGE_COMPLETION, NULL },
-    { ngx_string("total_tokens"), NGX_LLMOPS_USAGE_TOTAL, NULL },
-    { ngx_string("prompt_tokens_details"), 0, ngx_llmops_usage_in },
-    { ngx_string("completion_tokens_details"), 0, ngx_llmops_usage_out },
-
-    /* Responses, images, audio */
-    { ngx_string("input_tokens"), NGX_LLMOPS_USAGE_PROMPT, NULL },
-    { ngx_string("output_tokens"), NGX_LLMOPS_USAGE_COMPLETION, NULL },
-    { ngx_string("input_tokens_details"), 0, ngx_llmops_usage_in },
-    { ngx_string("output_tokens_details"), 0, ngx_llmops_usage_out },
-    { ngx_string("input_token_details"), 0, ngx_llmops_usage_in },
-    { ngx_string("output_token_details"), 0, ngx_llmops_usage_out },
-
-    /* DeepSeek; Moonshot and others; SGLang */
-    { ngx_string("prompt_cache_hit_tokens"), NGX_LLMOPS_USAGE_CACHED, NULL },
-    { ngx_string("cached_tokens"), NGX_LLMOPS_USAGE_CACHED, NULL },
-    { ngx_string("reasoning_tokens"), NGX_LLMOPS_USAGE_REASONING, NULL },
-    { ngx_null_string, 0, NULL }
-};
-
-
-static const ngx_llmops_usage_name_t  ngx_llmops_usage_creation[] = {
-    { ngx_string("ephemeral_1h_input_tokens"),
-      NGX_LLMOPS_USAGE_WRITTEN_1H, NULL },
-    { ngx_null_string, 0, NULL }
-};
-
-
-static const ngx_llmops_usage_name_t  ngx_llmops_usage_messages[] = {
-    { ngx_string("input_tokens"), NGX_LLMOPS_USAGE_PROMPT, NULL },
-    { ngx_string("output_tokens"), NGX_LLMOPS_USAGE_COMPLETION, NULL },
-    { ngx_string("cache_read_input_tokens"), NGX_LLMOPS_USAGE_CACHED, NULL },
-    { ngx_string("cache_creation_input_tokens"),
-      NGX_LLMOPS_USAGE_WRITTEN, NULL },
-    { ngx_string("cache_creation"), 0, ngx_llmops_usage_creation },
-    { ngx_string("output_tokens_details"), 0, ngx_llmops_usage_out },
-    { ngx_null_string, 0, NULL }
-};
-
-
-static const ngx_llmops_usage_name_t *
-ngx_llmops_usage_find(const ngx_llmops_usage_name_t *n, ngx_str_t *key)
+static ngx_uint_t
+ngx_llmops_usage_in(ngx_str_t *key)
 {
-    for ( /* void */ ; n->name.len; n++) {
+    return ngx_llmops_is(key, "cached_tokens") ? NGX_LLMOPS_USAGE_CACHED
+           : ngx_llmops_is(key, "cache_write_tokens")
+             ? NGX_LLMOPS_USAGE_WRITTEN
+           : ngx_llmops_is(key, "audio_tokens") ? NGX_LLMOPS_USAGE_AUDIO_IN
+           : ngx_llmops_is(key, "image_tokens") ? NGX_LLMOPS_USAGE_IMAGE_IN
+           : NGX_LLMOPS_USAGE_OTHER;
+}
 
-        if (n->name.len == key->len
-            && ngx_memcmp(n->name.data, key->data, key->len) == 0)
-        {
-            return n;
-        }
+
+static ngx_uint_t
+ngx_llmops_usage_out(ngx_str_t *key)
+{
+    return ngx_llmops_is(key, "reasoning_tokens")
+             ? NGX_LLMOPS_USAGE_REASONING
+           : ngx_llmops_is(key, "thinking_tokens") ? NGX_LLMOPS_USAGE_REASONING
+           : ngx_llmops_is(key, "audio_tokens") ? NGX_LLMOPS_USAGE_AUDIO_OUT
+           : ngx_llmops_is(key, "image_tokens") ? NGX_LLMOPS_USAGE_IMAGE_OUT
+           : NGX_LLMOPS_USAGE_OTHER;
+}
+
+
+static ngx_uint_t
+ngx_llmops_usage_openai_name(ngx_str_t *key)
+{
+    return ngx_llmops_is(key, "prompt_tokens") ? NGX_LLMOPS_USAGE_PROMPT
+           : ngx_llmops_is(key, "completion_tokens")
+             ? NGX_LLMOPS_USAGE_COMPLETION
+           : ngx_llmops_is(key, "total_tokens") ? NGX_LLMOPS_USAGE_TOTAL
+           : ngx_llmops_is(key, "prompt_tokens_details") ? NGX_LLMOPS_USAGE_IN
+           : ngx_llmops_is(key, "completion_tokens_details")
+             ? NGX_LLMOPS_USAGE_OUT
+
+           /* Responses, images, audio */
+
+           : ngx_llmops_is(key, "input_tokens") ? NGX_LLMOPS_USAGE_PROMPT
+           : ngx_llmops_is(key, "output_tokens") ? NGX_LLMOPS_USAGE_COMPLETION
+           : ngx_llmops_is(key, "input_tokens_details") ? NGX_LLMOPS_USAGE_IN
+           : ngx_llmops_is(key, "output_tokens_details") ? NGX_LLMOPS_USAGE_OUT
+           : ngx_llmops_is(key, "input_token_details") ? NGX_LLMOPS_USAGE_IN
+           : ngx_llmops_is(key, "output_token_details") ? NGX_LLMOPS_USAGE_OUT
+
+           /* DeepSeek; Moonshot and others; SGLang */
+
+           : ngx_llmops_is(key, "prompt_cache_hit_tokens")
+             ? NGX_LLMOPS_USAGE_CACHED
+           : ngx_llmops_is(key, "cached_tokens") ? NGX_LLMOPS_USAGE_CACHED
+           : ngx_llmops_is(key, "reasoning_tokens")
+             ? NGX_LLMOPS_USAGE_REASONING
+           : NGX_LLMOPS_USAGE_OTHER;
+}
+
+
+static ngx_uint_t
+ngx_llmops_usage_messages_name(ngx_str_t *key)
+{
+    return ngx_llmops_is(key, "input_tokens") ? NGX_LLMOPS_USAGE_PROMPT
+           : ngx_llmops_is(key, "output_tokens") ? NGX_LLMOPS_USAGE_COMPLETION
+           : ngx_llmops_is(key, "cache_read_input_tokens")
+             ? NGX_LLMOPS_USAGE_CACHED
+           : ngx_llmops_is(key, "cache_creation_input_tokens")
+             ? NGX_LLMOPS_USAGE_WRITTEN
+           : ngx_llmops_is(key, "cache_creation") ? NGX_LLMOPS_USAGE_CREATION
+           : ngx_llmops_is(key, "output_tokens_details") ? NGX_LLMOPS_USAGE_OUT
+           : NGX_LLMOPS_USAGE_OTHER;
+}
+
+
+static ngx_uint_t
+ngx_llmops_usage_name(ngx_uint_t object, ngx_str_t *key)
+{
+    switch (object) {
+
+    case NGX_LLMOPS_USAGE_OPENAI:
+        return ngx_llmops_usage_openai_name(key);
+
+    case NGX_LLMOPS_USAGE_MESSAGES:
+        return ngx_llmops_usage_messages_name(key);
+
+    case NGX_LLMOPS_USAGE_IN:
+        return ngx_llmops_usage_in(key);
+
+    case NGX_LLMOPS_USAGE_OUT:
+        return ngx_llmops_usage_out(key);
+
+    default: /* NGX_LLMOPS_USAGE_CREATION */
+        return ngx_llmops_is(key, "ephemeral_1h_input_tokens")
+               ? NGX_LLMOPS_USAGE_WRITTEN_1H : NGX_LLMOPS_USAGE_OTHER;
     }
-
-    return NULL;
 }
 
 
@@ -137,12 +163,12 @@ ngx_llmops_usage_value(ngx_llmops_cursor_t *c, int64_t *count)
 /* counts that are absent, or not counts, stay -1; in one pass */
 
 static ngx_int_t
-ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
-    const ngx_llmops_usage_name_t *names, int64_t *counts)
+ngx_llmops_usage_enter(ngx_llmops_cursor_t *c, ngx_uint_t object,
+    int64_t *counts)
 {
-    ngx_int_t                       rc;
-    ngx_str_t                       key;
-    const ngx_llmops_usage_name_t  *n;
+    ngx_int_t   rc;
+    ngx_str_t   key;
+    ngx_uint_t  n;
 
     if (*c->pos != '{') {
         return ngx_llmops_cursor_skip(c);
@@ -151,13 +177,14 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
     c->pos++;
 
     while ((rc = ngx_llmops_cursor_member(c, &key)) == NGX_OK) {
-        n = ngx_llmops_usage_find(names, &key);
+        n = ngx_llmops_usage_name(object, &key);
 
-        if (n && n->inside) {
-            rc = ngx_llmops_usage_enter(c, n->inside, counts);
+        if (n < NGX_LLMOPS_USAGE_COUNTS || n == NGX_LLMOPS_USAGE_OTHER) {
+            rc = ngx_llmops_usage_value(c, n < NGX_LLMOPS_USAGE_COUNTS
+                                           ? &counts[n] : NULL);
 
         } else {
-            rc = ngx_llmops_usage_value(c, n ? &counts[n->count] : NULL);
+            rc = ngx_llmops_usage_enter(c, n, counts);
         }
 
         if (rc != NGX_OK) {
@@ -170,8 +197,8 @@ ngx_llmops_usage_enter(ngx_llmops_cursor_t *c,
 
 
 static ngx_int_t
-ngx_llmops_usage_read(ngx_llmops_cursor_t *c,
-    const ngx_llmops_usage_name_t *names, ngx_llmops_counts_t *counts)
+ngx_llmops_usage_read(ngx_llmops_cursor_t *c, ngx_uint_t object,
+    ngx_llmops_counts_t *counts)
 {
     ngx_uint_t  i;
 
@@ -179,7 +206,7 @@ ngx_llmops_usage_read(ngx_llmops_cursor_t *c,
         counts->n[i] = -1;
     }
 
-    return ngx_llmops_usage_enter(c, names, counts->n);
+    return ngx_llmops_usage_enter(c, object, counts->n);
 }
 
 
@@ -187,7 +214,7 @@ ngx_int_t
 ngx_llmops_usage_read_openai(ngx_llmops_cursor_t *c,
     ngx_llmops_counts_t *counts)
 {
-    return ngx_llmops_usage_read(c, ngx_llmops_usage_names, counts);
+    return ngx_llmops_usage_read(c, NGX_LLMOPS_USAGE_OPENAI, counts);
 }
 
 
@@ -195,15 +222,15 @@ ngx_int_t
 ngx_llmops_usage_read_anthropic(ngx_llmops_cursor_t *c,
     ngx_llmops_counts_t *counts)
 {
-    return ngx_llmops_usage_read(c, ngx_llmops_usage_messages, counts);
+    return ngx_llmops_usage_read(c, NGX_LLMOPS_USAGE_MESSAGES, counts);
 }
 
 
 /* the same of a value by itself, that has been passed over before */
 
 static ngx_int_t
-ngx_llmops_usage_gather(ngx_str_t *value,
-    const ngx_llmops_usage_name_t *names, ngx_llmops_counts_t *counts)
+ngx_llmops_usage_gather(ngx_str_t *value, ngx_uint_t object,
+    ngx_llmops_counts_t *counts)
 {
     ngx_llmops_cursor_t  c;
 
@@ -214,7 +241,7 @@ ngx_llmops_usage_gather(ngx_str_t *value,
     c.pos = value->data;
     c.last = value->data + value->len;
 
-    (void) ngx_llmops_usage_read(&c, names, counts);
+    (void) ngx_llmops_usage_read(&c, object, counts);
 
     return NGX_OK;
 }
@@ -320,7 +347,7 @@ ngx_llmops_usage_openai(ngx_str_t *value, ngx_llmops_usage_t *u)
 {
     ngx_llmops_counts_t  counts;
 
-    if (ngx_llmops_usage_gather(value, ngx_llmops_usage_names, &counts)
+    if (ngx_llmops_usage_gather(value, NGX_LLMOPS_USAGE_OPENAI, &counts)
         != NGX_OK)
     {
         return NGX_DECLINED;
@@ -376,7 +403,7 @@ ngx_llmops_usage_anthropic(ngx_str_t *value, ngx_llmops_meter_t *m)
 {
     ngx_llmops_counts_t  counts;
 
-    if (ngx_llmops_usage_gather(value, ngx_llmops_usage_messages, &counts)
+    if (ngx_llmops_usage_gather(value, NGX_LLMOPS_USAGE_MESSAGES, &counts)
         == NGX_OK)
     {
         ngx_llmops_usage_set_anthropic(&counts, m);

@@ -220,7 +220,9 @@ ngx_llmops_limit_want(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
         }
 
         money[0] = ngx_llmops_limit_dearest(r, ctx, lim->input, output);
-        money[1] = ngx_llmops_limit_dearest(r, ctx, lim->input, least);
+        money[1] = (least == output)
+                   ? money[0]
+                   : ngx_llmops_limit_dearest(r, ctx, lim->input, least);
 
         if (money[0] < 0 && !charge->dry_run) {
             return NGX_ABORT;

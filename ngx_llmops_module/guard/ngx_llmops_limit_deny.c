@@ -208,20 +208,29 @@ ngx_llmops_limit_time(u_char *p, int64_t ms)
     int64_t  s;
 
     if (ms > 0 && ms < 1000) {
-        return ngx_sprintf(p, "%Lms", ms);
+        p = ngx_llmops_print_int(p, ms);
+        *p++ = 'm';
+        *p++ = 's';
+
+        return p;
     }
 
     s = (ms + 999) / 1000;
 
     if (s >= 3600) {
-        return ngx_sprintf(p, "%Lh%Lm%Ls", s / 3600, s / 60 % 60, s % 60);
+        p = ngx_llmops_print_int(p, s / 3600);
+        *p++ = 'h';
     }
 
     if (s >= 60) {
-        return ngx_sprintf(p, "%Lm%Ls", s / 60, s % 60);
+        p = ngx_llmops_print_int(p, s / 60 % 60);
+        *p++ = 'm';
     }
 
-    return ngx_sprintf(p, "%Ls", s);
+    p = ngx_llmops_print_int(p, s % 60);
+    *p++ = 's';
+
+    return p;
 }
 
 

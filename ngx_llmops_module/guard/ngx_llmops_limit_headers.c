@@ -16,49 +16,113 @@
  */
 
 
+#define NGX_LLMOPS_RATELIMIT_UNITS  4      /* at the most, of a dialect */
+
+
 typedef struct {
     ngx_llmops_unit_e          unit;
-    ngx_str_t                  openai;     /* len 0: has no such header */
-    ngx_str_t                  anthropic;
+    ngx_str_t                  limit;
+    ngx_str_t                  remaining;
+    ngx_str_t                  reset;
 } ngx_llmops_ratelimit_t;
 
 
+/* the headers of a dialect */
+
+typedef struct {
+    ngx_str_t                  prefix;     /* of all their names */
+    ngx_uint_t                 nunits;
+    ngx_llmops_ratelimit_t     units[NGX_LLMOPS_RATELIMIT_UNITS];
+} ngx_llmops_ratelimits_t;
+
+
 static ngx_int_t ngx_llmops_ratelimit(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, const ngx_llmops_ratelimit_t *rl);
+    const ngx_llmops_ratelimit_t *rl, ngx_llmops_level_t *level,
+    ngx_uint_t date);
 static ngx_llmops_level_t *ngx_llmops_ratelimit_tightest(
     ngx_llmops_limits_t *lim, ngx_llmops_unit_e unit);
 static void ngx_llmops_ratelimit_part(ngx_llmops_limits_part_t *part,
     ngx_llmops_unit_e unit, ngx_llmops_level_t **tightest, int64_t *least);
 static ngx_int_t ngx_llmops_ratelimit_push(ngx_http_request_t *r,
-    const char *prefix, const ngx_str_t *name, const char *what,
-    ngx_uint_t what_last, ngx_str_t *value);
-static void ngx_llmops_ratelimit_remove(ngx_http_request_t *r,
-    ngx_str_t *name);
+    const ngx_str_t *name, u_char *value, u_char *last);
+static void ngx_llmops_ratelimit_clear(ngx_http_request_t *r,
+    const ngx_llmops_ratelimits_t *rls, ngx_llmops_level_t **levels);
+static ngx_uint_t ngx_llmops_ratelimit_is(ngx_table_elt_t *h,
+    const ngx_str_t *name);
 static ngx_int_t ngx_llmops_limits_retry(ngx_http_request_t *r,
     ngx_llmops_limits_t *lim);
 
 
-static const ngx_llmops_ratelimit_t  ngx_llmops_ratelimits[] = {
-    { NGX_LLMOPS_UNIT_REQUESTS, ngx_string("requests"),
-      ngx_string("requests") },
-    { NGX_LLMOPS_UNIT_TOKENS, ngx_string("tokens"), ngx_string("tokens") },
-    { NGX_LLMOPS_UNIT_INPUT, ngx_null_string, ngx_string("input-tokens") },
-    { NGX_LLMOPS_UNIT_OUTPUT, ngx_null_string, ngx_string("output-tokens") },
-    { NGX_LLMOPS_UNIT_MAX, ngx_null_string, ngx_null_string }
+/* written out: every request of a limited caller has six of them */
+
+static const ngx_llmops_ratelimits_t  ngx_llmops_ratelimits_openai = {
+    ngx_string("x-ratelimit-"), 2, {
+        { NGX_LLMOPS_UNIT_REQUESTS,
+          ngx_string("x-ratelimit-limit-requests"),
+          ngx_string("x-ratelimit-remaining-requests"),
+          ngx_string("x-ratelimit-reset-requests") },
+        { NGX_LLMOPS_UNIT_TOKENS,
+          ngx_string("x-ratelimit-limit-tokens"),
+          ngx_string("x-ratelimit-remaining-tokens"),
+          ngx_string("x-ratelimit-reset-tokens") }
+    }
 };
+
+
+static const ngx_llmops_ratelimits_t  ngx_llmops_ratelimits_anthropic = {
+    ngx_string("anthropic-ratelimit-"), 4, {
+        { NGX_LLMOPS_UNIT_REQUESTS,
+          ngx_string("anthropic-ratelimit-requests-limit"),
+          ngx_string("anthropic-ratelimit-requests-remaining"),
+          ngx_string("anthropic-ratelimit-requests-reset") },
+        { NGX_LLMOPS_UNIT_TOKENS,
+          ngx_string("anthropic-ratelimit-tokens-limit"),
+          ngx_string("anthropic-ratelimit-tokens-remaining"),
+          ngx_string("anthropic-ratelimit-tokens-reset") },
+        { NGX_LLMOPS_UNIT_INPUT,
+          ngx_string("anthropic-ratelimit-input-tokens-limit"),
+          ngx_string("anthropic-ratelimit-input-tokens-remaining"),
+          ngx_string("anthropic-ratelimit-input-tokens-reset") },
+        { NGX_LLMOPS_UNIT_OUTPUT,
+          ngx_string("anthropic-ratelimit-output-tokens-limit"),
+          ngx_string("anthropic-ratelimit-output-tokens-remaining"),
+          ngx_string("anthropic-ratelimit-output-tokens-reset") }
+    }
+};
+
+
+static const ngx_str_t  ngx_llmops_retry_after_ms =
+    ngx_string("retry-after-ms");
 
 
 ngx_int_t
 ngx_llmops_limits_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    const ngx_llmops_ratelimit_t  *rl;
+    ngx_uint_t                      i, anthropic;
+    ngx_llmops_level_t             *levels[NGX_LLMOPS_RATELIMIT_UNITS];
+    const ngx_llmops_ratelimits_t  *rls;
 
     if (ctx->limits == NULL) {
         return NGX_OK;
     }
 
-    for (rl = ngx_llmops_ratelimits; rl->unit != NGX_LLMOPS_UNIT_MAX; rl++) {
-        if (ngx_llmops_ratelimit(r, ctx, rl) != NGX_OK) {
+    anthropic = (ctx->env.dialect == &ngx_llmops_anthropic);
+
+    rls = anthropic ? &ngx_llmops_ratelimits_anthropic
+                    : &ngx_llmops_ratelimits_openai;
+
+    for (i = 0; i < rls->nunits; i++) {
+        levels[i] = ngx_llmops_ratelimit_tightest(ctx->limits,
+                                                  rls->units[i].unit);
+    }
+
+    ngx_llmops_ratelimit_clear(r, rls, levels);
+
+    for (i = 0; i < rls->nunits; i++) {
+        if (levels[i] && ngx_llmops_ratelimit(r, &rls->units[i], levels[i],
+                                              anthropic)
+                         != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
@@ -67,60 +131,36 @@ ngx_llmops_limits_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* date: when it is reset, and not after which time */
+
 static ngx_int_t
-ngx_llmops_ratelimit(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    const ngx_llmops_ratelimit_t *rl)
+ngx_llmops_ratelimit(ngx_http_request_t *r, const ngx_llmops_ratelimit_t *rl,
+    ngx_llmops_level_t *level, ngx_uint_t date)
 {
-    u_char              *p, text[NGX_INT64_LEN + NGX_LLMOPS_LIMIT_TIME];
-    ngx_str_t            value;
-    ngx_uint_t           anthropic;
-    const char          *prefix;
-    const ngx_str_t     *name;
-    ngx_llmops_level_t  *level;
+    u_char  *limit, *remaining, *reset, *last;
 
-    anthropic = (ctx->env.dialect == &ngx_llmops_anthropic);
-
-    prefix = anthropic ? "anthropic-ratelimit-" : "x-ratelimit-";
-    name = anthropic ? &rl->anthropic : &rl->openai;
-
-    if (name->len == 0) {
-        return NGX_OK;
+    limit = ngx_pnalloc(r->pool, 2 * NGX_INT64_LEN + NGX_LLMOPS_LIMIT_TIME);
+    if (limit == NULL) {
+        return NGX_ERROR;
     }
 
-    level = ngx_llmops_ratelimit_tightest(ctx->limits, rl->unit);
+    remaining = ngx_llmops_print_int(limit, level->limit);
 
-    if (level == NULL) {
-        return NGX_OK;
-    }
+    reset = ngx_llmops_print_int(remaining, ngx_max(level->limit - level->used
+                                                    - level->reserved, 0));
 
-    value.data = text;
-    value.len = ngx_sprintf(text, "%L", level->limit) - text;
+    last = date ? ngx_llmops_limit_date(reset, ngx_llmops_now()
+                                               + level->reset)
+                : ngx_llmops_limit_time(reset, level->reset);
 
-    if (ngx_llmops_ratelimit_push(r, prefix, name, "limit", anthropic, &value)
-        != NGX_OK)
+    if (ngx_llmops_ratelimit_push(r, &rl->limit, limit, remaining) != NGX_OK
+        || ngx_llmops_ratelimit_push(r, &rl->remaining, remaining, reset)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    value.len = ngx_sprintf(text, "%L", ngx_max(level->limit - level->used
-                                                - level->reserved, 0))
-                - text;
-
-    if (ngx_llmops_ratelimit_push(r, prefix, name, "remaining", anthropic,
-                                  &value)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    p = anthropic ? ngx_llmops_limit_date(text, ngx_llmops_now()
-                                                + level->reset)
-                  : ngx_llmops_limit_time(text, level->reset);
-
-    value.len = p - text;
-
-    return ngx_llmops_ratelimit_push(r, prefix, name, "reset", anthropic,
-                                     &value);
+    return ngx_llmops_ratelimit_push(r, &rl->reset, reset, last);
 }
 
 
@@ -177,41 +217,11 @@ ngx_llmops_ratelimit_part(ngx_llmops_limits_part_t *part,
 }
 
 
-/* "x-ratelimit-limit-requests", "anthropic-ratelimit-requests-limit" */
-
 static ngx_int_t
-ngx_llmops_ratelimit_push(ngx_http_request_t *r, const char *prefix,
-    const ngx_str_t *name, const char *what, ngx_uint_t what_last,
-    ngx_str_t *value)
+ngx_llmops_ratelimit_push(ngx_http_request_t *r, const ngx_str_t *name,
+    u_char *value, u_char *last)
 {
-    u_char           *p;
-    size_t            len;
-    ngx_str_t         key, last;
     ngx_table_elt_t  *h;
-
-    last.data = (u_char *) what;
-    last.len = ngx_strlen(what);
-    len = ngx_strlen(prefix);
-
-    p = ngx_pnalloc(r->pool, len + name->len + last.len + 1 + value->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    key.data = p;
-
-    /* six of them a request: no format is read for that */
-
-    p = ngx_cpymem(p, prefix, len);
-    p = what_last ? ngx_cpymem(p, name->data, name->len)
-                  : ngx_cpymem(p, last.data, last.len);
-    *p++ = '-';
-    p = what_last ? ngx_cpymem(p, last.data, last.len)
-                  : ngx_cpymem(p, name->data, name->len);
-
-    key.len = p - key.data;
-
-    ngx_llmops_ratelimit_remove(r, &key);
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
@@ -219,10 +229,10 @@ ngx_llmops_ratelimit_push(ngx_http_request_t *r, const char *prefix,
     }
 
     h->hash = 1;
-    h->key = key;
-    h->lowcase_key = key.data;
-    h->value.data = ngx_cpymem(p, value->data, value->len) - value->len;
-    h->value.len = value->len;
+    h->key = *name;
+    h->lowcase_key = name->data;
+    h->value.data = value;
+    h->value.len = last - value;
 
 #if (nginx_version >= 1023000)
     h->next = NULL;
@@ -232,22 +242,47 @@ ngx_llmops_ratelimit_push(ngx_http_request_t *r, const char *prefix,
 }
 
 
+/* takes out the provider's headers of those units that have a level */
+
 static void
-ngx_llmops_ratelimit_remove(ngx_http_request_t *r, ngx_str_t *name)
+ngx_llmops_ratelimit_clear(ngx_http_request_t *r,
+    const ngx_llmops_ratelimits_t *rls, ngx_llmops_level_t **levels)
 {
-    ngx_table_elt_t    *h;
-    ngx_llmops_walk_t   w;
+    ngx_uint_t                     i;
+    ngx_table_elt_t               *h;
+    ngx_llmops_walk_t              w;
+    const ngx_llmops_ratelimit_t  *rl;
 
     for (h = ngx_llmops_header_first(&w, &r->headers_out.headers);
          h;
          h = ngx_llmops_header_next(&w))
     {
-        if (h->hash && h->key.len == name->len
-            && ngx_strncasecmp(h->key.data, name->data, name->len) == 0)
+        if (h->hash == 0 || h->key.len <= rls->prefix.len
+            || ngx_strncasecmp(h->key.data, rls->prefix.data, rls->prefix.len)
+               != 0)
         {
-            h->hash = 0;
+            continue;
+        }
+
+        for (i = 0; i < rls->nunits; i++) {
+            rl = &rls->units[i];
+
+            if (levels[i] && (ngx_llmops_ratelimit_is(h, &rl->limit)
+                              || ngx_llmops_ratelimit_is(h, &rl->remaining)
+                              || ngx_llmops_ratelimit_is(h, &rl->reset)))
+            {
+                h->hash = 0;
+            }
         }
     }
+}
+
+
+static ngx_uint_t
+ngx_llmops_ratelimit_is(ngx_table_elt_t *h, const ngx_str_t *name)
+{
+    return h->key.len == name->len
+           && ngx_strncasecmp(h->key.data, name->data, name->len) == 0;
 }
 
 
@@ -256,9 +291,8 @@ ngx_llmops_ratelimit_remove(ngx_http_request_t *r, ngx_str_t *name)
 static ngx_int_t
 ngx_llmops_limits_retry(ngx_http_request_t *r, ngx_llmops_limits_t *lim)
 {
-    u_char     text[NGX_INT64_LEN];
-    int64_t    retry;
-    ngx_str_t  value, name = ngx_string("ms");
+    u_char   *p;
+    int64_t   retry;
 
     if (lim->ctx->retry == 0 || lim->charge == NULL || lim->ended) {
         return NGX_OK;
@@ -270,10 +304,15 @@ ngx_llmops_limits_retry(ngx_http_request_t *r, ngx_llmops_limits_t *lim)
         return NGX_OK;
     }
 
-    value.data = text;
-    value.len = ngx_sprintf(text, "%L", retry) - text;
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
 
-    return ngx_llmops_ratelimit_push(r, "retry-", &name, "after", 0, &value);
+    /* the answer is ours: no provider has sent one */
+
+    return ngx_llmops_ratelimit_push(r, &ngx_llmops_retry_after_ms, p,
+                                     ngx_llmops_print_int(p, retry));
 }
 
 

@@ -20,6 +20,7 @@
  */
 
 
+static uint32_t ngx_llmops_account_day(void);
 static void ngx_llmops_account_model(ngx_llmops_ctx_t *ctx,
     ngx_str_t *model);
 static void ngx_llmops_account_usage(ngx_llmops_ctx_t *ctx, int64_t *sums);
@@ -28,8 +29,7 @@ static void ngx_llmops_account_usage(ngx_llmops_ctx_t *ctx, int64_t *sums);
 void
 ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 {
-    ngx_tm_t                  tm;
-    ngx_llmops_ledger_row_t   row;
+    ngx_llmops_ledger_row_t  row;
 
     ngx_llmops_cache_account(ctx);
 
@@ -39,9 +39,7 @@ ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 
     ngx_memzero(&row, sizeof(ngx_llmops_ledger_row_t));
 
-    ngx_gmtime(ngx_time(), &tm);
-
-    row.day = tm.ngx_tm_year * 10000 + tm.ngx_tm_mon * 100 + tm.ngx_tm_mday;
+    row.day = ngx_llmops_account_day();
 
     if (ctx->identity) {
         row.client = ctx->identity->client;
@@ -63,6 +61,30 @@ ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     ngx_llmops_account_usage(ctx, row.sums);
 
     ngx_llmops_ledger_add(mcf->store, &row);
+}
+
+
+/* 20251231, in UTC; worked out once a day by a worker */
+
+static uint32_t
+ngx_llmops_account_day(void)
+{
+    time_t           n;
+    ngx_tm_t         tm;
+
+    static time_t    known;
+    static uint32_t  day;
+
+    n = ngx_time() / 86400;
+
+    if (n != known) {
+        known = n;
+
+        ngx_gmtime(ngx_time(), &tm);
+        day = tm.ngx_tm_year * 10000 + tm.ngx_tm_mon * 100 + tm.ngx_tm_mday;
+    }
+
+    return day;
 }
 
 

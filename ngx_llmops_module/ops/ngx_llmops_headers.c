@@ -185,15 +185,10 @@ ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     for (i = 0; i < NGX_LLMOPS_HEADER_MAX; i++) {
 
-        if ((llcf->response_headers & ((ngx_uint_t) 1 << i)) == 0
-            || values[i].len == 0)
-        {
-            continue;
-        }
-
-        if (ngx_llmops_headers_push(r, &ngx_llmops_header_names[i],
-                                    &values[i])
-            != NGX_OK)
+        if (values[i].len && (llcf->response_headers >> i & 1)
+            && ngx_llmops_headers_push(r, &ngx_llmops_header_names[i],
+                                       &values[i])
+               != NGX_OK)
         {
             return NGX_ERROR;
         }

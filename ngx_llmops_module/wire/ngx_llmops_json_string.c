@@ -17,6 +17,7 @@
 #define ngx_llmops_is_low_surrogate(c)   (((c) & 0xfffffc00) == 0xdc00)
 
 #define NGX_LLMOPS_REPLACEMENT           0xfffd
+#define NGX_LLMOPS_JSON_RUN              16
 
 
 /* the four digits of \uXXXX; NGX_ERROR if they are none */
@@ -180,6 +181,12 @@ ngx_llmops_json_backslash(const u_char *p, const u_char *last)
 }
 
 
+/*
+ * Escapes are often near each other.  A short run of other bytes is copied
+ * with what is behind it, since a copy of a fixed size is no call; dst has
+ * room, and is written over or left.  So src and dst must not overlap.
+ */
+
 ngx_int_t
 ngx_llmops_json_decode(const u_char *src, size_t len, u_char *dst,
     size_t size, size_t *n)
@@ -200,10 +207,17 @@ ngx_llmops_json_decode(const u_char *src, size_t len, u_char *dst,
             return NGX_DECLINED;
         }
 
-        if (run) {
+        if (run <= NGX_LLMOPS_JSON_RUN
+            && last - p >= NGX_LLMOPS_JSON_RUN
+            && size - used >= NGX_LLMOPS_JSON_RUN)
+        {
+            ngx_memcpy(dst + used, p, NGX_LLMOPS_JSON_RUN);
+
+        } else if (run) {
             ngx_memcpy(dst + used, p, run);
-            used += run;
         }
+
+        used += run;
 
         if (esc == NULL) {
             break;

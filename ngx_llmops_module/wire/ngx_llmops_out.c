@@ -58,6 +58,10 @@ ngx_llmops_out_init(ngx_llmops_out_t *out, size_t max)
 void
 ngx_llmops_out_free(ngx_llmops_out_t *out)
 {
+    if (out->data == NULL && !out->failed) {
+        return;                              /* as most of a request's */
+    }
+
     free(out->data);
 
     ngx_llmops_out_init(out, out->max);

@@ -40,6 +40,21 @@ void ngx_llmops_out_reset(ngx_llmops_out_t *out);
 ngx_int_t ngx_llmops_out_write(ngx_llmops_out_t *out, const void *p,
     size_t len);
 
+/* The same, inline: for pieces of a few bytes. */
+static ngx_inline ngx_int_t
+ngx_llmops_out_put(ngx_llmops_out_t *out, const void *p, size_t len)
+{
+    if (len == 0 || len > out->size - out->len || out->failed) {
+        return ngx_llmops_out_write(out, p, len);
+    }
+
+    ngx_memcpy(out->data + out->len, p, len);
+    out->len += len;
+
+    return NGX_OK;
+}
+
+
 /* Appends src as a JSON string, with quotes. */
 ngx_int_t ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src,
     size_t len);
