@@ -35,7 +35,8 @@
  *   ngx_llmops_cache_fresh.c    a stale one is asked for again
  *   ngx_llmops_cache_form.c     a whole answer made of a stream's events:
  *                               _chat, _messages
- *   ngx_llmops_cache_spell.c    the events of a whole answer; ids and times
+ *   ngx_llmops_cache_spell.c    the events of a whole answer
+ *   ngx_llmops_cache_renew.c    its id and its time
  *   ngx_llmops_cache_value.c    an answer as the value of another level
  *   ngx_llmops_cache_key.c      the key of a request
  *   ngx_llmops_cache_canon.c    a text's canonical form: _string, _sort
