@@ -20,6 +20,7 @@
  */
 
 
+static uint32_t ngx_llmops_account_day(time_t now);
 static void ngx_llmops_account_model(ngx_llmops_ctx_t *ctx,
     ngx_str_t *model);
 static void ngx_llmops_account_usage(ngx_llmops_ctx_t *ctx, int64_t *sums);
@@ -28,8 +29,7 @@ static void ngx_llmops_account_usage(ngx_llmops_ctx_t *ctx, int64_t *sums);
 void
 ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 {
-    ngx_tm_t                  tm;
-    ngx_llmops_ledger_row_t   row;
+    ngx_llmops_ledger_row_t  row;
 
     ngx_llmops_cache_account(ctx);
 
@@ -39,9 +39,7 @@ ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 
     ngx_memzero(&row, sizeof(ngx_llmops_ledger_row_t));
 
-    ngx_gmtime(ngx_time(), &tm);
-
-    row.day = tm.ngx_tm_year * 10000 + tm.ngx_tm_mon * 100 + tm.ngx_tm_mday;
+    row.day = ngx_llmops_account_day(ngx_time());
 
     if (ctx->identity) {
         row.client = ctx->identity->client;
@@ -63,6 +61,27 @@ ngx_llmops_account(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     ngx_llmops_account_usage(ctx, row.sums);
 
     ngx_llmops_ledger_add(mcf->store, &row);
+}
+
+
+/* mostly it is the same second as the last time */
+
+static uint32_t
+ngx_llmops_account_day(time_t now)
+{
+    ngx_tm_t  tm;
+
+    static time_t    last;
+    static uint32_t  day;
+
+    if (now != last || day == 0) {
+        ngx_gmtime(now, &tm);
+
+        last = now;
+        day = tm.ngx_tm_year * 10000 + tm.ngx_tm_mon * 100 + tm.ngx_tm_mday;
+    }
+
+    return day;
 }
 
 
