@@ -73,6 +73,8 @@ typedef struct {
 typedef struct {
     /* set by the caller */
     ngx_llmops_op_e            op;
+    uint64_t                   seen;       /* the body's number, as in an
+                                              envelope; 0: it has none */
     ngx_str_t                  body;       /* in one piece; valid, as the scan
                                               of JSON has found */
     const ngx_str_t           *parts;      /* what else must be equal, in this

@@ -27,6 +27,8 @@
 static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached,
     ngx_llmops_cache_question_t *q, ngx_str_t *parts);
+static ngx_int_t ngx_llmops_cache_compute(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_question_t *q);
 static ngx_int_t ngx_llmops_cache_headers(ngx_http_request_t *r,
     ngx_str_t *all);
 static ngx_uint_t ngx_llmops_cache_heeded(ngx_table_elt_t *h);
@@ -76,10 +78,12 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     rc = ngx_llmops_cache_asked(r, ctx, cached, &q, parts);
 
     if (rc == NGX_OK) {
-        rc = ngx_llmops_cache_memo(&q, &ngx_llmops_cache_scratch);
-    }
+        rc = ngx_llmops_cache_memo_find(&q);
 
-    ngx_llmops_cache_scratch_trim(&ngx_llmops_cache_scratch);
+        if (rc == NGX_AGAIN) {
+            rc = ngx_llmops_cache_compute(r, ctx, &q);
+        }
+    }
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -97,6 +101,30 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_memcpy(cached->key, q.key, NGX_LLMOPS_CACHE_KEY);
 
     return NGX_OK;
+}
+
+
+/* a key that is not remembered */
+
+static ngx_int_t
+ngx_llmops_cache_compute(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_question_t *q)
+{
+    ngx_int_t  rc;
+
+    if (ngx_llmops_body_memory(r, ctx, &q->body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch);
+
+    ngx_llmops_cache_scratch_trim(&ngx_llmops_cache_scratch);
+
+    if (rc != NGX_ERROR) {
+        ngx_llmops_cache_memo_keep(q, rc);
+    }
+
+    return rc;
 }
 
 
@@ -133,12 +161,16 @@ ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     rc = ngx_llmops_cache_asked(r, ctx, cached, q, parts);
 
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_body_memory(r, ctx, &q->body);
+    }
+
     return rc == NGX_OK ? ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch)
                         : rc;
 }
 
 
-/* all that a key is made of */
+/* all that a key is made of, but for the body */
 
 static ngx_int_t
 ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
@@ -151,6 +183,7 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_memzero(parts, NGX_LLMOPS_CACHE_PARTS * sizeof(ngx_str_t));
 
     q->op = ctx->env.op;
+    q->seen = ctx->env.seen;
     q->why = NGX_LLMOPS_CACHE_OPERATION;
 
     if (!ctx->env.json) {
@@ -162,9 +195,7 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (ngx_llmops_body_memory(r, ctx, &q->body) != NGX_OK
-        || ngx_llmops_cache_headers(r, &parts[6]) != NGX_OK)
-    {
+    if (ngx_llmops_cache_headers(r, &parts[6]) != NGX_OK) {
         return NGX_ERROR;
     }
 
