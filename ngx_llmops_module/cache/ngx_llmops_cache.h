@@ -197,6 +197,8 @@ typedef struct ngx_llmops_cached_s {
     u_char                     key[NGX_LLMOPS_CACHE_KEY];
     uint64_t                   tags[NGX_LLMOPS_CACHE_TAGS];
     ngx_str_t                  scope;
+    size_t                     heeded;     /* bytes of the caller's headers that
+                                              are part of its key */
     const char                *reason;     /* why it is not cached, or NULL:
                                               static */
     ngx_llmops_usage_t         saved;      /* by a hit; source NONE: nothing */

@@ -19,56 +19,66 @@
  */
 
 
-#define NGX_LLMOPS_MEMO_SLOTS      512
+#define NGX_LLMOPS_MEMO_WAYS       4
+#define NGX_LLMOPS_MEMO_SETS       128
 #define NGX_LLMOPS_MEMO_BYTES      2048    /* of the parts; 1 MB in all */
 
 
 typedef struct {
-    u_char                    *bytes;
-    size_t                     len;
-    size_t                     size;
     uint64_t                   seen;       /* 0: there is none */
+    uint64_t                   used;
     ngx_llmops_op_e            op;
+    ngx_uint_t                 nparts;
+    u_char                    *bytes;      /* length and text of each part */
+    size_t                     size;
     ngx_int_t                  rc;
     ngx_llmops_cache_why_e     why;
     u_char                     key[NGX_LLMOPS_CACHE_KEY];
 } ngx_llmops_memo_t;
 
 
-static ngx_llmops_memo_t *ngx_llmops_memo_slot(ngx_llmops_cache_question_t *q,
-    size_t *len);
-static ngx_inline uint64_t ngx_llmops_memo_word(const ngx_str_t *s);
+static ngx_llmops_memo_t *ngx_llmops_memo_set(ngx_llmops_cache_question_t *q);
 static ngx_uint_t ngx_llmops_memo_same(ngx_llmops_memo_t *memo,
     ngx_llmops_cache_question_t *q);
+static size_t ngx_llmops_memo_length(ngx_llmops_cache_question_t *q);
 
 
-static ngx_llmops_memo_t  ngx_llmops_memos[NGX_LLMOPS_MEMO_SLOTS];
+static ngx_llmops_memo_t  ngx_llmops_memos[NGX_LLMOPS_MEMO_SETS]
+                                          [NGX_LLMOPS_MEMO_WAYS];
+static uint64_t           ngx_llmops_memo_time;     /* of uses */
 
 
 ngx_int_t
 ngx_llmops_cache_memo_find(ngx_llmops_cache_question_t *q)
 {
-    size_t              len;
+    ngx_uint_t          i;
     ngx_llmops_memo_t  *memo;
 
     if (q->seen == 0) {
         return NGX_AGAIN;
     }
 
-    memo = ngx_llmops_memo_slot(q, &len);
+    memo = ngx_llmops_memo_set(q);
 
-    if (memo->seen != q->seen
-        || memo->op != q->op
-        || memo->len != len
-        || !ngx_llmops_memo_same(memo, q))
-    {
-        return NGX_AGAIN;
+    for (i = 0; i < NGX_LLMOPS_MEMO_WAYS; i++, memo++) {
+
+        if (memo->seen != q->seen
+            || memo->op != q->op
+            || memo->nparts != q->nparts
+            || !ngx_llmops_memo_same(memo, q))
+        {
+            continue;
+        }
+
+        memo->used = ++ngx_llmops_memo_time;
+
+        q->why = memo->why;
+        ngx_memcpy(q->key, memo->key, NGX_LLMOPS_CACHE_KEY);
+
+        return memo->rc;
     }
 
-    q->why = memo->why;
-    ngx_memcpy(q->key, memo->key, NGX_LLMOPS_CACHE_KEY);
-
-    return memo->rc;
+    return NGX_AGAIN;
 }
 
 
@@ -78,16 +88,21 @@ ngx_llmops_cache_memo_keep(ngx_llmops_cache_question_t *q, ngx_int_t rc)
     u_char             *p;
     size_t              len;
     ngx_uint_t          i;
-    ngx_llmops_memo_t  *memo;
+    ngx_llmops_memo_t  *memo, *set;
 
-    if (q->seen == 0) {
+    len = ngx_llmops_memo_length(q);
+
+    if (q->seen == 0 || len > NGX_LLMOPS_MEMO_BYTES) {
         return;
     }
 
-    memo = ngx_llmops_memo_slot(q, &len);
+    set = ngx_llmops_memo_set(q);
+    memo = set;
 
-    if (len > NGX_LLMOPS_MEMO_BYTES) {
-        return;
+    for (i = 1; i < NGX_LLMOPS_MEMO_WAYS; i++) {
+        if (set[i].used < memo->used) {
+            memo = &set[i];
+        }
     }
 
     memo->seen = 0;
@@ -115,61 +130,43 @@ ngx_llmops_cache_memo_keep(ngx_llmops_cache_question_t *q, ngx_int_t rc)
     }
 
     memo->seen = q->seen;
-    memo->len = len;
+    memo->used = ++ngx_llmops_memo_time;
     memo->op = q->op;
+    memo->nparts = q->nparts;
     memo->rc = rc;
     memo->why = q->why;
     ngx_memcpy(memo->key, q->key, NGX_LLMOPS_CACHE_KEY);
 }
 
 
-/* of each part its length, the first and the last bytes: enough to find it; and
-   how long all of them are, each with its length, so that no two rows of parts
-   have the same bytes */
+/* a body may be asked with in many scopes; what else differs, differs in few
+   ways */
 
 static ngx_llmops_memo_t *
-ngx_llmops_memo_slot(ngx_llmops_cache_question_t *q, size_t *len)
+ngx_llmops_memo_set(ngx_llmops_cache_question_t *q)
 {
-    uint64_t          h;
-    ngx_uint_t        i;
-    const ngx_str_t  *part;
+    uint64_t          h, w;
+    const ngx_str_t  *scope;
 
     h = q->seen;
-    *len = q->nparts * sizeof(size_t);
+    scope = &q->parts[NGX_LLMOPS_CACHE_PART_SCOPE];
 
-    for (i = 0; i < q->nparts; i++) {
-        part = &q->parts[i];
+    if (scope->len >= sizeof(uint64_t)) {
+        ngx_memcpy(&w, scope->data + scope->len - sizeof(uint64_t),
+                   sizeof(uint64_t));
+        h ^= w * 0x9fb21c651e98df25ull >> 32;
 
-        if (part->len) {
-            h = (h ^ ngx_llmops_memo_word(part)) * 0x9fb21c651e98df25ull;
-            h ^= h >> 29;
-
-            *len += part->len;
-        }
+    } else if (scope->len) {
+        w = 0;
+        ngx_memcpy(&w, scope->data, scope->len);
+        h ^= w * 0x9fb21c651e98df25ull >> 32;
     }
 
-    return &ngx_llmops_memos[(h ^ h >> 32) % NGX_LLMOPS_MEMO_SLOTS];
+    return ngx_llmops_memos[h % NGX_LLMOPS_MEMO_SETS];
 }
 
 
-static ngx_inline uint64_t
-ngx_llmops_memo_word(const ngx_str_t *s)
-{
-    uint64_t  first, last;
-
-    if (s->len < sizeof(uint64_t)) {
-        first = 0;
-        ngx_memcpy(&first, s->data, s->len);
-
-        return first ^ (uint64_t) s->len << 56;
-    }
-
-    ngx_memcpy(&first, s->data, sizeof(uint64_t));
-    ngx_memcpy(&last, s->data + s->len - sizeof(uint64_t), sizeof(uint64_t));
-
-    return first ^ (last << 17 | last >> 47) ^ s->len;
-}
-
+/* no two rows of parts have the same bytes */
 
 static ngx_uint_t
 ngx_llmops_memo_same(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q)
@@ -199,4 +196,20 @@ ngx_llmops_memo_same(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q)
     }
 
     return 1;
+}
+
+
+static size_t
+ngx_llmops_memo_length(ngx_llmops_cache_question_t *q)
+{
+    size_t      len;
+    ngx_uint_t  i;
+
+    len = 0;
+
+    for (i = 0; i < q->nparts; i++) {
+        len += sizeof(size_t) + q->parts[i].len;
+    }
+
+    return len;
 }

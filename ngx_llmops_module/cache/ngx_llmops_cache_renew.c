@@ -14,20 +14,18 @@
  * tell answers from each other, so that two replays have different ones; they
  * need not be secret.
  *
- * Eight characters are made at once, each in a byte of a word.
+ * Sixteen characters are made at once, in a vector of the compiler's.
  */
 
 
-#define NGX_LLMOPS_RENEW_BYTES(n)  (0x0101010101010101ull * (n))
-#define NGX_LLMOPS_RENEW_HIGH      NGX_LLMOPS_RENEW_BYTES(0x80)
+#define NGX_LLMOPS_RENEW_CHARS     16
 
-/* the high bit of each byte that is at least n; none is above 127 */
-
-#define ngx_llmops_renew_least(x, n)                                          \
-    (((x) | NGX_LLMOPS_RENEW_HIGH) - NGX_LLMOPS_RENEW_BYTES(n))
+typedef signed char  ngx_llmops_renew_t
+    __attribute__ ((vector_size(NGX_LLMOPS_RENEW_CHARS)));
 
 
-static ngx_inline uint64_t ngx_llmops_renew_chars(uint64_t old);
+static ngx_inline ngx_llmops_renew_t ngx_llmops_renew_chars(
+    ngx_llmops_renew_t old);
 static ngx_inline uint64_t ngx_llmops_renew_random(void);
 
 
@@ -76,9 +74,9 @@ ngx_llmops_cache_time_put(u_char *p, time_t now)
 void
 ngx_llmops_cache_new_id(u_char *id, const u_char *old, size_t len)
 {
-    size_t         n;
-    uint64_t       x;
-    const u_char  *p;
+    size_t               n;
+    const u_char        *p;
+    ngx_llmops_renew_t   v;
 
     n = 0;
     p = memrchr(old, '-', len);
@@ -97,45 +95,44 @@ ngx_llmops_cache_new_id(u_char *id, const u_char *old, size_t len)
         ngx_memcpy(id, old, n);
     }
 
-    for ( /* void */ ; n + sizeof(uint64_t) <= len; n += sizeof(uint64_t)) {
-        ngx_memcpy(&x, old + n, sizeof(uint64_t));
+    for ( /* void */ ; n + sizeof(v) <= len; n += sizeof(v)) {
+        ngx_memcpy(&v, old + n, sizeof(v));
 
-        x = ngx_llmops_renew_chars(x);
-        ngx_memcpy(id + n, &x, sizeof(uint64_t));
+        v = ngx_llmops_renew_chars(v);
+        ngx_memcpy(id + n, &v, sizeof(v));
     }
 
     if (n < len) {
-        x = 0;
-        ngx_memcpy(&x, old + n, len - n);
+        ngx_memzero(&v, sizeof(v));
+        ngx_memcpy(&v, old + n, len - n);
 
-        x = ngx_llmops_renew_chars(x);
-        ngx_memcpy(id + n, &x, len - n);
+        v = ngx_llmops_renew_chars(v);
+        ngx_memcpy(id + n, &v, len - n);
     }
 }
 
 
 /* a digit or a letter for each; what may be hexadecimal stays so */
 
-static ngx_inline uint64_t
-ngx_llmops_renew_chars(uint64_t old)
+static ngx_inline ngx_llmops_renew_t
+ngx_llmops_renew_chars(ngx_llmops_renew_t old)
 {
-    uint64_t  x, hex;
+    uint64_t            n[2];
+    ngx_llmops_renew_t  v, hex;
 
-    old &= ~NGX_LLMOPS_RENEW_HIGH;
+    n[0] = ngx_llmops_renew_random();
+    n[1] = ngx_llmops_renew_random();
 
-    hex = (ngx_llmops_renew_least(old, '0')
-           & ~ngx_llmops_renew_least(old, '9' + 1))
-          | (ngx_llmops_renew_least(old, 'a')
-             & ~ngx_llmops_renew_least(old, 'f' + 1));
+    ngx_memcpy(&v, n, sizeof(v));
+
+    hex = ((old >= '0') & (old <= '9')) | ((old >= 'a') & (old <= 'f'));
 
     /* five bits, or four */
 
-    x = ngx_llmops_renew_random() & NGX_LLMOPS_RENEW_BYTES(0x1f);
-    x &= ~((hex & NGX_LLMOPS_RENEW_HIGH) >> 3);
+    v &= 0x1f;
+    v &= ~(hex & 0x10);
 
-    return x + NGX_LLMOPS_RENEW_BYTES('0')
-           + ((ngx_llmops_renew_least(x, 10) & NGX_LLMOPS_RENEW_HIGH) >> 7)
-             * ('a' - '0' - 10);
+    return v + '0' + ((v > 9) & ('a' - '0' - 10));
 }
 
 

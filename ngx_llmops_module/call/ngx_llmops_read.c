@@ -160,24 +160,44 @@ ngx_llmops_read_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
          h;
          h = ngx_llmops_header_next(&w))
     {
-        if (ngx_llmops_header_is(h, "anthropic-version")
-            || ngx_llmops_header_is(h, "x-api-key"))
-        {
-            heads->anthropic = 1;
+        switch (h->key.len) {
 
-        } else if (ngx_llmops_header_is(h, "content-encoding")) {
+        case sizeof("anthropic-version") - 1:
 
-            if (heads->encoding == NULL) {
+            if (ngx_llmops_header_is(h, "anthropic-version")) {
+                heads->anthropic = 1;
+            }
+
+            break;
+
+        case sizeof("x-api-key") - 1:
+
+            if (ngx_llmops_header_is(h, "x-api-key")) {
+                heads->anthropic = 1;
+            }
+
+            break;
+
+        case sizeof("content-encoding") - 1:
+
+            if (heads->encoding == NULL
+                && ngx_llmops_header_is(h, "content-encoding"))
+            {
                 heads->encoding = &h->value;
             }
 
-        } else if (ngx_llmops_header_is(h, "connection")) {
+            break;
+
+        case sizeof("connection") - 1:
 
             if (heads->hop == NULL
-                && h->value.len > sizeof("keep-alive") - 1)
+                && h->value.len > sizeof("keep-alive") - 1
+                && ngx_llmops_header_is(h, "connection"))
             {
                 heads->hop = &h->value;
             }
+
+            break;
         }
     }
 }

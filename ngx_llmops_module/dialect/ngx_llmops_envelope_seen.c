@@ -34,7 +34,7 @@
 #define NGX_LLMOPS_SEEN_SETS   (NGX_LLMOPS_SEEN_BODIES / NGX_LLMOPS_SEEN_WAYS)
 
 #define NGX_LLMOPS_SEEN_BLOCK  32         /* bytes that are hashed at once */
-#define NGX_LLMOPS_SEEN_ALL    2048       /* of a longer body, some of them */
+#define NGX_LLMOPS_SEEN_ALL    512        /* of a longer body, some of them */
 #define NGX_LLMOPS_SEEN_END    256        /* but of its end, all */
 
 /* what _begin() and _end() set, but for buffers */
@@ -226,8 +226,8 @@ ngx_llmops_seen_hash(const ngx_str_t *pieces, size_t len)
         ngx_llmops_seen_blocks(&h, pieces, 0, to, NGX_LLMOPS_SEEN_BLOCK);
 
     } else {
-        ngx_llmops_seen_blocks(&h, pieces, 0, to,
-                               NGX_LLMOPS_SEEN_BLOCK * (len / 1024));
+        ngx_llmops_seen_blocks(&h, pieces, 0, to - NGX_LLMOPS_SEEN_END,
+                               NGX_LLMOPS_SEEN_BLOCK * (1 + len / 512));
         ngx_llmops_seen_blocks(&h, pieces, to - NGX_LLMOPS_SEEN_END, to,
                                NGX_LLMOPS_SEEN_BLOCK);
     }

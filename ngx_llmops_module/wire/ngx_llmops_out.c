@@ -58,7 +58,11 @@ ngx_llmops_out_init(ngx_llmops_out_t *out, size_t max)
 void
 ngx_llmops_out_free(ngx_llmops_out_t *out)
 {
-    free(out->data);
+    /* what was never used is freed with every request */
+
+    if (out->data) {
+        free(out->data);
+    }
 
     ngx_llmops_out_init(out, out->max);
 }

@@ -292,7 +292,10 @@ test_seen_begin(void **state)
 
 /* -- keys ------------------------------------------------------------------ */
 
-#define PARTS  5
+#define PARTS  NGX_LLMOPS_CACHE_PARTS
+
+/* of the others some are empty */
+#define GIVEN  5
 
 
 static void
@@ -303,7 +306,9 @@ memo_question(ngx_llmops_cache_question_t *q, ngx_str_t *parts,
 
     memset(q, 0, sizeof(*q));
 
-    for (i = 0; i < PARTS; i++) {
+    memset(parts, 0, PARTS * sizeof(ngx_str_t));
+
+    for (i = 0; i < GIVEN; i++) {
         parts[i].data = (u_char *) text[i];
         parts[i].len = text[i] ? strlen(text[i]) : 0;
     }
@@ -346,7 +351,7 @@ test_memo_same(void **state)
     ngx_str_t                    parts[PARTS];
     ngx_llmops_cache_question_t  q;
 
-    static const char *const  text[PARTS] = {
+    static const char *const  text[GIVEN] = {
         "openai", "/chat/completions", NULL, "tenant-a", "0123456789abcdef"
     };
 
@@ -380,7 +385,7 @@ test_memo_other(void **state)
     ngx_str_t                    parts[PARTS];
     ngx_llmops_cache_question_t  q;
 
-    static const char *const  texts[][PARTS] = {
+    static const char *const  texts[][GIVEN] = {
         { "a", "b", "c", "scope-01-tenant-A-01-end-01", "" },
         { "a", "b", "c", "scope-01-tenant-B-01-end-01", "" },
         { "a", "b", "c", "scope-01-tenant-A-02-end-01", "" },
@@ -389,7 +394,8 @@ test_memo_other(void **state)
         { "", "ab", "c", "scope-01-tenant-A-01-end-01", "" },
         { "a", "b", "cscope-01-tenant-A-01-end-01", "", "" },
         { "a", "b", "c", "", "scope-01-tenant-A-01-end-01" },
-        { "a", "b", "c", "scope-01-tenant-A-01-end-01\0", "x" },
+        { "a", "b", "c", "x", "tenant-A-01-end-01" },
+        { "a", "b", "c", "x", "tenant-B-01-end-01" },
         { "a", "b", "c", "", "" },
         { "", "", "", "", "" },
     };
@@ -431,7 +437,7 @@ test_memo_bound(void **state)
     char                         scope[4096];
     size_t                       len;
     ngx_str_t                    parts[PARTS];
-    const char                  *text[PARTS] = { "a", "b", "c", scope, "" };
+    const char                  *text[GIVEN] = { "a", "b", "c", "d", scope };
     ngx_llmops_cache_question_t  q;
 
     for (len = 1900; len < 2100; len++) {
@@ -443,7 +449,7 @@ test_memo_bound(void **state)
 
         memo_keep(&q, 9, NGX_OK);
 
-        if (len + 3 + PARTS * sizeof(size_t) <= 2048) {
+        if (len + 4 + PARTS * sizeof(size_t) <= 2048) {
             memo_has(&q, 9);
 
         } else {
