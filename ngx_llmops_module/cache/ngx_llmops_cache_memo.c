@@ -29,7 +29,8 @@ typedef struct {
     uint64_t                   used;
     ngx_llmops_op_e            op;
     ngx_uint_t                 nparts;
-    u_char                    *bytes;      /* length and text of each part */
+    u_char                    *bytes;      /* the lengths of all parts, then
+                                              their texts */
     size_t                     size;
     ngx_int_t                  rc;
     ngx_llmops_cache_why_e     why;
@@ -123,7 +124,9 @@ ngx_llmops_cache_memo_keep(ngx_llmops_cache_question_t *q, ngx_int_t rc)
 
     for (i = 0; i < q->nparts; i++) {
         p = ngx_cpymem(p, &q->parts[i].len, sizeof(size_t));
+    }
 
+    for (i = 0; i < q->nparts; i++) {
         if (q->parts[i].len) {
             p = ngx_cpymem(p, q->parts[i].data, q->parts[i].len);
         }
@@ -171,28 +174,30 @@ ngx_llmops_memo_set(ngx_llmops_cache_question_t *q)
 static ngx_uint_t
 ngx_llmops_memo_same(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q)
 {
-    size_t            len;
     u_char           *p;
+    size_t           *len;
     ngx_uint_t        i;
     const ngx_str_t  *part;
 
-    p = memo->bytes;
+    len = (size_t *) memo->bytes;
+    p = memo->bytes + q->nparts * sizeof(size_t);
 
     for (i = 0; i < q->nparts; i++) {
         part = &q->parts[i];
 
-        ngx_memcpy(&len, p, sizeof(size_t));
-        p += sizeof(size_t);
-
-        if (len != part->len) {
+        if (len[i] != part->len) {
             return 0;
         }
 
-        if (len && ngx_memcmp(p, part->data, len) != 0) {
+        if (part->len == 0) {
+            continue;
+        }
+
+        if (ngx_memcmp(p, part->data, part->len) != 0) {
             return 0;
         }
 
-        p += len;
+        p += part->len;
     }
 
     return 1;

@@ -271,16 +271,19 @@ ngx_llmops_play_account(ngx_llmops_ctx_t *ctx,
 
     ctx->cost = 0;
 
-    if (ctx->cached->route->count) {
-        ctx->meter.usage = answer->usage;
-        ctx->cost = answer->cost;
-    }
+    if (ctx->limits) {
 
-    ngx_llmops_limits_settle(ctx->request, ctx);
+        if (ctx->cached->route->count) {
+            ctx->meter.usage = answer->usage;
+            ctx->cost = answer->cost;
+        }
 
-    if (ctx->cached->route->count) {
-        ngx_memzero(&ctx->meter.usage, sizeof(ngx_llmops_usage_t));
-        ctx->cost = 0;
+        ngx_llmops_limits_settle(ctx->request, ctx);
+
+        if (ctx->cached->route->count) {
+            ngx_memzero(&ctx->meter.usage, sizeof(ngx_llmops_usage_t));
+            ctx->cost = 0;
+        }
     }
 
     if (play == NULL) {
