@@ -34,14 +34,18 @@
 #define NGX_LLMOPS_SEEN_SETS   (NGX_LLMOPS_SEEN_BODIES / NGX_LLMOPS_SEEN_WAYS)
 
 #define NGX_LLMOPS_SEEN_BLOCK  32         /* bytes that are hashed at once */
-#define NGX_LLMOPS_SEEN_ALL    512        /* of a longer body, some of them */
-#define NGX_LLMOPS_SEEN_END    256        /* but of its end, all */
+#define NGX_LLMOPS_SEEN_ALL    256        /* of a longer body, some of them */
+#define NGX_LLMOPS_SEEN_END    128        /* but of its end, all */
 
-/* what _begin() and _end() set, but for buffers */
+/* what _begin() and _end() set, but for buffers: members, and bits behind them */
 
 #define NGX_LLMOPS_SEEN_FROM   offsetof(ngx_llmops_envelope_t, model)
-#define NGX_LLMOPS_SEEN_FACTS                                                 \
-    (offsetof(ngx_llmops_envelope_t, model_buf) - NGX_LLMOPS_SEEN_FROM)
+#define NGX_LLMOPS_SEEN_BITS                                                  \
+    (offsetof(ngx_llmops_envelope_t, seen) + sizeof(uint64_t))
+
+#define NGX_LLMOPS_SEEN_FACTS  (NGX_LLMOPS_SEEN_BITS - NGX_LLMOPS_SEEN_FROM)
+#define NGX_LLMOPS_SEEN_FLAGS                                                 \
+    (offsetof(ngx_llmops_envelope_t, model_buf) - NGX_LLMOPS_SEEN_BITS)
 
 
 typedef struct {
@@ -54,6 +58,7 @@ typedef struct {
     size_t                     size;       /* of bytes */
     u_char                    *bytes;      /* body, model, options */
     u_char                     facts[NGX_LLMOPS_SEEN_FACTS];
+    u_char                     flags[NGX_LLMOPS_SEEN_FLAGS];
 } ngx_llmops_seen_t;
 
 
@@ -175,6 +180,8 @@ ngx_llmops_envelope_remember(ngx_llmops_envelope_t *env,
 
     ngx_memcpy(seen->facts, (u_char *) env + NGX_LLMOPS_SEEN_FROM,
                NGX_LLMOPS_SEEN_FACTS);
+    ngx_memcpy(seen->flags, (u_char *) env + NGX_LLMOPS_SEEN_BITS,
+               NGX_LLMOPS_SEEN_FLAGS);
 
     ngx_llmops_seen_copy(seen->bytes, pieces, 0, len);
 
@@ -227,7 +234,7 @@ ngx_llmops_seen_hash(const ngx_str_t *pieces, size_t len)
 
     } else {
         ngx_llmops_seen_blocks(&h, pieces, 0, to - NGX_LLMOPS_SEEN_END,
-                               NGX_LLMOPS_SEEN_BLOCK * (1 + len / 512));
+                               NGX_LLMOPS_SEEN_BLOCK * (1 + len / 256));
         ngx_llmops_seen_blocks(&h, pieces, to - NGX_LLMOPS_SEEN_END, to,
                                NGX_LLMOPS_SEEN_BLOCK);
     }
@@ -341,6 +348,8 @@ ngx_llmops_seen_tell(ngx_llmops_seen_t *seen, ngx_llmops_envelope_t *env)
 
     ngx_memcpy((u_char *) env + NGX_LLMOPS_SEEN_FROM, seen->facts,
                NGX_LLMOPS_SEEN_FACTS);
+    ngx_memcpy((u_char *) env + NGX_LLMOPS_SEEN_BITS, seen->flags,
+               NGX_LLMOPS_SEEN_FLAGS);
 
     p = seen->bytes + seen->len;
 
