@@ -221,7 +221,8 @@ static uint64_t
 ngx_llmops_seen_hash(const ngx_str_t *pieces, size_t len)
 {
     size_t                   to;
-    u_char                   last[NGX_LLMOPS_SEEN_BLOCK];
+    u_char                   copy[NGX_LLMOPS_SEEN_BLOCK];
+    const u_char            *last;
     ngx_llmops_seen_hash_t   h;
 
     h.a = ngx_llmops_seen_start;
@@ -239,12 +240,24 @@ ngx_llmops_seen_hash(const ngx_str_t *pieces, size_t len)
                                NGX_LLMOPS_SEEN_BLOCK);
     }
 
-    if (to < len) {
-        ngx_memzero(last, NGX_LLMOPS_SEEN_BLOCK);
-        ngx_llmops_seen_copy(last, pieces, to, len - to);
+    /* the last block lies over the one before it */
 
-        h = ngx_llmops_seen_block(h, last);
+    if (pieces[1].len >= NGX_LLMOPS_SEEN_BLOCK) {
+        last = pieces[1].data + pieces[1].len - NGX_LLMOPS_SEEN_BLOCK;
+
+    } else if (pieces[1].len == 0 && len >= NGX_LLMOPS_SEEN_BLOCK) {
+        last = pieces[0].data + len - NGX_LLMOPS_SEEN_BLOCK;
+
+    } else {
+        to = ngx_min(len, NGX_LLMOPS_SEEN_BLOCK);
+
+        ngx_memzero(copy, NGX_LLMOPS_SEEN_BLOCK);
+        ngx_llmops_seen_copy(copy, pieces, len - to, to);
+
+        last = copy;
     }
+
+    h = ngx_llmops_seen_block(h, last);
 
     h.a = (h.a ^ (h.b << 32 | h.b >> 32)) * 0xff51afd7ed558ccdull;
 
