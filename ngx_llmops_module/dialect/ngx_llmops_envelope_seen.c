@@ -37,7 +37,7 @@
 #define NGX_LLMOPS_SEEN_ALL    256        /* of a longer body, some of them */
 #define NGX_LLMOPS_SEEN_END    128        /* but of its end, all */
 
-/* what _begin() and _end() set, but for buffers: members, and bits behind them */
+/* what _begin() and _end() set, but for buffers: members, and bits behind */
 
 #define NGX_LLMOPS_SEEN_FROM   offsetof(ngx_llmops_envelope_t, model)
 #define NGX_LLMOPS_SEEN_BITS                                                  \

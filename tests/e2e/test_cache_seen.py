@@ -84,8 +84,8 @@ def test_cut_anywhere(serve):
     """A body is the same however it has come."""
     gw, up = serve(counting(), lines=["cache ttl=1m;"])
     sent = body("x" * 1500)
-    head = (f"POST {CHAT} HTTP/1.1\r\nHost: gw\r\nContent-Type: "
-            f"application/json\r\nContent-Length: {len(sent)}\r\n\r\n").encode()
+    head = (f"POST {CHAT} HTTP/1.1\r\nHost: gw\r\nContent-Type: application/"
+            f"json\r\nContent-Length: {len(sent)}\r\n\r\n").encode()
     texts, ids = set(), set()
     for cut in (0, 1, 31, 32, 33, 700, 1000, len(sent) - 1, len(sent)):
         client = gw.connect()
