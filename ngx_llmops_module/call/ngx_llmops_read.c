@@ -380,8 +380,7 @@ static ngx_int_t
 ngx_llmops_read_envelope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     const ngx_str_t *pieces, ngx_llmops_error_t *err)
 {
-    ngx_int_t                    rc;
-    ngx_uint_t                   memo;
+    ngx_int_t                    rc, seen;
     ngx_llmops_reading_t         rd;
     ngx_llmops_main_conf_t      *mcf;
     ngx_llmops_envelope_scan_t   scan;
@@ -390,9 +389,10 @@ ngx_llmops_read_envelope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     /* where answers are not kept few ask the same again */
 
-    memo = (pieces && mcf->cache);
+    seen = (pieces && mcf->cache)
+           ? ngx_llmops_envelope_recall(&ctx->env, pieces) : NGX_DECLINED;
 
-    if (memo && ngx_llmops_envelope_recall(&ctx->env, pieces) == NGX_OK) {
+    if (seen == NGX_OK) {
         return NGX_OK;
     }
 
@@ -417,7 +417,7 @@ ngx_llmops_read_envelope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         rc = ngx_llmops_envelope_end(&ctx->env, &scan, err);
     }
 
-    if (rc == NGX_OK && memo) {
+    if (rc == NGX_OK && seen == NGX_AGAIN) {
         ngx_llmops_envelope_remember(&ctx->env, pieces);
     }
 

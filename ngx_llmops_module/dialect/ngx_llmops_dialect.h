@@ -390,9 +390,10 @@ ngx_int_t ngx_llmops_envelope_end(ngx_llmops_envelope_t *env,
  * than NGX_LLMOPS_SEEN_BODIES of at most NGX_LLMOPS_SEEN_BYTES), in two pieces,
  * of which the second may be empty.  recall(), with env as it is before
  * begin(): NGX_OK: env is as end() left it, and env->seen is the body's number;
- * NGX_DECLINED: it has to be read.  remember(), after end() has returned
- * NGX_OK: gives the body a number that no other one has, has had or will have,
- * or 0 if there is no memory for it.
+ * NGX_DECLINED: it has to be read; NGX_AGAIN: that too, and it is not the first
+ * time of late, so that it should be remembered.  remember(), after end() has
+ * returned NGX_OK: gives the body a number that no other one has, has had or
+ * will have, or 0 if there is no memory for it.
  */
 #define NGX_LLMOPS_SEEN_BODIES  256
 #define NGX_LLMOPS_SEEN_BYTES   16384

@@ -26,12 +26,15 @@
  * keep nor compare them again.  It is given once, and never to other bytes.
  *
  * Of a worker: nothing is shared, and nothing waits.  A set has four bodies, of
- * which the one goes that was not asked for the longest.
+ * which the one goes that was not asked for the longest.  Most bodies come once:
+ * of those only the hash is noted, so that they take no place from others.
  */
 
 
 #define NGX_LLMOPS_SEEN_WAYS   4
 #define NGX_LLMOPS_SEEN_SETS   (NGX_LLMOPS_SEEN_BODIES / NGX_LLMOPS_SEEN_WAYS)
+
+#define NGX_LLMOPS_SEEN_ONCE   1024       /* hashes */
 
 #define NGX_LLMOPS_SEEN_BLOCK  32         /* bytes that are hashed at once */
 #define NGX_LLMOPS_SEEN_ALL    256        /* of a longer body, some of them */
@@ -86,6 +89,7 @@ static void ngx_llmops_seen_tell(ngx_llmops_seen_t *seen,
 
 static ngx_llmops_seen_t  ngx_llmops_seen[NGX_LLMOPS_SEEN_SETS]
                                          [NGX_LLMOPS_SEEN_WAYS];
+static uint64_t           ngx_llmops_seen_once[NGX_LLMOPS_SEEN_ONCE];
 static uint64_t           ngx_llmops_seen_last;     /* number */
 static uint64_t           ngx_llmops_seen_time;     /* of uses */
 static uint64_t           ngx_llmops_seen_start;    /* of hashes; 0: not yet */
@@ -95,7 +99,7 @@ ngx_int_t
 ngx_llmops_envelope_recall(ngx_llmops_envelope_t *env, const ngx_str_t *pieces)
 {
     size_t              len;
-    uint64_t            hash;
+    uint64_t            hash, *once;
     ngx_uint_t          i;
     ngx_llmops_seen_t  *seen;
 
@@ -124,6 +128,14 @@ ngx_llmops_envelope_recall(ngx_llmops_envelope_t *env, const ngx_str_t *pieces)
             return NGX_OK;
         }
     }
+
+    once = &ngx_llmops_seen_once[(hash >> 32) % NGX_LLMOPS_SEEN_ONCE];
+
+    if (*once == hash) {
+        return NGX_AGAIN;
+    }
+
+    *once = hash;
 
     return NGX_DECLINED;
 }
