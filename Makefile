@@ -62,8 +62,7 @@ $(OBJS)/inputs: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # Debian's nginx-dev has a configure that writes only into --builddir, and the
-# flags of its own nginx in conf_flags.  Nobody else's symbols take the place
-# of ours: bound at once, calls between our files need no table.
+# flags of its own nginx in conf_flags.
 $(OBJS)/Makefile: config $(OBJS)/inputs
 	@test -f $(NGINX_SRC)/conf_flags || { \
 	    echo "$(NGINX_SRC)/conf_flags is not there: make deps installs" \
@@ -73,7 +72,7 @@ $(OBJS)/Makefile: config $(OBJS)/inputs
 	@cd $(NGINX_SRC) && . ./conf_flags && \
 	./configure --with-cc='$(CC)' \
 	    --with-cc-opt='-g -fPIC $(CFLAGS) $(WARNINGS)' \
-	    --with-ld-opt='-fPIC -Wl,-Bsymbolic $(LDFLAGS)' "$${NGX_CONF_FLAGS[@]}" \
+	    --with-ld-opt='-fPIC $(LDFLAGS)' "$${NGX_CONF_FLAGS[@]}" \
 	    --add-dynamic-module=$(HERE) --builddir=$(OBJS) \
 	    > $(OBJS)/configure.log 2>&1 \
 	    || { tail -20 $(OBJS)/configure.log >&2; exit 1; }

@@ -101,7 +101,6 @@ ngx_int_t
 ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
 {
     int64_t                    now;
-    ngx_llmops_cfacts_t        facts;
     ngx_llmops_cache_t        *cache;
     ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_cache_found_t  *found;
@@ -109,7 +108,12 @@ ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
     cache = ngx_llmops_cache_of(r);
     now = ngx_llmops_now();
 
-    if (ngx_llmops_cshm_find(&cache->shm, cached->key, now, &facts)
+    found = ngx_palloc(r->pool, sizeof(ngx_llmops_cache_found_t));
+    if (found == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_llmops_cshm_find(&cache->shm, cached->key, now, &found->facts)
         != NGX_OK)
     {
         return NGX_DECLINED;
@@ -118,19 +122,13 @@ ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
 
     if (!ngx_llmops_cache_stands(mcf, cached->key, cached->tags,
-                                 facts.answer.created))
+                                 found->facts.answer.created))
     {
         cached->purged = 1;
         return NGX_DECLINED;
     }
 
-    found = ngx_palloc(r->pool, sizeof(ngx_llmops_cache_found_t));
-    if (found == NULL) {
-        return NGX_ERROR;
-    }
-
-    found->facts = facts;
-    found->fresh = (now < facts.answer.expires);
+    found->fresh = (now < found->facts.answer.expires);
 
     cached->found = found;
 

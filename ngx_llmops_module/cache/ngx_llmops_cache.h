@@ -35,7 +35,8 @@
  *   ngx_llmops_cache_fresh.c    a stale one is asked for again
  *   ngx_llmops_cache_form.c     a whole answer made of a stream's events:
  *                               _chat, _messages
- *   ngx_llmops_cache_spell.c    the events of a whole answer; ids and times
+ *   ngx_llmops_cache_spell.c    the events of a whole answer
+ *   ngx_llmops_cache_renew.c    its id and its time
  *   ngx_llmops_cache_value.c    an answer as the value of another level
  *   ngx_llmops_cache_key.c      the key of a request
  *   ngx_llmops_cache_canon.c    a text's canonical form: _string, _sort
@@ -196,6 +197,8 @@ typedef struct ngx_llmops_cached_s {
     u_char                     key[NGX_LLMOPS_CACHE_KEY];
     uint64_t                   tags[NGX_LLMOPS_CACHE_TAGS];
     ngx_str_t                  scope;
+    size_t                     heeded;     /* bytes of the caller's headers that
+                                              are part of its key */
     const char                *reason;     /* why it is not cached, or NULL:
                                               static */
     ngx_llmops_usage_t         saved;      /* by a hit; source NONE: nothing */

@@ -61,6 +61,22 @@ extern const ngx_str_t  ngx_llmops_cache_why_names[];
 #define NGX_LLMOPS_CACHE_CANONICAL  (2 * NGX_LLMOPS_CACHE_BODY + 64)
 
 
+/* what must be equal beside the body, in this order */
+
+enum {
+    NGX_LLMOPS_CACHE_PART_DIALECT = 0,     /* the caller's */
+    NGX_LLMOPS_CACHE_PART_PATH,
+    NGX_LLMOPS_CACHE_PART_ROUTE,
+    NGX_LLMOPS_CACHE_PART_VERSION,         /* of the route */
+    NGX_LLMOPS_CACHE_PART_SCOPE,
+    NGX_LLMOPS_CACHE_PART_ARGS,            /* of the request's line */
+    NGX_LLMOPS_CACHE_PART_HEADERS,         /* that a provider may heed */
+    NGX_LLMOPS_CACHE_PART_PROMPT,          /* and its version */
+    NGX_LLMOPS_CACHE_PART_ARM,             /* a canary's candidate */
+    NGX_LLMOPS_CACHE_PART_CONTEXT,         /* what was retrieved */
+    NGX_LLMOPS_CACHE_PARTS
+};
+
 /* memory that lives from one request to the next; zeroed before first use */
 
 typedef struct {
@@ -73,11 +89,11 @@ typedef struct {
 typedef struct {
     /* set by the caller */
     ngx_llmops_op_e            op;
+    uint64_t                   seen;       /* the body's number, as in an
+                                              envelope; 0: it has none */
     ngx_str_t                  body;       /* in one piece; valid, as the scan
                                               of JSON has found */
-    const ngx_str_t           *parts;      /* what else must be equal, in this
-                                              order: dialect, path, route's
-                                              version, scope, ... */
+    const ngx_str_t           *parts;      /* what else must be equal */
     ngx_uint_t                 nparts;
 
     /* results */

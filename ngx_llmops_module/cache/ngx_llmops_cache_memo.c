@@ -10,175 +10,108 @@
 /*
  * The key of a request costs more than all the rest of a hit: a canonical form
  * and a SHA-256 over it.  Who asks the same again mostly asks it with the same
- * bytes; so each worker remembers the keys of some requests with their bytes,
- * and compares those.  All of them: nothing depends on a hash but where to
- * look.  What is remembered is only what a key is a function of, so that it
- * never becomes wrong.
+ * bytes; so each worker remembers the keys of some bodies that it has seen
+ * (dialect/ngx_llmops_envelope_seen.c), which stand here as their numbers, with
+ * all else that a key is made of, and compares that.  All of it: nothing
+ * depends on a hash but where to look, so that who sends the bytes of another
+ * tenant has the key of his own scope.  What is remembered is only what a key
+ * is a function of, so that it never becomes wrong.
  */
 
 
-#define NGX_LLMOPS_MEMO_SLOTS      256
-#define NGX_LLMOPS_MEMO_BYTES      16384   /* of a request; 4 MB in all */
+#define NGX_LLMOPS_MEMO_WAYS       4
+#define NGX_LLMOPS_MEMO_SETS       128
+#define NGX_LLMOPS_MEMO_BYTES      2048    /* of the parts; 1 MB in all */
 
 
 typedef struct {
-    u_char                    *bytes;
-    size_t                     len;
-    size_t                     size;
+    uint64_t                   seen;       /* 0: there is none */
+    uint64_t                   used;
     ngx_llmops_op_e            op;
+    ngx_uint_t                 nparts;
+    u_char                    *bytes;      /* the lengths of all parts, then
+                                              their texts */
+    size_t                     size;
     ngx_int_t                  rc;
     ngx_llmops_cache_why_e     why;
     u_char                     key[NGX_LLMOPS_CACHE_KEY];
 } ngx_llmops_memo_t;
 
 
-static size_t ngx_llmops_memo_length(ngx_llmops_cache_question_t *q);
-static uint64_t ngx_llmops_memo_hash(ngx_llmops_cache_question_t *q);
-static uint64_t ngx_llmops_memo_mix(uint64_t h, const ngx_str_t *s);
+static ngx_llmops_memo_t *ngx_llmops_memo_set(ngx_llmops_cache_question_t *q);
 static ngx_uint_t ngx_llmops_memo_same(ngx_llmops_memo_t *memo,
     ngx_llmops_cache_question_t *q);
-static void ngx_llmops_memo_keep(ngx_llmops_memo_t *memo,
-    ngx_llmops_cache_question_t *q, size_t len, ngx_int_t rc);
+static size_t ngx_llmops_memo_length(ngx_llmops_cache_question_t *q);
 
 
-static ngx_llmops_memo_t  ngx_llmops_memos[NGX_LLMOPS_MEMO_SLOTS];
+static ngx_llmops_memo_t  ngx_llmops_memos[NGX_LLMOPS_MEMO_SETS]
+                                          [NGX_LLMOPS_MEMO_WAYS];
+static uint64_t           ngx_llmops_memo_time;     /* of uses */
 
 
 ngx_int_t
-ngx_llmops_cache_memo(ngx_llmops_cache_question_t *q,
-    ngx_llmops_cache_scratch_t *scratch)
+ngx_llmops_cache_memo_find(ngx_llmops_cache_question_t *q)
 {
-    size_t              len;
-    ngx_int_t           rc;
+    ngx_uint_t          i;
     ngx_llmops_memo_t  *memo;
 
-    len = ngx_llmops_memo_length(q);
-
-    if (len > NGX_LLMOPS_MEMO_BYTES) {
-        return ngx_llmops_cache_digest(q, scratch);
+    if (q->seen == 0) {
+        return NGX_AGAIN;
     }
 
-    memo = &ngx_llmops_memos[ngx_llmops_memo_hash(q) % NGX_LLMOPS_MEMO_SLOTS];
+    memo = ngx_llmops_memo_set(q);
 
-    if (memo->len == len && memo->op == q->op
-        && ngx_llmops_memo_same(memo, q))
-    {
+    for (i = 0; i < NGX_LLMOPS_MEMO_WAYS; i++, memo++) {
+
+        if (memo->seen != q->seen
+            || memo->op != q->op
+            || memo->nparts != q->nparts
+            || !ngx_llmops_memo_same(memo, q))
+        {
+            continue;
+        }
+
+        memo->used = ++ngx_llmops_memo_time;
+
         q->why = memo->why;
         ngx_memcpy(q->key, memo->key, NGX_LLMOPS_CACHE_KEY);
 
         return memo->rc;
     }
 
-    rc = ngx_llmops_cache_digest(q, scratch);
-
-    if (rc != NGX_ERROR) {
-        ngx_llmops_memo_keep(memo, q, len, rc);
-    }
-
-    return rc;
+    return NGX_AGAIN;
 }
 
 
-/* each part with its length, so that no two rows of parts have the same bytes,
-   then the body */
-
-static size_t
-ngx_llmops_memo_length(ngx_llmops_cache_question_t *q)
+void
+ngx_llmops_cache_memo_keep(ngx_llmops_cache_question_t *q, ngx_int_t rc)
 {
-    size_t      len;
-    ngx_uint_t  i;
+    u_char             *p;
+    size_t              len;
+    ngx_uint_t          i;
+    ngx_llmops_memo_t  *memo, *set;
 
-    len = q->body.len;
+    len = ngx_llmops_memo_length(q);
 
-    for (i = 0; i < q->nparts; i++) {
-        len += sizeof(size_t) + q->parts[i].len;
+    if (q->seen == 0 || len > NGX_LLMOPS_MEMO_BYTES) {
+        return;
     }
 
-    return len;
-}
+    set = ngx_llmops_memo_set(q);
+    memo = set;
 
-
-static uint64_t
-ngx_llmops_memo_hash(ngx_llmops_cache_question_t *q)
-{
-    uint64_t    h;
-    ngx_uint_t  i;
-
-    h = ngx_llmops_memo_mix(q->op, &q->body);
-
-    for (i = 0; i < q->nparts; i++) {
-        h = ngx_llmops_memo_mix(h, &q->parts[i]);
-    }
-
-    return h ^ (h >> 32);
-}
-
-
-static uint64_t
-ngx_llmops_memo_mix(uint64_t h, const ngx_str_t *s)
-{
-    size_t     n;
-    u_char    *p;
-    uint64_t   w;
-
-    p = s->data;
-
-    for (n = s->len; n >= 8; n -= 8, p += 8) {
-        ngx_memcpy(&w, p, 8);
-        h = (h ^ w) * 0x9fb21c651e98df25ull;
-        h ^= h >> 29;
-    }
-
-    for ( /* void */ ; n; n--, p++) {
-        h = (h ^ *p) * 0x100000001b3ull;
-    }
-
-    return (h ^ s->len) * 0xff51afd7ed558ccdull;
-}
-
-
-static ngx_uint_t
-ngx_llmops_memo_same(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q)
-{
-    u_char      *p;
-    ngx_uint_t   i;
-
-    p = memo->bytes;
-
-    for (i = 0; i < q->nparts; i++) {
-
-        if (ngx_memcmp(p, &q->parts[i].len, sizeof(size_t)) != 0) {
-            return 0;
+    for (i = 1; i < NGX_LLMOPS_MEMO_WAYS; i++) {
+        if (set[i].used < memo->used) {
+            memo = &set[i];
         }
-
-        p += sizeof(size_t);
-
-        if (q->parts[i].len
-            && ngx_memcmp(p, q->parts[i].data, q->parts[i].len) != 0)
-        {
-            return 0;
-        }
-
-        p += q->parts[i].len;
     }
 
-    return ngx_memcmp(p, q->body.data, q->body.len) == 0;
-}
-
-
-static void
-ngx_llmops_memo_keep(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q,
-    size_t len, ngx_int_t rc)
-{
-    u_char      *p;
-    ngx_uint_t   i;
-
-    memo->len = 0;
+    memo->seen = 0;
 
     if (memo->size < len) {
         free(memo->bytes);
 
-        memo->size = ngx_align(len, 512);
+        memo->size = ngx_align(len, 64);
         memo->bytes = malloc(memo->size);
 
         if (memo->bytes == NULL) {
@@ -191,17 +124,97 @@ ngx_llmops_memo_keep(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q,
 
     for (i = 0; i < q->nparts; i++) {
         p = ngx_cpymem(p, &q->parts[i].len, sizeof(size_t));
+    }
 
+    for (i = 0; i < q->nparts; i++) {
         if (q->parts[i].len) {
             p = ngx_cpymem(p, q->parts[i].data, q->parts[i].len);
         }
     }
 
-    ngx_memcpy(p, q->body.data, q->body.len);
-
-    memo->len = len;
+    memo->seen = q->seen;
+    memo->used = ++ngx_llmops_memo_time;
     memo->op = q->op;
+    memo->nparts = q->nparts;
     memo->rc = rc;
     memo->why = q->why;
     ngx_memcpy(memo->key, q->key, NGX_LLMOPS_CACHE_KEY);
+}
+
+
+/* a body may be asked with in many scopes; what else differs, differs in few
+   ways */
+
+static ngx_llmops_memo_t *
+ngx_llmops_memo_set(ngx_llmops_cache_question_t *q)
+{
+    uint64_t          h, w;
+    const ngx_str_t  *scope;
+
+    h = q->seen;
+    scope = &q->parts[NGX_LLMOPS_CACHE_PART_SCOPE];
+
+    if (scope->len >= sizeof(uint64_t)) {
+        ngx_memcpy(&w, scope->data + scope->len - sizeof(uint64_t),
+                   sizeof(uint64_t));
+        h ^= w * 0x9fb21c651e98df25ull >> 32;
+
+    } else if (scope->len) {
+        w = 0;
+        ngx_memcpy(&w, scope->data, scope->len);
+        h ^= w * 0x9fb21c651e98df25ull >> 32;
+    }
+
+    return ngx_llmops_memos[h % NGX_LLMOPS_MEMO_SETS];
+}
+
+
+/* no two rows of parts have the same bytes */
+
+static ngx_uint_t
+ngx_llmops_memo_same(ngx_llmops_memo_t *memo, ngx_llmops_cache_question_t *q)
+{
+    u_char           *p;
+    size_t           *len;
+    ngx_uint_t        i;
+    const ngx_str_t  *part;
+
+    len = (size_t *) memo->bytes;
+    p = memo->bytes + q->nparts * sizeof(size_t);
+
+    for (i = 0; i < q->nparts; i++) {
+        part = &q->parts[i];
+
+        if (len[i] != part->len) {
+            return 0;
+        }
+
+        if (part->len == 0) {
+            continue;
+        }
+
+        if (ngx_memcmp(p, part->data, part->len) != 0) {
+            return 0;
+        }
+
+        p += part->len;
+    }
+
+    return 1;
+}
+
+
+static size_t
+ngx_llmops_memo_length(ngx_llmops_cache_question_t *q)
+{
+    size_t      len;
+    ngx_uint_t  i;
+
+    len = 0;
+
+    for (i = 0; i < q->nparts; i++) {
+        len += sizeof(size_t) + q->parts[i].len;
+    }
+
+    return len;
 }

@@ -107,10 +107,32 @@ void ngx_llmops_cache_own_stop(ngx_llmops_main_conf_t *mcf);
 ngx_int_t ngx_llmops_cache_version(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_route_t *route, u_char *version);
 
-/* As ngx_llmops_cache_digest(), of which it remembers results; frame and text
-   of q are not set.  It, too, calls no function of nginx. */
-ngx_int_t ngx_llmops_cache_memo(ngx_llmops_cache_question_t *q,
-    ngx_llmops_cache_scratch_t *scratch);
+/* Whether a header is part of a key: versions and betas of an API. */
+
+static ngx_inline ngx_uint_t
+ngx_llmops_cache_heeded(ngx_table_elt_t *h)
+{
+    return (h->key.len > 7
+            && h->lowcase_key[0] == 'o'
+            && ngx_memcmp(h->lowcase_key, "openai-", 7) == 0)
+           || (h->key.len > 10
+               && h->lowcase_key[1] == 'n'
+               && ngx_memcmp(h->lowcase_key, "anthropic-", 10) == 0);
+}
+
+#define ngx_llmops_cache_heeded_size(h)                                       \
+    (2 * sizeof(uint32_t) + (h)->key.len + (h)->value.len)
+
+
+/*
+ * Keys of bodies that have a number: of q op, seen and parts are set.  _find():
+ * NGX_AGAIN: it is not remembered; else what ngx_llmops_cache_digest() has
+ * returned, with why and key; frame and text are not set.  _keep(): remembers
+ * what that has returned, which was not NGX_ERROR.  Without a number nothing is
+ * found or kept.  Of a process; they, too, call no function of nginx.
+ */
+ngx_int_t ngx_llmops_cache_memo_find(ngx_llmops_cache_question_t *q);
+void ngx_llmops_cache_memo_keep(ngx_llmops_cache_question_t *q, ngx_int_t rc);
 
 /* As ngx_llmops_cache_key(), with what the semantic level needs: q->frame and
    q->text, valid until the next key is made. */

@@ -84,46 +84,44 @@ ngx_llmops_cache_play(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
-/* one buf, and it is over: as nginx sends what it has in memory */
+/* a document: one buf, and it is over */
 
 static ngx_int_t
 ngx_llmops_play_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cache_answer_t *answer, ngx_llmops_cache_marks_t *marks)
 {
-    ngx_str_t                 body;
     ngx_int_t                 rc;
-    ngx_llmops_out_t          out;
     ngx_llmops_cache_play_t  *play;
-
-    play = ngx_llmops_play_make(r, ctx);
-    if (play == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    play->answer = *answer;
-    play->complete = 1;
-    play->given = 1;
-
-    body = answer->body;
 
     if (answer->form == NGX_LLMOPS_CACHE_FORM_STREAM) {
 
-        rc = ngx_llmops_cache_render(ctx, answer, marks, &out);
-        if (rc != NGX_OK) {
+        /* what it is made into has to be freed */
+
+        play = ngx_llmops_play_make(r, ctx);
+
+        if (play == NULL
+            || ngx_llmops_cache_render(ctx, answer, marks, &play->got)
+               != NGX_OK)
+        {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        play->got = out;
-        body.data = out.data;
-        body.len = out.len;
+        answer->body.data = play->got.data;
+        answer->body.len = play->got.len;
 
     } else {
-        ngx_llmops_cache_renew(body.data, marks, ngx_time());
+        ngx_llmops_cache_renew(answer->body.data, marks, ngx_time());
     }
 
-    play->answer.body = body;
+    rc = ngx_llmops_play_document(r, ctx, answer);
 
-    ngx_llmops_play_begin(r, play);
+    if (rc == NGX_ERROR && ctx->error == NGX_LLMOPS_ERR_NONE) {
+        ctx->error = NGX_LLMOPS_ERR_CLIENT_ABORT;
+    }
+
+    r->main->count++;
+
+    ngx_http_finalize_request(r, rc == NGX_DONE ? NGX_OK : rc);
 
     return NGX_DONE;
 }

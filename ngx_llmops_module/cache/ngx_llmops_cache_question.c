@@ -21,15 +21,13 @@
  */
 
 
-#define NGX_LLMOPS_CACHE_PARTS  10
-
-
 static ngx_int_t ngx_llmops_cache_asked(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached,
     ngx_llmops_cache_question_t *q, ngx_str_t *parts);
+static ngx_int_t ngx_llmops_cache_compute(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_question_t *q);
 static ngx_int_t ngx_llmops_cache_headers(ngx_http_request_t *r,
-    ngx_str_t *all);
-static ngx_uint_t ngx_llmops_cache_heeded(ngx_table_elt_t *h);
+    size_t size, ngx_str_t *all);
 
 
 /* one after the other: a worker computes one key at a time */
@@ -76,10 +74,12 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     rc = ngx_llmops_cache_asked(r, ctx, cached, &q, parts);
 
     if (rc == NGX_OK) {
-        rc = ngx_llmops_cache_memo(&q, &ngx_llmops_cache_scratch);
-    }
+        rc = ngx_llmops_cache_memo_find(&q);
 
-    ngx_llmops_cache_scratch_trim(&ngx_llmops_cache_scratch);
+        if (rc == NGX_AGAIN) {
+            rc = ngx_llmops_cache_compute(r, ctx, &q);
+        }
+    }
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -97,6 +97,30 @@ ngx_llmops_cache_key(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_memcpy(cached->key, q.key, NGX_LLMOPS_CACHE_KEY);
 
     return NGX_OK;
+}
+
+
+/* a key that is not remembered */
+
+static ngx_int_t
+ngx_llmops_cache_compute(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_question_t *q)
+{
+    ngx_int_t  rc;
+
+    if (ngx_llmops_body_memory(r, ctx, &q->body) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch);
+
+    ngx_llmops_cache_scratch_trim(&ngx_llmops_cache_scratch);
+
+    if (rc != NGX_ERROR) {
+        ngx_llmops_cache_memo_keep(q, rc);
+    }
+
+    return rc;
 }
 
 
@@ -133,12 +157,16 @@ ngx_llmops_cache_question(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     rc = ngx_llmops_cache_asked(r, ctx, cached, q, parts);
 
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_body_memory(r, ctx, &q->body);
+    }
+
     return rc == NGX_OK ? ngx_llmops_cache_digest(q, &ngx_llmops_cache_scratch)
                         : rc;
 }
 
 
-/* all that a key is made of */
+/* all that a key is made of, but for the body */
 
 static ngx_int_t
 ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
@@ -151,6 +179,7 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_memzero(parts, NGX_LLMOPS_CACHE_PARTS * sizeof(ngx_str_t));
 
     q->op = ctx->env.op;
+    q->seen = ctx->env.seen;
     q->why = NGX_LLMOPS_CACHE_OPERATION;
 
     if (!ctx->env.json) {
@@ -162,35 +191,37 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_DECLINED;
     }
 
-    if (ngx_llmops_body_memory(r, ctx, &q->body) != NGX_OK
-        || ngx_llmops_cache_headers(r, &parts[6]) != NGX_OK)
+    if (cached->heeded
+        && ngx_llmops_cache_headers(r, cached->heeded,
+                                    &parts[NGX_LLMOPS_CACHE_PART_HEADERS])
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    parts[0] = ctx->env.dialect->name;
-    parts[1] = ctx->env.path;
-    parts[2] = ctx->route->name;
-    parts[3].data = own->version;
-    parts[3].len = NGX_LLMOPS_CACHE_KEY;
-    parts[4] = cached->scope;
-    parts[5] = r->args;
+    parts[NGX_LLMOPS_CACHE_PART_DIALECT] = ctx->env.dialect->name;
+    parts[NGX_LLMOPS_CACHE_PART_PATH] = ctx->env.path;
+    parts[NGX_LLMOPS_CACHE_PART_ROUTE] = ctx->route->name;
+    parts[NGX_LLMOPS_CACHE_PART_VERSION].data = own->version;
+    parts[NGX_LLMOPS_CACHE_PART_VERSION].len = NGX_LLMOPS_CACHE_KEY;
+    parts[NGX_LLMOPS_CACHE_PART_SCOPE] = cached->scope;
+    parts[NGX_LLMOPS_CACHE_PART_ARGS] = r->args;
 
     if (ctx->prompt) {
-        parts[7] = ctx->prompt->full;
+        parts[NGX_LLMOPS_CACHE_PART_PROMPT] = ctx->prompt->full;
     }
 
     /* what a candidate says is no answer of the stable arm */
 
     if (ctx->arm && ctx->arm->candidate) {
-        parts[8] = ctx->arm->rollout->candidate;
+        parts[NGX_LLMOPS_CACHE_PART_ARM] = ctx->arm->rollout->candidate;
     }
 
     /* it is in the body too, but may be in that part of it which is compared
        by meaning */
 
     if (ctx->retrieved) {
-        parts[9] = ctx->retrieved->context;
+        parts[NGX_LLMOPS_CACHE_PART_CONTEXT] = ctx->retrieved->context;
     }
 
     q->parts = parts;
@@ -200,31 +231,15 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
-/* name and value of each such header, length first, in all */
+/* name and value of each header that is heeded, length first, in all */
 
 static ngx_int_t
-ngx_llmops_cache_headers(ngx_http_request_t *r, ngx_str_t *all)
+ngx_llmops_cache_headers(ngx_http_request_t *r, size_t size, ngx_str_t *all)
 {
     u_char             *p;
-    size_t              size;
     uint32_t            len;
     ngx_table_elt_t    *h;
     ngx_llmops_walk_t   w;
-
-    size = 0;
-
-    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
-         h;
-         h = ngx_llmops_header_next(&w))
-    {
-        if (ngx_llmops_cache_heeded(h)) {
-            size += 2 * sizeof(uint32_t) + h->key.len + h->value.len;
-        }
-    }
-
-    if (size == 0) {
-        return NGX_OK;
-    }
 
     all->data = ngx_pnalloc(r->pool, size);
     if (all->data == NULL) {
@@ -250,16 +265,4 @@ ngx_llmops_cache_headers(ngx_http_request_t *r, ngx_str_t *all)
     }
 
     return NGX_OK;
-}
-
-
-/* versions and betas of an API */
-
-static ngx_uint_t
-ngx_llmops_cache_heeded(ngx_table_elt_t *h)
-{
-    return (h->key.len > 10
-            && ngx_memcmp(h->lowcase_key, "anthropic-", 10) == 0)
-           || (h->key.len > 7
-               && ngx_memcmp(h->lowcase_key, "openai-", 7) == 0);
 }

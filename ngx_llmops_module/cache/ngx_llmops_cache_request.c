@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
 
@@ -15,7 +16,7 @@
  */
 
 
-static void ngx_llmops_cached_wishes(ngx_http_request_t *r,
+static void ngx_llmops_cached_headers(ngx_http_request_t *r,
     ngx_llmops_cached_t *cached);
 static ngx_uint_t ngx_llmops_cached_wish(ngx_str_t *value, const char *word);
 
@@ -46,24 +47,37 @@ ngx_llmops_cached_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         cached->scope = ctx->identity->tenant;
     }
 
-    ngx_llmops_cached_wishes(r, cached);
+    ngx_llmops_cached_headers(r, cached);
 
     return cached;
 }
 
 
-/* x-llm-cache: no-cache, no-store */
+/* x-llm-cache: no-cache, no-store; and whether there is more to look at */
 
 static void
-ngx_llmops_cached_wishes(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
+ngx_llmops_cached_headers(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
 {
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t    *h, *wish;
+    ngx_llmops_walk_t   w;
 
-    h = ngx_llmops_header_in(r, "x-llm-cache", sizeof("x-llm-cache") - 1);
+    wish = NULL;
 
-    if (h) {
-        cached->no_cache = ngx_llmops_cached_wish(&h->value, "no-cache");
-        cached->no_store = ngx_llmops_cached_wish(&h->value, "no-store");
+    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_cache_heeded(h)) {
+            cached->heeded += ngx_llmops_cache_heeded_size(h);
+
+        } else if (wish == NULL && ngx_llmops_header_is(h, "x-llm-cache")) {
+            wish = h;
+        }
+    }
+
+    if (wish) {
+        cached->no_cache = ngx_llmops_cached_wish(&wish->value, "no-cache");
+        cached->no_store = ngx_llmops_cached_wish(&wish->value, "no-store");
     }
 }
 

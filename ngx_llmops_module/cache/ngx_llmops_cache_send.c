@@ -17,8 +17,9 @@
 #define NGX_LLMOPS_PLAY_PIECE      8192
 
 
-static ngx_int_t ngx_llmops_play_header(ngx_llmops_cache_play_t *play,
-    off_t length);
+static ngx_int_t ngx_llmops_play_header(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, off_t length);
+static ngx_int_t ngx_llmops_play_stream(ngx_llmops_cache_play_t *play);
 static ngx_int_t ngx_llmops_play_chain(ngx_llmops_cache_play_t *play,
     ngx_chain_t *out);
 static void ngx_llmops_play_account(ngx_llmops_ctx_t *ctx,
@@ -34,22 +35,19 @@ ngx_str_t  ngx_llmops_cache_types[] = {
 /* NGX_OK: the body may follow; anything else is final */
 
 static ngx_int_t
-ngx_llmops_play_header(ngx_llmops_cache_play_t *play, off_t length)
+ngx_llmops_play_header(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    off_t length)
 {
-    ngx_int_t            rc;
-    ngx_str_t           *type;
-    ngx_http_request_t  *r;
+    ngx_int_t   rc;
+    ngx_str_t  *type;
 
-    r = play->request;
+    ctx->first_token = ngx_current_msec - ctx->start;
 
-    play->header = 1;
-    play->ctx->first_token = ngx_current_msec - play->ctx->start;
-
-    type = &ngx_llmops_cache_types[play->stream];
+    type = &ngx_llmops_cache_types[ctx->env.stream];
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_type = *type;
-    r->headers_out.content_type_len = play->stream
+    r->headers_out.content_type_len = ctx->env.stream
                                       ? sizeof("text/event-stream") - 1
                                       : type->len;
     r->headers_out.content_length_n = length;
@@ -64,6 +62,21 @@ ngx_llmops_play_header(ngx_llmops_cache_play_t *play, off_t length)
 }
 
 
+/* the header of a stream, once */
+
+static ngx_int_t
+ngx_llmops_play_stream(ngx_llmops_cache_play_t *play)
+{
+    if (play->header) {
+        return NGX_OK;
+    }
+
+    play->header = 1;
+
+    return ngx_llmops_play_header(play->request, play->ctx, -1);
+}
+
+
 /* all that is in play->out, in pieces that are used again */
 
 ngx_int_t
@@ -75,11 +88,9 @@ ngx_llmops_play_send(ngx_llmops_cache_play_t *play)
     ngx_int_t      rc;
     ngx_chain_t   *cl, *out, **ll;
 
-    if (!play->header) {
-        rc = ngx_llmops_play_header(play, -1);
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    rc = ngx_llmops_play_stream(play);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     p = play->out.data;
@@ -152,31 +163,43 @@ ngx_llmops_play_chain(ngx_llmops_cache_play_t *play, ngx_chain_t *out)
 ngx_int_t
 ngx_llmops_play_last(ngx_llmops_cache_play_t *play)
 {
-    ngx_int_t            rc;
-    ngx_buf_t           *b;
-    ngx_chain_t          out;
-    ngx_http_request_t  *r;
+    ngx_int_t  rc;
 
-    r = play->request;
     play->last = 1;
+
+    if (!play->stream) {
+        play->header = 1;
+
+        rc = ngx_llmops_play_document(play->request, play->ctx, &play->answer);
+
+        return rc == NGX_OK ? NGX_DONE : rc;
+    }
 
     /* before the caller sees the end, and calls again */
 
     ngx_llmops_play_account(play->ctx, &play->answer);
 
-    if (play->stream) {
-        if (!play->header) {
-            rc = ngx_llmops_play_header(play, -1);
-            if (rc != NGX_OK) {
-                return rc;
-            }
-        }
-
-        return ngx_http_send_special(r, NGX_HTTP_LAST) == NGX_ERROR
-               ? NGX_ERROR : NGX_DONE;
+    rc = ngx_llmops_play_stream(play);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    rc = ngx_llmops_play_header(play, play->answer.body.len);
+    return ngx_http_send_special(play->request, NGX_HTTP_LAST) == NGX_ERROR
+           ? NGX_ERROR : NGX_DONE;
+}
+
+
+ngx_int_t
+ngx_llmops_play_document(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cache_answer_t *answer)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    ngx_llmops_play_account(ctx, answer);
+
+    rc = ngx_llmops_play_header(r, ctx, answer->body.len);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -186,8 +209,8 @@ ngx_llmops_play_last(ngx_llmops_cache_play_t *play)
         return NGX_ERROR;
     }
 
-    b->pos = play->answer.body.data;
-    b->last = b->pos + play->answer.body.len;
+    b->pos = answer->body.data;
+    b->last = b->pos + answer->body.len;
     b->memory = 1;
     b->last_buf = 1;
     b->last_in_chain = 1;
@@ -195,8 +218,7 @@ ngx_llmops_play_last(ngx_llmops_cache_play_t *play)
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_output_filter(r, &out) == NGX_ERROR ? NGX_ERROR
-                                                        : NGX_DONE;
+    return ngx_http_output_filter(r, &out) == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -249,16 +271,23 @@ ngx_llmops_play_account(ngx_llmops_ctx_t *ctx,
 
     ctx->cost = 0;
 
-    if (ctx->cached->route->count) {
-        ctx->meter.usage = answer->usage;
-        ctx->cost = answer->cost;
+    if (ctx->limits) {
+
+        if (ctx->cached->route->count) {
+            ctx->meter.usage = answer->usage;
+            ctx->cost = answer->cost;
+        }
+
+        ngx_llmops_limits_settle(ctx->request, ctx);
+
+        if (ctx->cached->route->count) {
+            ngx_memzero(&ctx->meter.usage, sizeof(ngx_llmops_usage_t));
+            ctx->cost = 0;
+        }
     }
 
-    ngx_llmops_limits_settle(ctx->request, ctx);
-
-    if (ctx->cached->route->count) {
-        ngx_memzero(&ctx->meter.usage, sizeof(ngx_llmops_usage_t));
-        ctx->cost = 0;
+    if (play == NULL) {
+        return;
     }
 
     ctx->meter.finish = play->meter.finish;

@@ -9,8 +9,8 @@
 
 
 /*
- * A whole answer as the stream that would have said it, and what each replay
- * has anew: its id and its time.
+ * A whole answer as the stream that would have said it, and where in it is what
+ * each replay has anew (ngx_llmops_cache_renew.c).
  */
 
 
@@ -406,67 +406,4 @@ ngx_llmops_mark_digits(ngx_str_t *value)
     }
 
     return value->len == NGX_LLMOPS_CACHE_DIGITS ? value->len : 0;
-}
-
-
-void
-ngx_llmops_cache_renew(u_char *body, ngx_llmops_cache_marks_t *marks,
-    time_t now)
-{
-    u_char  old[64];
-
-    if (marks->id_len && marks->id_len <= sizeof(old)) {
-        ngx_memcpy(old, body + marks->id, marks->id_len);
-        ngx_llmops_cache_new_id(body + marks->id, old, marks->id_len);
-    }
-
-    if (marks->created_len) {
-        ngx_llmops_cache_time_put(body + marks->created, now);
-    }
-}
-
-
-void
-ngx_llmops_cache_time_put(u_char *p, time_t now)
-{
-    ngx_uint_t  i;
-
-    for (i = NGX_LLMOPS_CACHE_DIGITS; i; i--) {
-        p[i - 1] = (u_char) ('0' + now % 10);
-        now /= 10;
-    }
-}
-
-
-/* what stands before the last "-" or "_" says what it is the id of */
-
-void
-ngx_llmops_cache_new_id(u_char *id, u_char *old, size_t len)
-{
-    size_t    i;
-    uint64_t  n;
-
-    static const u_char  chars[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-
-    ngx_memcpy(id, old, len);
-
-    n = 0;
-
-    for (i = len; i && old[i - 1] != '-' && old[i - 1] != '_'; i--) {
-
-        if (n < 36) {
-            n = (uint64_t) ngx_random() << 31 ^ (uint64_t) ngx_random();
-        }
-
-        if ((old[i - 1] >= '0' && old[i - 1] <= '9')
-            || (old[i - 1] >= 'a' && old[i - 1] <= 'f'))
-        {
-            id[i - 1] = chars[n % 16];
-
-        } else {
-            id[i - 1] = chars[n % 36];
-        }
-
-        n /= 36;
-    }
 }

@@ -224,6 +224,12 @@ ngx_int_t ngx_llmops_play_send(ngx_llmops_cache_play_t *play);
    header and body.  play->answer has all. */
 ngx_int_t ngx_llmops_play_last(ngx_llmops_cache_play_t *play);
 
+/* The same for who wants no stream and has none: a complete answer in the form
+   of a document, its body in memory that lives as long as the request's pool.
+   What a content handler returns. */
+ngx_int_t ngx_llmops_play_document(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer);
+
 /* With play->busy: tries again, and waits for the socket if that is of no
    use. */
 ngx_int_t ngx_llmops_play_blocked(ngx_llmops_cache_play_t *play);
@@ -265,8 +271,11 @@ ngx_int_t ngx_llmops_cache_spell(const ngx_llmops_dialect_t *dialect,
 void ngx_llmops_cache_mark(ngx_llmops_op_e op, ngx_str_t *body,
     ngx_llmops_cache_marks_t *marks);
 
-/* An id of the same kind and length as old. */
-void ngx_llmops_cache_new_id(u_char *id, u_char *old, size_t len);
+
+/* -- ngx_llmops_cache_renew.c: the same ------------------------------------ */
+
+/* An id of the same kind and length as old, which id may be. */
+void ngx_llmops_cache_new_id(u_char *id, const u_char *old, size_t len);
 
 /* A time in seconds, as so many digits at p. */
 #define NGX_LLMOPS_CACHE_DIGITS    10

@@ -52,6 +52,15 @@ ngx_int_t ngx_llmops_read_handler(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_read_detached(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+/*
+ * The body has become ctx->memory: what the envelope says is of that one from
+ * now on.  Dialect, operation and path stay, and a model that it does not name
+ * where prompts let it be missing.  NGX_OK, NGX_DECLINED with *err as a caller
+ * is told, or NGX_ERROR.
+ */
+ngx_int_t ngx_llmops_read_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_error_t *err);
+
 
 /* body.c */
 

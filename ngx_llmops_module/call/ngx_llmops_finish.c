@@ -561,7 +561,11 @@ ngx_llmops_cleanup(void *data)
     ngx_llmops_call_timers_off(ctx);
     ngx_llmops_cache_cleanup(ctx);
     ngx_llmops_auth_cleanup(ctx);
-    ngx_llmops_limits_settle(ctx->request, ctx);
+
+    if (ctx->limits) {
+        ngx_llmops_limits_settle(ctx->request, ctx);
+    }
+
     ngx_llmops_ask_forget(ctx);
     ngx_llmops_rollout_gone(ctx);
     ngx_llmops_finish_after(ctx);

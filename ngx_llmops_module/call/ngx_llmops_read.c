@@ -22,7 +22,7 @@ typedef struct {
     ngx_llmops_envelope_t        *env;
     ngx_llmops_envelope_scan_t   *scan;
     ngx_llmops_multipart_t       *multipart;
-    ngx_llmops_error_t            err;
+    ngx_llmops_error_t           *err;
 } ngx_llmops_reading_t;
 
 
@@ -38,6 +38,10 @@ static ngx_int_t ngx_llmops_read_body(ngx_http_request_t *r, ngx_llmops_ctx_t
 static ngx_int_t ngx_llmops_feed_json(void *data, u_char *p, size_t len);
 static ngx_int_t ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
+static ngx_int_t ngx_llmops_read_envelope(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, const ngx_str_t *pieces, ngx_llmops_error_t *err);
+static ngx_uint_t ngx_llmops_read_pieces(ngx_http_request_t *r,
+    ngx_str_t *pieces);
 static ngx_int_t ngx_llmops_feed_multipart(void *data, u_char *p, size_t len);
 static ngx_int_t ngx_llmops_read_multipart(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -156,24 +160,44 @@ ngx_llmops_read_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
          h;
          h = ngx_llmops_header_next(&w))
     {
-        if (ngx_llmops_header_is(h, "anthropic-version")
-            || ngx_llmops_header_is(h, "x-api-key"))
-        {
-            heads->anthropic = 1;
+        switch (h->key.len) {
 
-        } else if (ngx_llmops_header_is(h, "content-encoding")) {
+        case sizeof("anthropic-version") - 1:
 
-            if (heads->encoding == NULL) {
+            if (ngx_llmops_header_is(h, "anthropic-version")) {
+                heads->anthropic = 1;
+            }
+
+            break;
+
+        case sizeof("x-api-key") - 1:
+
+            if (ngx_llmops_header_is(h, "x-api-key")) {
+                heads->anthropic = 1;
+            }
+
+            break;
+
+        case sizeof("content-encoding") - 1:
+
+            if (heads->encoding == NULL
+                && ngx_llmops_header_is(h, "content-encoding"))
+            {
                 heads->encoding = &h->value;
             }
 
-        } else if (ngx_llmops_header_is(h, "connection")) {
+            break;
+
+        case sizeof("connection") - 1:
 
             if (heads->hop == NULL
-                && h->value.len > sizeof("keep-alive") - 1)
+                && h->value.len > sizeof("keep-alive") - 1
+                && ngx_llmops_header_is(h, "connection"))
             {
                 heads->hop = &h->value;
             }
+
+            break;
         }
     }
 }
@@ -280,38 +304,156 @@ ngx_llmops_feed_json(void *data, u_char *p, size_t len)
 {
     ngx_llmops_reading_t  *rd = data;
 
-    return ngx_llmops_envelope_feed(rd->env, rd->scan, p, len, &rd->err);
+    return ngx_llmops_envelope_feed(rd->env, rd->scan, p, len, rd->err);
 }
 
 
 static ngx_int_t
 ngx_llmops_read_json(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t                   rc;
-    ngx_llmops_reading_t        rd;
-    ngx_llmops_main_conf_t     *mcf;
-    ngx_llmops_envelope_scan_t  scan;
-
-    rd.env = &ctx->env;
-    rd.scan = &scan;
+    ngx_int_t                rc;
+    ngx_str_t                pieces[2];
+    ngx_llmops_error_t       err;
+    ngx_llmops_main_conf_t  *mcf;
 
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
 
     ctx->env.prompts = (mcf->prompts != NULL && ctx->detached == NULL);
 
-    ngx_llmops_envelope_begin(&ctx->env, &scan);
-
-    rc = ngx_llmops_body_each(r, ngx_llmops_feed_json, &rd);
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_envelope_end(&ctx->env, &scan, &rd.err);
-    }
+    rc = ngx_llmops_read_envelope(r, ctx, ngx_llmops_read_pieces(r, pieces)
+                                          ? pieces : NULL,
+                                  &err);
 
     if (rc == NGX_DECLINED) {
-        return ngx_llmops_deny(r, ctx, &rd.err, 0);
+        return ngx_llmops_deny(r, ctx, &err, 0);
     }
 
     return rc == NGX_OK ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+ngx_int_t
+ngx_llmops_read_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_error_t *err)
+{
+    ngx_int_t               rc;
+    ngx_str_t               path, model, pieces[2];
+    ngx_uint_t              prompts;
+    ngx_llmops_op_e         op;
+    ngx_llmops_envelope_t  *env;
+
+    const ngx_llmops_dialect_t  *dialect;
+
+    env = &ctx->env;
+
+    /* what is not of the body, and a model that a prompt has given */
+
+    dialect = env->dialect;
+    op = env->op;
+    path = env->path;
+    prompts = env->prompts;
+    model = env->model;
+
+    ngx_memzero(env, offsetof(ngx_llmops_envelope_t, model_buf));
+
+    env->dialect = dialect;
+    env->op = op;
+    env->path = path;
+    env->prompts = prompts;
+
+    pieces[0] = ctx->memory;
+    ngx_str_null(&pieces[1]);
+
+    rc = ngx_llmops_read_envelope(r, ctx, pieces, err);
+
+    if (rc == NGX_OK && env->model.len == 0) {
+        env->model = model;
+    }
+
+    return rc;
+}
+
+
+/* pieces: where the body is in memory, or NULL */
+
+static ngx_int_t
+ngx_llmops_read_envelope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    const ngx_str_t *pieces, ngx_llmops_error_t *err)
+{
+    ngx_int_t                    rc, seen;
+    ngx_llmops_reading_t         rd;
+    ngx_llmops_main_conf_t      *mcf;
+    ngx_llmops_envelope_scan_t   scan;
+
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
+    /* where answers are not kept few ask the same again */
+
+    seen = (pieces && mcf->cache)
+           ? ngx_llmops_envelope_recall(&ctx->env, pieces) : NGX_DECLINED;
+
+    if (seen == NGX_OK) {
+        return NGX_OK;
+    }
+
+    rd.env = &ctx->env;
+    rd.scan = &scan;
+    rd.err = err;
+
+    ngx_llmops_envelope_begin(&ctx->env, &scan);
+
+    if (pieces) {
+        rc = ngx_llmops_feed_json(&rd, pieces[0].data, pieces[0].len);
+
+        if (rc == NGX_OK && pieces[1].len) {
+            rc = ngx_llmops_feed_json(&rd, pieces[1].data, pieces[1].len);
+        }
+
+    } else {
+        rc = ngx_llmops_body_each(r, ngx_llmops_feed_json, &rd);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_envelope_end(&ctx->env, &scan, err);
+    }
+
+    if (rc == NGX_OK && seen == NGX_AGAIN) {
+        ngx_llmops_envelope_remember(&ctx->env, pieces);
+    }
+
+    return rc;
+}
+
+
+/* what came with the headers, and the rest: whether that is all of it, and in
+   memory */
+
+static ngx_uint_t
+ngx_llmops_read_pieces(ngx_http_request_t *r, ngx_str_t *pieces)
+{
+    ngx_uint_t    i;
+    ngx_chain_t  *cl;
+
+    cl = r->request_body ? r->request_body->bufs : NULL;
+
+    for (i = 0; i < 2; i++) {
+        ngx_str_null(&pieces[i]);
+
+        if (cl == NULL) {
+            continue;
+        }
+
+        if (cl->buf->in_file) {
+            return 0;
+        }
+
+        pieces[i].data = cl->buf->pos;
+        pieces[i].len = cl->buf->last - cl->buf->pos;
+
+        cl = cl->next;
+    }
+
+    return cl == NULL;
 }
 
 

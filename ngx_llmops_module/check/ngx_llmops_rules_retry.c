@@ -235,20 +235,10 @@ ngx_int_t
 ngx_llmops_rules_body(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_str_t *body)
 {
-    ngx_llmops_error_t           err;
-    ngx_llmops_envelope_scan_t  *scan;
-
-    scan = ngx_palloc(r->pool, sizeof(ngx_llmops_envelope_scan_t));
-    if (scan == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_llmops_error_t  err;
 
     ctx->memory = *body;
 
-    ngx_llmops_envelope_begin(&ctx->env, scan);
-
-    return ngx_llmops_envelope_feed(&ctx->env, scan, body->data, body->len,
-                                    &err) == NGX_OK
-           && ngx_llmops_envelope_end(&ctx->env, scan, &err) == NGX_OK
+    return ngx_llmops_read_again(r, ctx, &err) == NGX_OK
            ? NGX_OK : NGX_ERROR;
 }

@@ -192,6 +192,9 @@ struct ngx_llmops_route_s {
     void                      *rollout;    /* rollout/: "canary", or NULL */
     ngx_array_t               *shadows;    /* rollout/: "shadow", or NULL */
     void                      *sample;     /* samples/: "sample", or NULL */
+    void                     **series;     /* ops/: of requests that had no
+                                              target, by operation; NULL: of
+                                              this worker there were none */
     ngx_llmops_place_t         place;
 };
 

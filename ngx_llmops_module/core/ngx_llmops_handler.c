@@ -248,6 +248,10 @@ ngx_llmops_stage_named(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static ngx_int_t
 ngx_llmops_stage_arm(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    if (ctx->route->rollout == NULL) {
+        return NGX_OK;
+    }
+
     return ngx_llmops_rollout_arm(r, ctx) == NGX_OK
            ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
@@ -296,7 +300,8 @@ ngx_llmops_stage_auth(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static ngx_int_t
 ngx_llmops_stage_retrieve(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    return ngx_llmops_retrieve(r, ctx, ngx_llmops_handler_resume);
+    return ctx->route->retrieve
+           ? ngx_llmops_retrieve(r, ctx, ngx_llmops_handler_resume) : NGX_OK;
 }
 
 

@@ -241,6 +241,9 @@ struct ngx_llmops_envelope_s {
     ngx_str_t                  options;    /* raw stream_options, or NULL */
     size_t                     prompt_start;
     size_t                     prompt_end; /* span of "prompt"; 0: none */
+    uint64_t                   seen;       /* the number of the body that this
+                                              was read from, see _recall();
+                                              0: it has none */
     unsigned                   json:1;     /* the body is a JSON object */
     unsigned                   multipart:1;
     unsigned                   stream:1;
@@ -381,6 +384,24 @@ ngx_int_t ngx_llmops_envelope_feed(ngx_llmops_envelope_t *env,
     ngx_llmops_error_t *err);
 ngx_int_t ngx_llmops_envelope_end(ngx_llmops_envelope_t *env,
     ngx_llmops_envelope_scan_t *state, ngx_llmops_error_t *err);
+
+/*
+ * The same for a body that this process has seen before and remembers (no more
+ * than NGX_LLMOPS_SEEN_BODIES of at most NGX_LLMOPS_SEEN_BYTES), in two pieces,
+ * of which the second may be empty.  recall(), with env as it is before
+ * begin(): NGX_OK: env is as end() left it, and env->seen is the body's number;
+ * NGX_DECLINED: it has to be read; NGX_AGAIN: that too, and it is not the first
+ * time of late, so that it should be remembered.  remember(), after end() has
+ * returned NGX_OK: gives the body a number that no other one has, has had or
+ * will have, or 0 if there is no memory for it.
+ */
+#define NGX_LLMOPS_SEEN_BODIES  256
+#define NGX_LLMOPS_SEEN_BYTES   16384
+
+ngx_int_t ngx_llmops_envelope_recall(ngx_llmops_envelope_t *env,
+    const ngx_str_t *pieces);
+void ngx_llmops_envelope_remember(ngx_llmops_envelope_t *env,
+    const ngx_str_t *pieces);
 
 #define NGX_LLMOPS_IMAGE_TOKENS  765       /* 1024 x 1024 in high detail */
 

@@ -410,6 +410,7 @@ ngx_llmops_envelope_begin(ngx_llmops_envelope_t *env,
     env->max_tokens = -1;
     env->n = 1;
     env->estimated = 0;
+    env->seen = 0;
 
     ngx_llmops_json_scan_init(&state->scan, ngx_llmops_envelope_want,
                               state->found,

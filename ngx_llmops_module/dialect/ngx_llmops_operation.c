@@ -131,6 +131,30 @@ ngx_llmops_operation_find(ngx_str_t *path)
 }
 
 
+/* nearly all: "/v1" and a path of the table, in which there is no other "/v1",
+   without a slash at its end; NULL: it is no such URI */
+
+static const ngx_llmops_path_t *
+ngx_llmops_operation_plain(ngx_str_t *uri, ngx_str_t *path)
+{
+    const ngx_llmops_path_t  *t;
+
+    if (uri->len <= 4
+        || ngx_memcmp(uri->data, "/v1/", 4) != 0
+        || uri->data[uri->len - 1] == '/')
+    {
+        return NULL;
+    }
+
+    path->data = uri->data + 3;
+    path->len = uri->len - 3;
+
+    t = ngx_llmops_operation_find(path);
+
+    return (t && t->path.len == path->len) ? t : NULL;
+}
+
+
 ngx_int_t
 ngx_llmops_operation(ngx_llmops_envelope_t *env, ngx_str_t *uri,
     unsigned get, unsigned post, unsigned anthropic)
@@ -138,19 +162,25 @@ ngx_llmops_operation(ngx_llmops_envelope_t *env, ngx_str_t *uri,
     u_char                   *p;
     const ngx_llmops_path_t  *t;
 
+    p = NULL;
+
     env->op = NGX_LLMOPS_OP_NONE;
     env->dialect = anthropic ? &ngx_llmops_anthropic : &ngx_llmops_openai;
 
-    p = ngx_llmops_operation_version(uri);
+    t = ngx_llmops_operation_plain(uri, &env->path);
 
-    env->path.data = p ? p : uri->data;
-    env->path.len = uri->data + uri->len - env->path.data;
+    if (t == NULL) {
+        p = ngx_llmops_operation_version(uri);
 
-    while (env->path.len && env->path.data[env->path.len - 1] == '/') {
-        env->path.len--;
+        env->path.data = p ? p : uri->data;
+        env->path.len = uri->data + uri->len - env->path.data;
+
+        while (env->path.len && env->path.data[env->path.len - 1] == '/') {
+            env->path.len--;
+        }
+
+        t = ngx_llmops_operation_find(&env->path);
     }
-
-    t = ngx_llmops_operation_find(&env->path);
 
     if (t == NULL) {
 

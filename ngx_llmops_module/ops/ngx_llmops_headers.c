@@ -55,9 +55,11 @@ static ngx_int_t ngx_llmops_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_headers_add(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_headers_values(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_str_t *values);
+    ngx_llmops_ctx_t *ctx, ngx_str_t *values, ngx_uint_t *set);
+static ngx_int_t ngx_llmops_headers_texts(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_str_t *values, ngx_uint_t *set);
 static ngx_int_t ngx_llmops_headers_numbers(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx, ngx_str_t *values);
+    ngx_llmops_ctx_t *ctx, ngx_str_t *values, ngx_uint_t *set);
 static ngx_uint_t ngx_llmops_headers_clear(ngx_http_request_t *r,
     const ngx_str_t *id);
 static ngx_uint_t ngx_llmops_headers_start(ngx_str_t *key,
@@ -164,7 +166,7 @@ static ngx_int_t
 ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_str_t               values[NGX_LLMOPS_HEADER_MAX];
-    ngx_uint_t              i, has_id;
+    ngx_uint_t              i, n, has_id;
     const ngx_str_t        *id;
     ngx_llmops_loc_conf_t  *llcf;
 
@@ -179,16 +181,21 @@ ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_llmops_headers_values(r, ctx, values) != NGX_OK) {
+    if (ngx_llmops_headers_values(r, ctx, values, &n) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_LLMOPS_HEADER_MAX; i++) {
+    n &= llcf->response_headers;
 
-        if (values[i].len && (llcf->response_headers >> i & 1)
-            && ngx_llmops_headers_push(r, &ngx_llmops_header_names[i],
-                                       &values[i])
-               != NGX_OK)
+    for (i = 0; n; i++, n >>= 1) {
+
+        if ((n & 1) == 0 || values[i].len == 0) {
+            continue;
+        }
+
+        if (ngx_llmops_headers_push(r, &ngx_llmops_header_names[i],
+                                    &values[i])
+            != NGX_OK)
         {
             return NGX_ERROR;
         }
@@ -210,65 +217,101 @@ ngx_llmops_headers_add(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+/* only those of values are set that have a bit in set */
+
 static ngx_int_t
 ngx_llmops_headers_values(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_str_t *values)
+    ngx_str_t *values, ngx_uint_t *set)
 {
-    ngx_memzero(values, NGX_LLMOPS_HEADER_MAX * sizeof(ngx_str_t));
-
+    *set = 1 << NGX_LLMOPS_HEADER_REQUEST_ID;
     values[NGX_LLMOPS_HEADER_REQUEST_ID] = ctx->id;
-    values[NGX_LLMOPS_HEADER_WARNINGS] = ctx->warnings;
-
-    ngx_llmops_limits_warnings(ctx, &values[NGX_LLMOPS_HEADER_QUOTA]);
-    ngx_llmops_rollout_arm_name(ctx, &values[NGX_LLMOPS_HEADER_ARM]);
-
-    ngx_llmops_retrieve_sources(ctx, &values[NGX_LLMOPS_HEADER_SOURCES]);
 
     if (ctx->plan.route) {
+        *set |= 1 << NGX_LLMOPS_HEADER_ROUTE;
         values[NGX_LLMOPS_HEADER_ROUTE] = ctx->plan.route->name;
     }
 
-    if (ctx->prompt) {
-        values[NGX_LLMOPS_HEADER_PROMPT] = ctx->prompt->full;
-    }
-
     if (ctx->target) {
+        *set |= 1 << NGX_LLMOPS_HEADER_TARGET;
         values[NGX_LLMOPS_HEADER_TARGET] = ctx->target->name;
     }
 
+    if (ctx->prompt) {
+        *set |= 1 << NGX_LLMOPS_HEADER_PROMPT;
+        values[NGX_LLMOPS_HEADER_PROMPT] = ctx->prompt->full;
+    }
+
     if (ctx->cached) {
+        *set |= 1 << NGX_LLMOPS_HEADER_CACHE;
         values[NGX_LLMOPS_HEADER_CACHE]
                                 = ngx_llmops_cache_names[ctx->cached->status];
     }
 
-    /* of a stream only what has happened so far */
-
-    if (ngx_llmops_rules_text(r, ctx, ctx->call.attempts
-                                      && !ctx->call.streaming,
-                              &values[NGX_LLMOPS_HEADER_CHECKS])
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (ctx->arm) {
+        *set |= 1 << NGX_LLMOPS_HEADER_ARM;
+        ngx_llmops_rollout_arm_name(ctx, &values[NGX_LLMOPS_HEADER_ARM]);
     }
 
-    /* they may quote a request */
-
-    if (ngx_llmops_headers_clean(r->pool, &values[NGX_LLMOPS_HEADER_WARNINGS])
-        != NGX_OK
-        || ngx_llmops_headers_clean(r->pool,
-                                    &values[NGX_LLMOPS_HEADER_CHECKS])
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (ctx->limits) {
+        *set |= 1 << NGX_LLMOPS_HEADER_QUOTA;
+        ngx_llmops_limits_warnings(ctx, &values[NGX_LLMOPS_HEADER_QUOTA]);
     }
 
-    return ngx_llmops_headers_numbers(r, ctx, values);
+    if (ctx->retrieved) {
+        *set |= 1 << NGX_LLMOPS_HEADER_SOURCES;
+        ngx_llmops_retrieve_sources(ctx,
+                                    &values[NGX_LLMOPS_HEADER_SOURCES]);
+    }
+
+    return ngx_llmops_headers_texts(r, ctx, values, set) == NGX_OK
+           ? ngx_llmops_headers_numbers(r, ctx, values, set) : NGX_ERROR;
+}
+
+
+/* they may quote a request */
+
+static ngx_int_t
+ngx_llmops_headers_texts(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *values, ngx_uint_t *set)
+{
+    ngx_str_t  *value;
+
+    if (ctx->warnings.len) {
+        *set |= 1 << NGX_LLMOPS_HEADER_WARNINGS;
+
+        value = &values[NGX_LLMOPS_HEADER_WARNINGS];
+        *value = ctx->warnings;
+
+        if (ngx_llmops_headers_clean(r->pool, value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx->plan.route && ctx->plan.route->ruled) {
+        *set |= 1 << NGX_LLMOPS_HEADER_CHECKS;
+
+        value = &values[NGX_LLMOPS_HEADER_CHECKS];
+
+        /* of a stream only what has happened so far */
+
+        if (ngx_llmops_rules_text(r, ctx, ctx->call.attempts
+                                          && !ctx->call.streaming,
+                                  value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        return ngx_llmops_headers_clean(r->pool, value);
+    }
+
+    return NGX_OK;
 }
 
 
 static ngx_int_t
 ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_str_t *values)
+    ngx_str_t *values, ngx_uint_t *set)
 {
     u_char     *p;
     ngx_str_t  *value;
@@ -282,6 +325,7 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return NGX_ERROR;
     }
 
+    *set |= 1 << NGX_LLMOPS_HEADER_ATTEMPTS;
     value = &values[NGX_LLMOPS_HEADER_ATTEMPTS];
 
     value->data = p;
@@ -291,6 +335,7 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     /* what a stream costs is not known before its end */
 
     if (ctx->cost >= 0 && !ctx->call.streaming) {
+        *set |= 1 << NGX_LLMOPS_HEADER_COST;
         value = &values[NGX_LLMOPS_HEADER_COST];
 
         value->data = p;

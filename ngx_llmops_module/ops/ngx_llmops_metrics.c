@@ -43,6 +43,8 @@ struct ngx_llmops_listed_s {
 
 static ngx_llmops_series_sh_t *ngx_llmops_series(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
+static void **ngx_llmops_series_route(ngx_llmops_route_t *route,
+    ngx_llmops_op_e op);
 static void **ngx_llmops_series_listed(ngx_llmops_ctx_t *ctx, void **list,
     ngx_llmops_arena_t *arena);
 static ngx_llmops_series_sh_t *ngx_llmops_series_node(
@@ -341,6 +343,9 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
 
     } else if (t && t->series) {
         slot = &t->series[ctx->env.op];
+
+    } else if (t == NULL && ctx->prompt == NULL && ctx->plan.route) {
+        slot = ngx_llmops_series_route(ctx->plan.route, ctx->env.op);
     }
 
     if (slot && *slot) {
@@ -358,6 +363,20 @@ ngx_llmops_series(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx)
     }
 
     return s;
+}
+
+
+/* of those that were answered without a target, from the cache or refused */
+
+static void **
+ngx_llmops_series_route(ngx_llmops_route_t *route, ngx_llmops_op_e op)
+{
+    if (route->series == NULL) {
+        route->series = ngx_pcalloc(ngx_cycle->pool,
+                                    NGX_LLMOPS_OP_MAX * sizeof(void *));
+    }
+
+    return route->series ? &route->series[op] : NULL;
 }
 
 

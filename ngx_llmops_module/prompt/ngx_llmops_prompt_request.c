@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_call.h"
 #include "ngx_llmops_error.h"
 #include "ngx_llmops_prompt_conf.h"
 
@@ -294,37 +295,18 @@ ngx_llmops_prompt_write(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 static ngx_int_t
 ngx_llmops_prompt_envelope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_int_t                    rc;
-    ngx_str_t                    path;
-    ngx_llmops_op_e              op;
-    ngx_llmops_error_t           err;
-    ngx_llmops_envelope_t       *env;
-    ngx_llmops_envelope_scan_t   scan;
+    ngx_int_t           rc;
+    ngx_llmops_error_t  err;
 
-    const ngx_llmops_dialect_t  *dialect;
+    ctx->env.prompts = 0;
 
-    env = &ctx->env;
+    rc = ngx_llmops_read_again(r, ctx, &err);
 
-    dialect = env->dialect;
-    op = env->op;
-    path = env->path;
-
-    ngx_memzero(env, offsetof(ngx_llmops_envelope_t, model_buf));
-
-    env->dialect = dialect;
-    env->op = op;
-    env->path = path;
-
-    ngx_llmops_envelope_begin(env, &scan);
-
-    rc = ngx_llmops_envelope_feed(env, &scan, ctx->memory.data,
-                                  ctx->memory.len, &err);
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_envelope_end(env, &scan, &err);
+    if (rc == NGX_DECLINED) {
+        return ngx_llmops_deny(r, ctx, &err, 0);
     }
 
-    return (rc == NGX_OK) ? NGX_OK : ngx_llmops_deny(r, ctx, &err, 0);
+    return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

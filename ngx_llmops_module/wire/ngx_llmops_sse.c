@@ -356,8 +356,13 @@ ngx_llmops_sse_init(ngx_llmops_sse_t *sse, size_t max)
 void
 ngx_llmops_sse_free(ngx_llmops_sse_t *sse)
 {
-    free(sse->buf);
-    free(sse->joined);
+    if (sse->buf) {
+        free(sse->buf);
+    }
+
+    if (sse->joined) {
+        free(sse->joined);
+    }
 
     ngx_llmops_sse_init(sse, sse->max);
 }

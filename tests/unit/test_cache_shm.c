@@ -502,14 +502,96 @@ test_gather_messages(void **state)
 }
 
 
+/* as long as it was, what it is the id of, and hexadecimal where it may be;
+   in place, too, and no byte beyond */
+
 static void
 test_new_id(void **state)
 {
-    u_char  id[64];
+    size_t       i, k, n, len;
+    u_char       id[80], was[80], other[80];
+    const char  *kind;
 
-    ngx_llmops_cache_new_id(id, (u_char *) "chatcmpl-AbC123", 15);
-    assert_memory_equal(id, "chatcmpl-", 9);
-    assert_memory_not_equal(id, "chatcmpl-AbC123", 15);
+    static const char *const  ids[] = {
+        "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012",
+        "chatcmpl-AbC123", "msg_01ABCdef", "resp_0123456789abcdef",
+        "chatcmpl-0f8fad5b-d9cb-469f-a165-70867728950e", "noprefixatall",
+        "a-b_cdefghijklmnop", "x", "gen-\xff\xfe\x80yz", "chatcmpl-", ""
+    };
+
+    for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        len = strlen(ids[i]);
+
+        memset(id, '#', sizeof(id));
+        memset(was, '#', sizeof(was));
+        memcpy(was, ids[i], len);
+
+        ngx_llmops_cache_new_id(id, was, len);
+        ngx_llmops_cache_new_id(was, was, len);
+
+        for (n = len; n && ids[i][n - 1] != '-' && ids[i][n - 1] != '_'; n--)
+        {
+            kind = strchr("0123456789abcdef", ids[i][n - 1])
+                   ? "0123456789abcdef" : "0123456789abcdefghijklmnopqrstuv";
+
+            assert_non_null(strchr(kind, id[n - 1]));
+            assert_non_null(strchr(kind, was[n - 1]));
+        }
+
+        assert_memory_equal(id, ids[i], n);
+        assert_memory_equal(was, ids[i], n);
+
+        for (k = len; k < sizeof(id); k++) {
+            assert_int_equal(id[k], '#');
+            assert_int_equal(was[k], '#');
+        }
+
+        if (len - n >= 12) {
+            assert_memory_not_equal(id, was, len);
+            assert_memory_not_equal(id, ids[i], len);
+        }
+    }
+
+    /* all characters are used */
+
+    memset(was, 0, sizeof(was));
+
+    for (i = 0; i < 2000; i++) {
+        ngx_llmops_cache_new_id(other, (u_char *) "id_zzzzzzzz", 11);
+
+        for (k = 3; k < 11; k++) {
+            was[other[k] - '0'] = 1;
+        }
+    }
+
+    for (k = 0; k < 10; k++) {
+        assert_int_not_equal(was[k], 0);
+    }
+
+    for (k = 'a' - '0'; k <= 'v' - '0'; k++) {
+        assert_int_not_equal(was[k], 0);
+    }
+}
+
+
+static void
+test_time_put(void **state)
+{
+    u_char  p[11];
+
+    memset(p, '#', sizeof(p));
+
+    ngx_llmops_cache_time_put(p, 1755137921);
+    assert_memory_equal(p, "1755137921#", 11);
+
+    ngx_llmops_cache_time_put(p, 1755137921);
+    assert_memory_equal(p, "1755137921#", 11);
+
+    ngx_llmops_cache_time_put(p, 1755137922);
+    assert_memory_equal(p, "1755137922#", 11);
+
+    ngx_llmops_cache_time_put(p, 0);
+    assert_memory_equal(p, "0000000000#", 11);
 }
 
 
@@ -552,6 +634,7 @@ main(void)
         cmocka_unit_test(test_gather_chat),
         cmocka_unit_test(test_gather_messages),
         cmocka_unit_test(test_new_id),
+        cmocka_unit_test(test_time_put),
         cmocka_unit_test(test_renew)
     };
 

@@ -36,7 +36,8 @@ UNIT_MORE += $(addprefix ngx_llmops_module/cache/ngx_llmops_cache_, \
                  canon.c canon_sort.c canon_string.c key.c kind.c number.c \
                  seal.c guard.c guard_word.c vector.c index.c shm.c entry.c \
                  entry_read.c entry_write.c entry_sweep.c entry_stats.c \
-                 form.c form_chat.c form_messages.c spell.c value.c)
+                 form.c form_chat.c form_messages.c spell.c renew.c value.c \
+                 memo.c)
 UNIT_MORE += ngx_llmops_module/net/ngx_llmops_fetch_answer.c
 UNIT_MORE += $(filter-out %_engine.c,$(wildcard \
                  ngx_llmops_module/store/ngx_llmops_shm_*.c \
