@@ -7,7 +7,7 @@
 #include "ngx_llmops_index.h"
 #include "ngx_llmops_chunker.h"
 #include "ngx_llmops_route.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -303,7 +303,7 @@ ngx_llmops_index_set(ngx_conf_t *cf, ngx_llmops_index_t *index)
                               + NGX_LLMOPS_INDEX_CHUNK);
 
     if (p == NULL
-        || ngx_llmops_key_sha256(index->target->name.data,
+        || ngx_llmops_sha256(index->target->name.data,
                                  index->target->name.len, digest)
            != NGX_OK)
     {

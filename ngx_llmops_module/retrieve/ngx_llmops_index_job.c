@@ -8,7 +8,7 @@
 #include "ngx_llmops_index_job.h"
 #include "ngx_llmops_chunker.h"
 #include "ngx_llmops_redis.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 
 #include <signal.h>
 
@@ -425,7 +425,7 @@ ngx_llmops_job_name(ngx_llmops_index_job_t *job, ngx_llmops_job_chunk_t *c)
 {
     u_char  digest[32];
 
-    if (ngx_llmops_key_sha256(c->text.data, c->text.len, digest) != NGX_OK) {
+    if (ngx_llmops_sha256(c->text.data, c->text.len, digest) != NGX_OK) {
         return NGX_ERROR;
     }
 
