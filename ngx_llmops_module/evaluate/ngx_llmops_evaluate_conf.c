@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_evaluate.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_rules.h"
@@ -26,7 +27,7 @@
 
 
 static ngx_int_t ngx_llmops_evaluations_param(ngx_conf_t *cf,
-    ngx_llmops_evaluations_t *evs, ngx_str_t *arg);
+    ngx_llmops_evaluations_t *evs, ngx_str_t *word);
 static ngx_int_t ngx_llmops_evaluations_targets(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs);
 static ngx_int_t ngx_llmops_evaluations_target(ngx_conf_t *cf,
@@ -112,28 +113,18 @@ ngx_llmops_evaluations_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static ngx_int_t
 ngx_llmops_evaluations_param(ngx_conf_t *cf, ngx_llmops_evaluations_t *evs,
-    ngx_str_t *arg)
+    ngx_str_t *word)
 {
-    u_char     *eq;
-    ngx_int_t   n;
-    ngx_str_t   name, value, *more;
+    ngx_int_t          n;
+    ngx_str_t         *more;
+    ngx_llmops_arg_t   arg;
 
-    eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
-
-    if (eq == NULL) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name.data = arg->data;
-    name.len = eq - arg->data;
-    value.data = eq + 1;
-    value.len = arg->len - name.len - 1;
-
-#define is(word)  (name.len == sizeof(word) - 1                               \
-                   && ngx_memcmp(name.data, word, name.len) == 0)
-
-    if (is("dir") && evs->dir.len == 0 && value.len) {
-        evs->dir = value;
+    if (ngx_llmops_arg_is(&arg, "dir") && evs->dir.len == 0 && arg.value.len) {
+        evs->dir = arg.value;
 
         while (evs->dir.len > 1 && evs->dir.data[evs->dir.len - 1] == '/') {
             evs->dir.len--;
@@ -142,35 +133,33 @@ ngx_llmops_evaluations_param(ngx_conf_t *cf, ngx_llmops_evaluations_t *evs,
         return ngx_conf_full_name(cf->cycle, &evs->dir, 1);
     }
 
-    if (is("target") && value.len) {
+    if (ngx_llmops_arg_is(&arg, "target") && arg.value.len) {
         more = ngx_array_push(&evs->more);
         if (more == NULL) {
             return NGX_ERROR;
         }
 
-        *more = value;
+        *more = arg.value;
         return NGX_OK;
     }
 
-    if (is("max") && evs->max == 0) {
-        n = ngx_atoi(value.data, value.len);
+    if (ngx_llmops_arg_is(&arg, "max") && evs->max == 0) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
         evs->max = n;
         return (n > 0 && n <= 10000) ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("concurrency") && evs->concurrency == 0) {
-        n = ngx_atoi(value.data, value.len);
+    if (ngx_llmops_arg_is(&arg, "concurrency") && evs->concurrency == 0) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
         evs->concurrency = n;
         return (n > 0 && n <= 1024) ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("keep") && evs->keep == 0) {
-        n = ngx_parse_time(&value, 1);
+    if (ngx_llmops_arg_is(&arg, "keep") && evs->keep == 0) {
+        n = ngx_parse_time(&arg.value, 1);
         evs->keep = n;
         return n > 0 ? NGX_OK : NGX_ERROR;
     }
-
-#undef is
 
     return NGX_ERROR;
 }

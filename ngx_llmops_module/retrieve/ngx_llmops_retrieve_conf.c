@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_index.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_retrieve.h"
 
 
@@ -168,10 +169,9 @@ static ngx_int_t
 ngx_llmops_retrieve_where(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
     ngx_str_t *s)
 {
-    u_char                            *colon, *p;
-    ngx_str_t                          text;
-    ngx_llmops_where_t                *where;
-    ngx_http_compile_complex_value_t   ccv;
+    u_char              *colon, *p;
+    ngx_str_t            text;
+    ngx_llmops_where_t  *where;
 
     colon = ngx_strlchr(s->data, s->data + s->len, ':');
 
@@ -201,12 +201,5 @@ ngx_llmops_retrieve_where(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
     text.data = colon + 1;
     text.len = s->data + s->len - text.data;
 
-    ngx_memzero(&where->value, sizeof(ngx_http_complex_value_t));
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &text;
-    ccv.complex_value = &where->value;
-
-    return ngx_http_compile_complex_value(&ccv);
+    return ngx_llmops_arg_compile(cf, &text, &where->value);
 }

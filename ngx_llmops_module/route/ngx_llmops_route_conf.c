@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_route.h"
 
 
@@ -386,18 +387,10 @@ static char *
 ngx_llmops_retry_on(ngx_conf_t *cf, ngx_llmops_route_t *route,
     ngx_str_t *list)
 {
-    u_char      *p, *last, *comma;
-    ngx_str_t    word;
-    ngx_uint_t   i;
+    ngx_str_t   word;
+    ngx_uint_t  i;
 
-    p = list->data;
-    last = p + list->len;
-
-    for ( ;; ) {
-        comma = ngx_strlchr(p, last, ',');
-
-        word.data = p;
-        word.len = (comma ? comma : last) - p;
+    while (ngx_llmops_arg_next(list, &word)) {
 
         for (i = 0; ngx_llmops_retry_names[i].name.len; i++) {
             if (word.len == ngx_llmops_retry_names[i].name.len
@@ -418,11 +411,7 @@ ngx_llmops_retry_on(ngx_conf_t *cf, ngx_llmops_route_t *route,
         }
 
         route->retry_on |= ngx_llmops_retry_names[i].mask;
-
-        if (comma == NULL) {
-            return NGX_CONF_OK;
-        }
-
-        p = comma + 1;
     }
+
+    return NGX_CONF_OK;
 }
