@@ -14,7 +14,9 @@
 
 /*
  *   ngx_llmops_admin_indexes.c        what there is; a search
- *   ngx_llmops_admin_index_put.c      documents put, and taken out
+ *   ngx_llmops_admin_index_put.c      documents put
+ *   ngx_llmops_admin_index_drop.c     documents taken out
+ *   ngx_llmops_admin_index_head.c     the head of a document, read and put
  *   ngx_llmops_admin_index_export.c   documents as lines of JSON
  */
 
