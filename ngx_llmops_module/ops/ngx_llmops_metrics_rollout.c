@@ -17,40 +17,15 @@
  */
 
 
-typedef void (*ngx_llmops_print_rollout_pt)(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-
-
-static void ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_print_rollout_pt print);
 static void ngx_llmops_print_rollout_name(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-
-static void ngx_llmops_print_one_requests(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_share(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_state(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_stale(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_evidence(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_decisions(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_judged(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_score(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
 static void ngx_llmops_print_feedback(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, ngx_uint_t arm);
 
 
-static void
+void
 ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_print_rollout_pt print)
+    const ngx_llmops_family_t *f)
 {
     ngx_uint_t               i;
     ngx_llmops_rollout_t   **ro;
@@ -66,7 +41,7 @@ ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
 
     for (i = 0; i < rollouts->rollouts.nelts; i++) {
         if (ro[i]->sh && ro[i]->sh->word) {
-            print(pr, f, ro[i]);
+            f->print(pr, f, NULL, ro[i]);
         }
     }
 }
@@ -88,14 +63,8 @@ void
 ngx_llmops_print_rollout_requests(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_requests);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_requests(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  arm, failed;
 
     static const char  *arms[] = { "stable", "candidate" };
@@ -117,14 +86,8 @@ void
 ngx_llmops_print_rollout_share(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_share);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_share(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  share;
 
     share = ngx_llmops_rollout_share(ro->sh->word);
@@ -139,14 +102,8 @@ void
 ngx_llmops_print_rollout_state(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_state);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_state(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  i, state;
 
     state = ngx_llmops_rollout_state(ro->sh->word);
@@ -164,33 +121,21 @@ void
 ngx_llmops_print_rollout_stale(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_stale);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_stale(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_llmops_print_rollout_name(pr, f, ro);
     ngx_llmops_page_printf(&pr->page, "} %uA\n", ro->sh->stale);
 }
 
 
+/* as a share of the logarithm that is needed: it grows evenly, and ends at 1 */
+
 void
 ngx_llmops_print_rollout_evidence(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_evidence);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-/* as a share of the logarithm that is needed: it grows evenly, and ends at 1 */
-
-static void
-ngx_llmops_print_one_evidence(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     double             ratio;
     ngx_uint_t         i;
     ngx_atomic_uint_t  evidence;
@@ -218,14 +163,8 @@ void
 ngx_llmops_print_rollout_decisions(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_decisions);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_decisions(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_LLMOPS_ROLLOUT_ACTIONS; i++) {
@@ -243,14 +182,8 @@ void
 ngx_llmops_print_rollout_told(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_told);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  i;
 
     static const char  *results[] = { "failed", "sent" };
@@ -269,14 +202,8 @@ void
 ngx_llmops_print_rollout_judged(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_judged);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_judged(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  i;
 
     static const char  *results[] = { "scored", "failed", "dropped" };
@@ -295,14 +222,8 @@ void
 ngx_llmops_print_rollout_score(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_score);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_score(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  arm;
 
     for (arm = 0; arm < 2; arm++) {
