@@ -19,7 +19,6 @@ static json_t *ngx_llmops_anthropic_call_in(ngx_llmops_xlate_t *x,
     json_t *block);
 static void ngx_llmops_anthropic_usage_read(json_t *body,
     ngx_llmops_usage_t *u);
-static int64_t ngx_llmops_anthropic_count(json_t *object, const char *key);
 static json_t *ngx_llmops_anthropic_content(ngx_llmops_xlate_t *x,
     json_t *message);
 static void ngx_llmops_anthropic_thoughts(ngx_llmops_xlate_t *x, json_t *to,
@@ -192,21 +191,6 @@ ngx_llmops_anthropic_call_in(ngx_llmops_xlate_t *x, json_t *block)
 }
 
 
-static int64_t
-ngx_llmops_anthropic_count(json_t *object, const char *key)
-{
-    double  n;
-
-    if (ngx_llmops_tree_number(json_object_get(object, key), &n) != NGX_OK
-        || n < 0 || n > 9007199254740992.0)
-    {
-        return 0;
-    }
-
-    return (int64_t) n;
-}
-
-
 /* cached tokens are counted beside the input there */
 
 static void
@@ -221,20 +205,20 @@ ngx_llmops_anthropic_usage_read(json_t *body, ngx_llmops_usage_t *u)
     }
 
     u->source = NGX_LLMOPS_USAGE_REPORTED;
-    u->cache_read = ngx_llmops_anthropic_count(usage,
+    u->cache_read = ngx_llmops_tree_count(usage,
                                                "cache_read_input_tokens");
-    u->cache_write = ngx_llmops_anthropic_count(usage,
+    u->cache_write = ngx_llmops_tree_count(usage,
                                              "cache_creation_input_tokens");
-    u->input = ngx_llmops_anthropic_count(usage, "input_tokens")
+    u->input = ngx_llmops_tree_count(usage, "input_tokens")
                + u->cache_read + u->cache_write;
-    u->output = ngx_llmops_anthropic_count(usage, "output_tokens");
+    u->output = ngx_llmops_tree_count(usage, "output_tokens");
 
     details = json_object_get(usage, "cache_creation");
-    u->cache_write_1h = ngx_llmops_anthropic_count(details,
+    u->cache_write_1h = ngx_llmops_tree_count(details,
                                                "ephemeral_1h_input_tokens");
 
     details = json_object_get(usage, "output_tokens_details");
-    u->reasoning = ngx_llmops_anthropic_count(details, "thinking_tokens");
+    u->reasoning = ngx_llmops_tree_count(details, "thinking_tokens");
 }
 
 
