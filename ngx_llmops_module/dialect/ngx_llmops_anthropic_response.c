@@ -17,6 +17,8 @@ static void ngx_llmops_anthropic_block_in(ngx_llmops_xlate_t *x,
     ngx_llmops_out_t *reasoning);
 static json_t *ngx_llmops_anthropic_call_in(ngx_llmops_xlate_t *x,
     json_t *block);
+static json_t *ngx_llmops_anthropic_message_in(ngx_llmops_xlate_t *x,
+    json_t *content);
 static void ngx_llmops_anthropic_usage_read(json_t *body,
     ngx_llmops_usage_t *u);
 static json_t *ngx_llmops_anthropic_content(ngx_llmops_xlate_t *x,
@@ -49,10 +51,7 @@ json_t *
 ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     ngx_llmops_usage_t *usage)
 {
-    size_t             i;
-    json_t            *content, *block, *out, *choice, *message, *list;
-    json_t            *thinking, *calls, *v;
-    ngx_llmops_out_t   text, reasoning;
+    json_t  *content, *out, *choice, *list;
 
     memset(usage, 0, sizeof(ngx_llmops_usage_t));
 
@@ -61,6 +60,37 @@ ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     if (!json_is_array(content)) {
         return NULL;
     }
+
+    choice = ngx_llmops_object(x);
+    ngx_llmops_set(x, choice, "message",
+                   ngx_llmops_anthropic_message_in(x, content));
+    ngx_llmops_set(x, choice, "finish_reason",
+        json_string(ngx_llmops_finish_text(
+            ngx_llmops_anthropic_finish(ngx_llmops_tree_str(body,
+                                                           "stop_reason")))));
+    ngx_llmops_copy(x, choice, "stop_sequence", body, "stop_sequence");
+
+    list = ngx_llmops_array(x);
+    ngx_llmops_append(x, list, choice);
+
+    out = ngx_llmops_object(x);
+    ngx_llmops_copy(x, out, "id", body, "id");
+    ngx_llmops_set(x, out, "choices", list);
+
+    ngx_llmops_anthropic_usage_read(body, usage);
+
+    return out;
+}
+
+
+/* the one message of a chat's answer, with all that the blocks have */
+
+static json_t *
+ngx_llmops_anthropic_message_in(ngx_llmops_xlate_t *x, json_t *content)
+{
+    size_t             i;
+    json_t            *block, *message, *thinking, *calls, *v;
+    ngx_llmops_out_t   text, reasoning;
 
     thinking = ngx_llmops_array(x);
     calls = ngx_llmops_array(x);
@@ -103,24 +133,7 @@ ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     json_decref(thinking);
     json_decref(calls);
 
-    choice = ngx_llmops_object(x);
-    ngx_llmops_set(x, choice, "message", message);
-    ngx_llmops_set(x, choice, "finish_reason",
-        json_string(ngx_llmops_finish_text(
-            ngx_llmops_anthropic_finish(ngx_llmops_tree_str(body,
-                                                           "stop_reason")))));
-    ngx_llmops_copy(x, choice, "stop_sequence", body, "stop_sequence");
-
-    list = ngx_llmops_array(x);
-    ngx_llmops_append(x, list, choice);
-
-    out = ngx_llmops_object(x);
-    ngx_llmops_copy(x, out, "id", body, "id");
-    ngx_llmops_set(x, out, "choices", list);
-
-    ngx_llmops_anthropic_usage_read(body, usage);
-
-    return out;
+    return message;
 }
 
 

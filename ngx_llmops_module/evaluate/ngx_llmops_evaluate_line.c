@@ -19,6 +19,8 @@
  */
 
 
+static ngx_llmops_evaluate_t *ngx_llmops_evaluate_add(ngx_conf_t *cf,
+    ngx_llmops_evaluations_t *evs, ngx_llmops_route_t *route);
 static ngx_uint_t ngx_llmops_evaluate_known(ngx_llmops_evaluations_t *evs,
     ngx_llmops_route_t *route, ngx_str_t *name);
 static ngx_int_t ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev,
@@ -53,7 +55,6 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                 *value;
     ngx_uint_t                 i;
-    ngx_pool_cleanup_t        *cln;
     ngx_llmops_evaluate_t     *ev;
     ngx_llmops_evaluations_t  *evs;
 
@@ -70,24 +71,10 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
-    ev = ngx_array_push(&evs->lines);
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-
-    if (ev == NULL || cln == NULL) {
+    ev = ngx_llmops_evaluate_add(cf, evs, route);
+    if (ev == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(ev, sizeof(ngx_llmops_evaluate_t));
-
-    ev->name = value[1];
-    ev->file = value[2];
-    ev->route = route;
-    ev->place.file = cf->conf_file->file.name;
-    ev->place.line = cf->conf_file->line;
-    ev->spec = json_object();
-
-    cln->handler = ngx_llmops_evaluate_cleanup;
-    cln->data = ev->spec;
 
     if (!ngx_llmops_evaluation_is_name(&ev->name)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -117,6 +104,38 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_llmops_evaluate_t *
+ngx_llmops_evaluate_add(ngx_conf_t *cf, ngx_llmops_evaluations_t *evs,
+    ngx_llmops_route_t *route)
+{
+    ngx_str_t              *value;
+    ngx_pool_cleanup_t     *cln;
+    ngx_llmops_evaluate_t  *ev;
+
+    value = cf->args->elts;
+    ev = ngx_array_push(&evs->lines);
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+
+    if (ev == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(ev, sizeof(ngx_llmops_evaluate_t));
+
+    ev->name = value[1];
+    ev->file = value[2];
+    ev->route = route;
+    ev->place.file = cf->conf_file->file.name;
+    ev->place.line = cf->conf_file->line;
+    ev->spec = json_object();
+
+    cln->handler = ngx_llmops_evaluate_cleanup;
+    cln->data = ev->spec;
+
+    return ev;
 }
 
 
