@@ -30,6 +30,9 @@ static ngx_int_t ngx_llmops_evaluations_param(ngx_conf_t *cf,
     ngx_llmops_evaluations_t *evs, ngx_str_t *word);
 static ngx_int_t ngx_llmops_evaluations_targets(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs);
+static ngx_int_t ngx_llmops_evaluations_route(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs,
+    ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_evaluations_target(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs,
     ngx_str_t *name, ngx_llmops_place_t *place);
@@ -209,10 +212,9 @@ ngx_llmops_evaluations_targets(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_evaluations_t *evs)
 {
     ngx_str_t             *more;
-    ngx_uint_t             i, k, n;
+    ngx_uint_t             i, n;
     ngx_llmops_route_t   **routes;
-    ngx_llmops_shadow_t   *s;
-    ngx_llmops_target_t   *t, **named;
+    ngx_llmops_target_t  **named;
 
     /* judges, shadows, embeddings; who is pushed is one of them */
 
@@ -246,29 +248,47 @@ ngx_llmops_evaluations_targets(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     routes = mcf->routes.elts;
 
     for (i = 0; i < mcf->routes.nelts; i++) {
-        t = routes[i]->targets.elts;
-
-        for (k = 0; k < routes[i]->targets.nelts; k++) {
-            if (t[k].model.len
-                && ngx_llmops_evaluations_target(cf, mcf, evs, &t[k].name,
-                                                 &t[k].place)
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+        if (ngx_llmops_evaluations_route(cf, mcf, evs, routes[i]) != NGX_OK) {
+            return NGX_ERROR;
         }
+    }
 
-        s = routes[i]->shadows ? routes[i]->shadows->elts : NULL;
-        n = routes[i]->shadows ? routes[i]->shadows->nelts : 0;
+    return NGX_OK;
+}
 
-        for (k = 0; k < n; k++) {
-            if (s[k].target->model.len
-                && ngx_llmops_evaluations_target(cf, mcf, evs, &s[k].name,
-                                                 &s[k].place)
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+
+/* whom a route asks, and its shadows */
+
+static ngx_int_t
+ngx_llmops_evaluations_route(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_evaluations_t *evs, ngx_llmops_route_t *route)
+{
+    ngx_uint_t            i, n;
+    ngx_llmops_shadow_t  *s;
+    ngx_llmops_target_t  *t;
+
+    t = route->targets.elts;
+
+    for (i = 0; i < route->targets.nelts; i++) {
+        if (t[i].model.len
+            && ngx_llmops_evaluations_target(cf, mcf, evs, &t[i].name,
+                                             &t[i].place)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    s = route->shadows ? route->shadows->elts : NULL;
+    n = route->shadows ? route->shadows->nelts : 0;
+
+    for (i = 0; i < n; i++) {
+        if (s[i].target->model.len
+            && ngx_llmops_evaluations_target(cf, mcf, evs, &s[i].name,
+                                             &s[i].place)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 
