@@ -378,15 +378,7 @@ ngx_llmops_openai_response_out(ngx_llmops_xlate_t *x, json_t *neutral,
     ngx_llmops_gather_init(&text);
     ngx_llmops_openai_usage_write(&text, usage);
 
-    if (text.failed) {
-        x->nomem = 1;
-
-    } else {
-        ngx_llmops_set(x, out, "usage",
-                       ngx_llmops_tree_raw((char *) text.data, text.len));
-    }
-
-    ngx_llmops_out_free(&text);
+    ngx_llmops_set_gathered(x, out, "usage", &text);
 
     return out;
 }

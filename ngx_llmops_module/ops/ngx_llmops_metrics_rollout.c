@@ -19,6 +19,9 @@
 
 static void ngx_llmops_print_rollout_name(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
+static void ngx_llmops_print_results(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro, ngx_uint_t n,
+    ngx_atomic_t *counts, const char *const *results);
 static void ngx_llmops_print_feedback(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, ngx_uint_t arm);
 
@@ -56,6 +59,25 @@ ngx_llmops_print_rollout_name(ngx_llmops_print_t *pr,
     ngx_llmops_page_lit(&pr->page, "\",candidate=\"");
     ngx_llmops_print_escaped(pr, ro->candidate.data, ro->candidate.len);
     ngx_llmops_page_lit(&pr->page, "\"");
+}
+
+
+/* those of n results that have been seen */
+
+static void
+ngx_llmops_print_results(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
+    ngx_llmops_rollout_t *ro, ngx_uint_t n, ngx_atomic_t *counts,
+    const char *const *results)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (counts[i]) {
+            ngx_llmops_print_rollout_name(pr, f, ro);
+            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
+                                   results[i], counts[i]);
+        }
+    }
 }
 
 
@@ -184,17 +206,9 @@ ngx_llmops_print_rollout_told(ngx_llmops_print_t *pr,
 {
     ngx_llmops_rollout_t *ro = node;
 
-    ngx_uint_t  i;
-
     static const char  *results[] = { "failed", "sent" };
 
-    for (i = 0; i < 2; i++) {
-        if (ro->sh->told[i]) {
-            ngx_llmops_print_rollout_name(pr, f, ro);
-            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
-                                   results[i], ro->sh->told[i]);
-        }
-    }
+    ngx_llmops_print_results(pr, f, ro, 2, ro->sh->told, results);
 }
 
 
@@ -204,17 +218,10 @@ ngx_llmops_print_rollout_judged(ngx_llmops_print_t *pr,
 {
     ngx_llmops_rollout_t *ro = node;
 
-    ngx_uint_t  i;
-
     static const char  *results[] = { "scored", "failed", "dropped" };
 
-    for (i = 0; i < NGX_LLMOPS_JUDGED_MAX; i++) {
-        if (ro->sh->judged[i]) {
-            ngx_llmops_print_rollout_name(pr, f, ro);
-            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
-                                   results[i], ro->sh->judged[i]);
-        }
-    }
+    ngx_llmops_print_results(pr, f, ro, NGX_LLMOPS_JUDGED_MAX, ro->sh->judged,
+                             results);
 }
 
 
