@@ -29,6 +29,7 @@
 #define NGX_LLMOPS_EVENTS_MAX (64 * 1024 * 1024)
 
 
+static void ngx_llmops_filter_stream(ngx_llmops_call_t *call);
 static ngx_int_t ngx_llmops_pass_init(ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_filter_cache(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
@@ -107,18 +108,24 @@ ngx_llmops_filter_init(void *data)
     }
 
     if (call->streaming) {
-        ngx_llmops_sse_init(&call->sse, NGX_LLMOPS_EVENT_MAX);
-
-        ngx_llmops_out_free(&call->held);
-        ngx_llmops_out_init(&call->held, NGX_LLMOPS_EVENTS_MAX);
-        ngx_llmops_out_init(&call->parked, NGX_LLMOPS_EVENTS_MAX);
-        ngx_llmops_out_init(&call->last_event, NGX_LLMOPS_EVENT_MAX);
-
+        ngx_llmops_filter_stream(call);
         ngx_llmops_idle_timer(ctx);
         return NGX_OK;
     }
 
     return ngx_llmops_pass_init(ctx);
+}
+
+
+static void
+ngx_llmops_filter_stream(ngx_llmops_call_t *call)
+{
+    ngx_llmops_sse_init(&call->sse, NGX_LLMOPS_EVENT_MAX);
+
+    ngx_llmops_out_free(&call->held);
+    ngx_llmops_out_init(&call->held, NGX_LLMOPS_EVENTS_MAX);
+    ngx_llmops_out_init(&call->parked, NGX_LLMOPS_EVENTS_MAX);
+    ngx_llmops_out_init(&call->last_event, NGX_LLMOPS_EVENT_MAX);
 }
 
 
