@@ -15,7 +15,7 @@
 
 
 static void ngx_llmops_job_claimed(ngx_llmops_docop_t *op);
-static void ngx_llmops_job_changed(ngx_llmops_index_job_t *job, ngx_int_t rc);
+static ngx_uint_t ngx_llmops_job_written(ngx_llmops_index_job_t *job);
 static void ngx_llmops_job_ready(ngx_llmops_docop_t *op);
 static void ngx_llmops_job_text_gone(ngx_llmops_docop_t *op);
 static void ngx_llmops_job_gone(ngx_llmops_docop_t *op);
@@ -111,10 +111,7 @@ ngx_llmops_job_claimed(ngx_llmops_docop_t *op)
 {
     ngx_llmops_index_job_t  *job = op->data;
 
-    job->asking = 0;
-
-    if (op->rc != NGX_OK) {
-        ngx_llmops_job_changed(job, op->rc);
+    if (!ngx_llmops_job_written(job)) {
         return;
     }
 
@@ -129,17 +126,26 @@ ngx_llmops_job_claimed(ngx_llmops_docop_t *op)
 }
 
 
-/* NGX_DECLINED: somebody has changed the head */
+/* whether the head could be written; if somebody has changed it the job begins
+   anew, and else it is over */
 
-static void
-ngx_llmops_job_changed(ngx_llmops_index_job_t *job, ngx_int_t rc)
+static ngx_uint_t
+ngx_llmops_job_written(ngx_llmops_index_job_t *job)
 {
-    if (rc == NGX_DECLINED) {
+    job->asking = 0;
+
+    if (job->op.rc == NGX_OK) {
+        return 1;
+    }
+
+    if (job->op.rc == NGX_DECLINED) {
         ngx_llmops_job_later(job, ngx_llmops_job_get, 10);
 
     } else {
         ngx_llmops_job_end(job, 0);
     }
+
+    return 0;
 }
 
 
@@ -177,10 +183,7 @@ ngx_llmops_job_renewed(ngx_llmops_docop_t *op)
 {
     ngx_llmops_index_job_t  *job = op->data;
 
-    job->asking = 0;
-
-    if (op->rc != NGX_OK) {
-        ngx_llmops_job_changed(job, op->rc);
+    if (!ngx_llmops_job_written(job)) {
         return;
     }
 
@@ -230,10 +233,7 @@ ngx_llmops_job_ready(ngx_llmops_docop_t *op)
 {
     ngx_llmops_index_job_t  *job = op->data;
 
-    job->asking = 0;
-
-    if (op->rc != NGX_OK) {
-        ngx_llmops_job_changed(job, op->rc);
+    if (!ngx_llmops_job_written(job)) {
         return;
     }
 
@@ -272,10 +272,7 @@ ngx_llmops_job_gone(ngx_llmops_docop_t *op)
 {
     ngx_llmops_index_job_t  *job = op->data;
 
-    job->asking = 0;
-
-    if (op->rc != NGX_OK) {
-        ngx_llmops_job_changed(job, op->rc);
+    if (!ngx_llmops_job_written(job)) {
         return;
     }
 
