@@ -27,6 +27,8 @@ static char *ngx_llmops_samples_size(ngx_conf_t *cf, ngx_llmops_samples_t *s,
     ngx_str_t *arg, ngx_str_t *value);
 static char *ngx_llmops_samples_key(ngx_conf_t *cf, ngx_llmops_samples_t *s,
     ngx_str_t *value);
+static ngx_llmops_sampling_t *ngx_llmops_sample_add(ngx_conf_t *cf,
+    ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_sample_param(ngx_conf_t *cf,
     ngx_llmops_sampling_t *sampling, ngx_str_t *word, ngx_uint_t *off);
 static ngx_int_t ngx_llmops_sample_share(ngx_str_t *value, ngx_uint_t *share);
@@ -181,32 +183,18 @@ ngx_llmops_sample_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llmops_route_t *route = conf;
 
-    ngx_str_t               *arg;
-    ngx_uint_t               i, off;
-    ngx_llmops_samples_t    *s;
-    ngx_llmops_sampling_t   *sampling, **slot;
+    ngx_str_t              *arg;
+    ngx_uint_t              i, off;
+    ngx_llmops_sampling_t  *sampling;
 
     if (route->sample) {
         return "is duplicate";
     }
 
-    s = ngx_llmops_samples_conf(cf, ngx_http_conf_get_module_main_conf(cf,
-                                                          ngx_llmops_module));
-    sampling = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_sampling_t));
-    slot = s ? ngx_array_push(&s->routes) : NULL;
-
-    if (sampling == NULL || slot == NULL) {
+    sampling = ngx_llmops_sample_add(cf, route);
+    if (sampling == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    *slot = sampling;
-    route->sample = sampling;
-
-    sampling->route = route;
-    sampling->share = NGX_CONF_UNSET_UINT;
-    sampling->pairs = NGX_CONF_UNSET_UINT;
-    sampling->place.file = cf->conf_file->file.name;
-    sampling->place.line = cf->conf_file->line;
 
     off = 0;
     arg = cf->args->elts;
@@ -242,6 +230,34 @@ ngx_llmops_sample_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_llmops_sampling_t *
+ngx_llmops_sample_add(ngx_conf_t *cf, ngx_llmops_route_t *route)
+{
+    ngx_llmops_samples_t    *s;
+    ngx_llmops_sampling_t   *sampling, **slot;
+
+    s = ngx_llmops_samples_conf(cf, ngx_http_conf_get_module_main_conf(cf,
+                                                          ngx_llmops_module));
+    sampling = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_sampling_t));
+    slot = s ? ngx_array_push(&s->routes) : NULL;
+
+    if (sampling == NULL || slot == NULL) {
+        return NULL;
+    }
+
+    *slot = sampling;
+    route->sample = sampling;
+
+    sampling->route = route;
+    sampling->share = NGX_CONF_UNSET_UINT;
+    sampling->pairs = NGX_CONF_UNSET_UINT;
+    sampling->place.file = cf->conf_file->file.name;
+    sampling->place.line = cf->conf_file->line;
+
+    return sampling;
 }
 
 
