@@ -16,7 +16,8 @@
  * Other commands may come between, they do no harm; but the transaction leaves
  * only on the connection that watches.  A connection that was lost after the
  * transaction had left leaves it open whether it was made: that is an error
- * for the caller, who looks and tries again.
+ * for the caller, who looks and tries again.  One that is still being opened,
+ * as in a worker that has just started, is waited for, as all commands do.
  *
  * In a Cluster none of these commands is redirected: a transaction is carried
  * out by one server or not at all.  Where its slot has moved meanwhile it is
@@ -35,6 +36,10 @@
 static ngx_int_t ngx_llmops_redis_change(ngx_llmops_store_t *store,
     ngx_llmops_docop_t *op, ngx_uint_t removing);
 static void ngx_llmops_redis_change_run(ngx_llmops_redis_turn_t *turn);
+static void ngx_llmops_redis_change_open(ngx_llmops_redis_task_t *task,
+    ngx_str_t *get);
+static void ngx_llmops_redis_change_opened(redisReply *reply, ngx_uint_t sent,
+    void *data);
 static ngx_llmops_redis_cmd_t *ngx_llmops_redis_change_ask(
     ngx_llmops_redis_task_t *task, ngx_uint_t argc, ngx_str_t *argv,
     ngx_llmops_redis_pt handler);
@@ -76,7 +81,7 @@ ngx_llmops_redis_change(ngx_llmops_store_t *store, ngx_llmops_docop_t *op,
     ngx_llmops_redis_task_t   *task;
     ngx_llmops_redis_store_t  *rs = store->redis;
 
-    if (!ngx_llmops_redis_up(rs->redis, &rs->docs[op->docs])) {
+    if (!ngx_llmops_redis_takes(rs->redis, &rs->docs[op->docs])) {
         op->rc = NGX_ERROR;
         return NGX_OK;
     }
@@ -121,8 +126,12 @@ ngx_llmops_redis_change_run(ngx_llmops_redis_turn_t *turn)
     task->generation = ngx_llmops_redis_generation(rs->redis, key);
     task->cmd = NULL;
 
-    if (task->generation && ngx_llmops_redis_change_ask(task, 2, watch, NULL))
-    {
+    if (task->generation == 0) {
+        ngx_llmops_redis_change_open(task, get);
+        return;
+    }
+
+    if (ngx_llmops_redis_change_ask(task, 2, watch, NULL)) {
         task->watching = 1;
         task->cmd = ngx_llmops_redis_change_ask(task, 3, get,
                                                 ngx_llmops_redis_change_read);
@@ -131,6 +140,43 @@ ngx_llmops_redis_change_run(ngx_llmops_redis_turn_t *turn)
     if (task->cmd == NULL) {
         ngx_llmops_redis_task_done(task, NGX_ERROR);
     }
+}
+
+
+/* what WATCH would belong to is not there yet: the reply to a command that
+   does no harm says when it is */
+
+static void
+ngx_llmops_redis_change_open(ngx_llmops_redis_task_t *task, ngx_str_t *get)
+{
+    ngx_llmops_redis_store_t  *rs = task->rs;
+
+    if (task->tries++ < NGX_LLMOPS_REDIS_TRIES) {
+        task->cmd = ngx_llmops_redis_command(rs->redis,
+                                             &rs->docs[task->op->docs], 3, get,
+                                             ngx_llmops_redis_change_opened,
+                                             task);
+    }
+
+    if (task->cmd == NULL) {
+        ngx_llmops_redis_task_done(task, NGX_ERROR);
+    }
+}
+
+
+static void
+ngx_llmops_redis_change_opened(redisReply *reply, ngx_uint_t sent, void *data)
+{
+    ngx_llmops_redis_task_t *task = data;
+
+    task->cmd = NULL;
+
+    if (reply == NULL) {
+        ngx_llmops_redis_task_done(task, NGX_ERROR);
+        return;
+    }
+
+    ngx_llmops_redis_change_run(&task->turn);
 }
 
 

@@ -29,6 +29,8 @@ static void ngx_llmops_redis_node_probed(redisReply *reply, ngx_uint_t sent,
     void *data);
 static void ngx_llmops_redis_node_told(ngx_llmops_redis_node_t *node,
     ngx_queue_t *due);
+static void ngx_llmops_redis_node_fail(ngx_llmops_redis_node_t *node,
+    ngx_queue_t *all, ngx_uint_t tell);
 static ngx_msec_int_t ngx_llmops_redis_node_nearest(
     ngx_llmops_redis_node_t *node, ngx_queue_t *queue);
 
@@ -301,9 +303,7 @@ ngx_llmops_redis_node_nearest(ngx_llmops_redis_node_t *node,
 void
 ngx_llmops_redis_node_drop(ngx_llmops_redis_node_t *node, ngx_uint_t tell)
 {
-    ngx_uint_t               sent;
-    ngx_queue_t              all, *q;
-    ngx_llmops_redis_cmd_t  *cmd;
+    ngx_queue_t  all;
 
     /* a handler may send again, which must not be dropped with the rest */
 
@@ -317,9 +317,59 @@ ngx_llmops_redis_node_drop(ngx_llmops_redis_node_t *node, ngx_uint_t tell)
     node->bytes = 0;
     node->mixed = 0;
 
-    while (!ngx_queue_empty(&all)) {
+    ngx_llmops_redis_node_fail(node, &all, tell);
+}
 
-        q = ngx_queue_head(&all);
+
+void
+ngx_llmops_redis_node_part(ngx_llmops_redis_node_t *node)
+{
+    ngx_queue_t              all, *q, *next;
+    ngx_llmops_redis_cmd_t  *cmd;
+
+    ngx_queue_init(&all);
+    ngx_queue_add(&all, &node->sent);
+    ngx_queue_init(&node->sent);
+
+    for (q = ngx_queue_head(&node->waiting);
+         q != ngx_queue_sentinel(&node->waiting);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        cmd = ngx_queue_data(q, ngx_llmops_redis_cmd_t, queue);
+
+        if (cmd->pinned || cmd->internal) {
+            ngx_queue_remove(q);
+            ngx_queue_insert_tail(&all, q);
+        }
+    }
+
+    for (q = ngx_queue_head(&all);
+         q != ngx_queue_sentinel(&all);
+         q = ngx_queue_next(q))
+    {
+        cmd = ngx_queue_data(q, ngx_llmops_redis_cmd_t, queue);
+        ngx_llmops_redis_node_count(node, cmd, -1);
+    }
+
+    ngx_llmops_redis_node_arm(node);
+    ngx_llmops_redis_node_fail(node, &all, 1);
+}
+
+
+/* the end of commands that are no longer the node's */
+
+static void
+ngx_llmops_redis_node_fail(ngx_llmops_redis_node_t *node, ngx_queue_t *all,
+    ngx_uint_t tell)
+{
+    ngx_uint_t               sent;
+    ngx_queue_t             *q;
+    ngx_llmops_redis_cmd_t  *cmd;
+
+    while (!ngx_queue_empty(all)) {
+
+        q = ngx_queue_head(all);
         cmd = ngx_queue_data(q, ngx_llmops_redis_cmd_t, queue);
 
         ngx_queue_remove(q);

@@ -346,9 +346,10 @@ ngx_llmops_redis_node_move(ngx_llmops_redis_node_t *node, ngx_str_t *host,
     node->state = NGX_LLMOPS_REDIS_WAITING;
     node->failures = 0;
 
-    /* who is told may send again: it waits for the new connection */
+    /* who is told may send again: it waits for the new connection, as what
+       has come before the first one was found does */
 
-    ngx_llmops_redis_node_drop(node, 1);
+    ngx_llmops_redis_node_part(node);
     ngx_llmops_redis_node_open(node);
 }
 

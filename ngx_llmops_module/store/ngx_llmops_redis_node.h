@@ -239,8 +239,8 @@ void ngx_llmops_redis_node_lost(ngx_llmops_redis_node_t *node,
 /* Closes a node that is no longer wanted; commands under way fail. */
 void ngx_llmops_redis_node_idle(ngx_llmops_redis_node_t *node);
 
-/* Closes, if it is open, and opens at another address; commands under way
-   fail. */
+/* Closes, if it is open, and opens at another address, where commands that
+   have not been sent go; those under way fail. */
 void ngx_llmops_redis_node_move(ngx_llmops_redis_node_t *node,
     ngx_str_t *host, in_port_t port);
 
@@ -293,6 +293,10 @@ void ngx_llmops_redis_node_expire(ngx_event_t *ev);
 /* Fails all commands of a node that has been closed, or only forgets them. */
 void ngx_llmops_redis_node_drop(ngx_llmops_redis_node_t *node,
     ngx_uint_t tell);
+
+/* Fails those of a node that has been closed that cannot be sent to another
+   server: sent already, pinned, or the transport's own. */
+void ngx_llmops_redis_node_part(ngx_llmops_redis_node_t *node);
 
 
 /* -- ngx_llmops_redis_greet.c --------------------------------------------- */

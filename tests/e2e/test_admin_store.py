@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -119,6 +120,20 @@ def test_nobody_waits_longer_than_the_timeout(on_redis):
     wait_for(lambda: admin.get(f"keys/{key}").status == 200, 3)
     # the error log has what the store could not be told
     assert '"action":"rotateKey","status":503' in admin.gateway.error_log()
+
+
+def test_a_change_before_there_is_a_connection(redis, between, serve):
+    """A worker that has just started waits for it, as for any reply."""
+    link = between(redis())
+    link.passing.clear()
+    gw, _ = serve(http=link.directive("timeout=10s"), workers=1,
+                  server="location /llm/ { llm_admin write; }")
+    with ThreadPoolExecutor() as pool:
+        made = pool.submit(Admin(gw).post, "keys", {})
+        with pytest.raises(TimeoutError):
+            made.result(0.2)
+        link.passing.set()
+    assert made.result().status == 201
 
 
 def test_the_end_of_a_worker(on_redis):

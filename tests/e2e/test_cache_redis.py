@@ -113,7 +113,7 @@ def test_a_bad_value_is_a_miss(redis, fleet, damage):
 
 def test_redis_lost_costs_only_hits(redis, fleet):
     server = redis()
-    (one, two), up = fleet(2, server.directive("timeout=200ms"))
+    (one, two), up = fleet(2, server.directive("timeout=500ms"))
     one.post(CHAT, ask())
     stored(server)
     server.kill()

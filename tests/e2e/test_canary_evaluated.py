@@ -140,7 +140,7 @@ def test_the_fleet_hears_of_it(canary, redis):
     """And when Redis is away it is told when it is back."""
     server = redis()
     a, b = canary(WORDS.replace("50ms", "1h"),
-                  server.directive("timeout=200ms"), n=2)
+                  server.directive("timeout=500ms"), n=2)
     a.gateway.allow("redis"), b.gateway.allow("redis")
     server.freeze()
     try:

@@ -226,7 +226,7 @@ def test_redis_down(canary, redis):
     """Both stay as they are, say so, and go on later."""
     server = redis()
     a, b = canary(f"steps=50%,100% {BY} hold=200ms min=3 guard=errors<50%",
-                  server.directive("timeout=200ms"), n=2)
+                  server.directive("timeout=500ms"), n=2)
     a.decide("pause")
     wait_for(lambda: b.listed()["state"] == "paused")
     arms = a.arms(20)
@@ -259,7 +259,7 @@ def test_redis_down(canary, redis):
 def test_a_store_that_hangs(canary, redis):
     server = redis()
     c = canary(f"share=50% {BY} hold=1h guard=failures<3",
-               server.directive("timeout=200ms"), candidate=failing)
+               server.directive("timeout=500ms"), candidate=failing)
     c.gateway.allow("redis", "cannot be stored")
     server.freeze()
     try:

@@ -456,7 +456,7 @@ def test_a_change_holds_at_once_on_all_workers(administer):
 def on_redis(redis, serve):
     def make(**parts):
         server = redis()
-        gw, up = serve(http=server.directive("timeout=200ms") + STORE,
+        gw, up = serve(http=server.directive("timeout=500ms") + STORE,
                        server="location /llm/ { llm_admin write; }", **parts)
         connected(gw)
         return Admin(gw), server

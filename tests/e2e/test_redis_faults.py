@@ -14,8 +14,8 @@ from harness.nginx import elapsed
 from harness.openapi import Admin
 from harness.util import LATE, SLOW, wait_for
 
-TIMEOUT = 0.1
-DIRECTIVE = "timeout=100ms"
+TIMEOUT = 0.4                   # a busy machine answers sooner
+DIRECTIVE = "timeout=400ms"
 
 
 def quick(call, most=LATE):
@@ -113,11 +113,11 @@ def test_flapping(redis, redis_driver):
 
 
 def test_late_replies_are_nobody_elses(faulty, redis_driver):
-    """Each reply names its command, and comes 30 to 250 ms later."""
+    """Each reply names its command, and may come too late."""
     rng = random.Random(7)
 
     def answer(words, resp):
-        time.sleep(rng.choice((0, 0, 0, 0, 0, 0, 0.01, 0.15)))
+        time.sleep(rng.choice((0, 0, 0, 0, 0, 0, 0.01, 1.5 * TIMEOUT)))
         return f"+{words[1]}\r\n".encode()
     driver = redis_driver(faulty(answer).directive(DIRECTIVE))
     right = 0
@@ -139,15 +139,15 @@ def test_always_too_slow(faulty, redis_driver):
         time.sleep(state["delay"])
         return b"+PONG\r\n"
     server = faulty(answer, greet=False)
-    driver = redis_driver(server.directive(DIRECTIVE), wait=False)
+    driver = redis_driver(server.directive("timeout=100ms"), wait=False)
     driver.wait_up(5)
     slow = 0
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
         taken, replies = elapsed(lambda: driver.ask("GET k"))
         assert replies in (["refused"], ["none 1"])
-        assert taken < TIMEOUT + LATE
-        slow += taken > TIMEOUT * 0.9
+        assert taken < 0.1 + LATE
+        slow += taken > 0.09
         time.sleep(0.01)
     assert slow <= 2
     assert not driver.state().up

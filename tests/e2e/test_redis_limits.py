@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import Reply, openai_wire, route
-from harness.util import SLOW, wait_for
+from harness.util import LATE, SLOW, wait_for
 
 BOOKS = "llm:{llm}:c:per:a:b"
 SHARES = "llm:{llm}:c:per:a:r"
@@ -117,13 +117,14 @@ def test_commands_and_writes_of_a_request(redis, fleet):
 
 # -- a server that is away -----------------------------------------------------
 
-def slowest(gw, n: int = 20) -> tuple[float, set[int]]:
-    worst, statuses = 0.0, set()
+def timed(gw, n: int = 20) -> tuple[list[float], set[int]]:
+    """How long they take, the fastest first, and how they end."""
+    times, statuses = [], set()
     for _ in range(n):
         start = time.monotonic()
         statuses.add(gw.chat(headers=HEADERS).status)
-        worst = max(worst, time.monotonic() - start)
-    return worst, statuses
+        times.append(time.monotonic() - start)
+    return sorted(times), statuses
 
 
 @pytest.mark.parametrize("how", ["frozen", "killed"])
@@ -131,17 +132,18 @@ def slowest(gw, n: int = 20) -> tuple[float, set[int]]:
                                             ("local", 200)])
 def test_a_server_that_is_away(redis, fleet, policy, status, how):
     server = redis()
-    (gw,), up = fleet(1, server.directive("timeout=100ms"),
+    (gw,), up = fleet(1, server.directive("timeout=300ms"),
                       f"tokens=100000/day fail={policy}")
     assert gw.chat(headers=HEADERS).status == 200
     wait_for(lambda: used(server) == 100)
 
     server.freeze() if how == "frozen" else server.kill()
-    worst, statuses = slowest(gw)
+    times, statuses = timed(gw)
     assert statuses == {status}
-    assert worst < 0.1 + 0.4 * SLOW
-    worst, statuses = slowest(gw)            # by now it is known
-    assert worst < 0.1 * SLOW and statuses == {status}
+    assert times[-1] < 0.3 + LATE
+    times, statuses = timed(gw)              # by now it is known
+    assert statuses == {status}
+    assert times[len(times) // 2] < 0.2 * SLOW
 
     if how == "frozen":
         server.thaw()
@@ -225,9 +227,11 @@ def test_a_killed_worker_s_tokens_come_back_with_its_lease(redis, fleet):
     one.allow(r"exited on signal")
 
 
-def test_a_reload_under_traffic_refuses_nothing(redis, fleet):
-    server = redis()
-    (gw,), up = fleet(1, server.directive("timeout=1s"),
+@pytest.mark.parametrize("kind", ["redis", "sentinel", "cluster"])
+def test_a_reload_under_traffic_refuses_nothing(request, fleet, kind):
+    """Requests that come before there is a connection wait for it."""
+    server = request.getfixturevalue(kind)()
+    (gw,), up = fleet(1, server.directive("timeout=5s"),
                       "tokens=100m/day fail=closed", workers=2)
     stop = threading.Event()
     statuses: list[int] = []
@@ -245,8 +249,10 @@ def test_a_reload_under_traffic_refuses_nothing(redis, fleet):
         [job.result() for job in jobs]
     assert set(statuses) == {200}
     assert len(statuses) > 50
-    wait_for(lambda: used(server) == 100 * len(statuses), 5)
-    wait_for(lambda: held(server) == [], 5)
+    books = {"redis": lambda: server, "sentinel": lambda: server.master(),
+             "cluster": lambda: server.owner(server.slot(BOOKS))}[kind]()
+    wait_for(lambda: used(books) == 100 * len(statuses), 5)
+    wait_for(lambda: held(books) == [], 5)
 
 
 def test_a_reload_while_it_is_away_loses_nothing(redis, fleet):

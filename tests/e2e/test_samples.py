@@ -537,7 +537,7 @@ def test_the_oldest_go(sampled, engine, tmp_path):
 
 def test_redis_goes(sampled, redis):
     server = redis()
-    admin = sampled(engine=server.directive("timeout=200ms"))
+    admin = sampled(engine=server.directive("timeout=500ms"))
     admin.gateway.allow(r"\[(error|warn|crit)\]", "redis", "Redis")
     ask(admin)
     listed(admin, 1)

@@ -119,7 +119,9 @@ def test_not_in_a_core_dump(gateway, provider, tmp_path, asked):
         assert up.last.header("authorization") == f"Bearer {secret}"
     where = regions(gw.worker(), secret.encode())
     assert any(left_out for _, left_out in where)
-    assert all(left_out for _, left_out in where), where
+    wait_for(lambda: all(left_out for _, left_out
+                         in regions(gw.worker(), secret.encode())), 3,
+             "the last request to be over")
 
 
 def test_a_key_file_is_read_again(gateway, provider, tmp_path):

@@ -43,6 +43,13 @@ COMMAND = shlex.split(os.environ.get("LLMOPS_REDIS", "redis-server"))
 Word = Union[str, bytes, int]
 
 
+def patient(words: Sequence[str]) -> list[str]:
+    """The words of llm_redis, with a timeout that a busy machine keeps to,
+    for tests that do not say one."""
+    said = " ".join(words)
+    return [*words] if "timeout=" in said else [*words, "timeout=2s"]
+
+
 class ReplyError(Exception):
     """An error reply, where none was expected."""
 
@@ -260,7 +267,7 @@ class Server:
 
     def directive(self, *words: str) -> str:
         """The line of nginx.conf, with what the server asks for."""
-        parts = [self.address, *words]
+        parts = [self.address, *patient(words)]
         said = " ".join(words)
         if self.tls and "ssl" not in words:
             parts.append("ssl")
@@ -380,7 +387,7 @@ class Sentinel:
                 path.chmod(0o600)
                 secrets.append(f"{what}=file:{path}")
         return (f"llm_redis {' '.join(addresses)} sentinel={self.name} "
-                f"{' '.join([*secrets, *words])};\n")
+                f"{' '.join([*secrets, *patient(words)])};\n")
 
     def master(self) -> Server:
         """Whom most Sentinels call the master."""
@@ -562,7 +569,7 @@ class Faulty:
         return f"127.0.0.1:{self.port}"
 
     def directive(self, *words: str) -> str:
-        return f"llm_redis {' '.join([self.address, *words])};\n"
+        return f"llm_redis {self.address} {' '.join(patient(words))};\n"
 
     def _accept(self) -> None:
         while True:
@@ -612,8 +619,8 @@ class Faulty:
 
 
 class Between:
-    """A server at another address, whose replies can be cut in the middle,
-    and whose clock can be wrong by some seconds.
+    """A server at another address, whose replies can be cut in the middle or
+    held back, and whose clock can be wrong by some seconds.
 
     (A redis-server under faketime does not come up: its allocator asks for
     the time before there is any.)
@@ -625,12 +632,15 @@ class Between:
         self.server = server
         self.cutting = False
         self.shift = 0.0
+        self.passing = threading.Event()
+        self.passing.set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def directive(self, *words: str) -> str:
+        words = patient(words)
         return f"llm_redis 127.0.0.1:{self.port} {' '.join(words)};\n"
 
     def _accept(self) -> None:
@@ -661,6 +671,8 @@ class Between:
                     break
                 if replies and self.shift:
                     data = self.TIME.sub(self._shifted, data)
+                if replies:
+                    self.passing.wait()
                 two.sendall(data)
         for sock in (one, two):
             with contextlib.suppress(OSError):
@@ -680,6 +692,7 @@ class Between:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        self.passing.set()
         self.hang_up()
 
 
