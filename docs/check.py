@@ -148,7 +148,7 @@ def check_parameters() -> None:
         if room.name not in ("dialect", "ops"))))
     text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
     known = set(re.findall(r'"(\w+)="', text))
-    known |= set(re.findall(r'ngx_llmops_arg_is\(&\w+, "(\w+)"\)', text))
+    known |= set(re.findall(r'ngx_llmops_arg_is\(&?\w+, "(\w+)"\)', text))
     known |= set(re.findall(
         r'ngx_string\("(\w+)"\),\s*offsetof\(ngx_llmops_provider_t', text))
     told = set()
