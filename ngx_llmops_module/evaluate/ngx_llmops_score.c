@@ -296,24 +296,26 @@ static void
 ngx_llmops_score_why(ngx_llmops_score_check_t *check, const char *fmt,
     va_list args)
 {
-    size_t  len;
+    size_t  len, last, n;
+    u_char  lead;
 
     (void) vsnprintf(check->why, sizeof(check->why), fmt, args);
 
     len = strlen(check->why);
 
-    /* no half of a character at the end, where it was cut off */
+    /* no part of a character at the end, where it was cut off: by its size, or
+       by a precision of the format */
 
-    if (len == sizeof(check->why) - 1) {
-        while (len && ((u_char) check->why[len - 1] & 0xc0) == 0x80) {
-            len--;
-        }
+    for (last = len;
+         last && ((u_char) check->why[last - 1] & 0xc0) == 0x80;
+         last--)
+    { /* void */ }
 
-        if (len && ((u_char) check->why[len - 1] & 0x80)) {
-            len--;
-        }
+    lead = last ? (u_char) check->why[last - 1] : 0;
+    n = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
 
-        check->why[len] = '\0';
+    if (n > 1 && len - (last - 1) < n) {
+        check->why[last - 1] = '\0';
     }
 }
 

@@ -153,7 +153,8 @@ ngx_int_t ngx_llmops_score_input(json_t *kase, ngx_llmops_out_t *out);
  * Scores all that can be told at once.  NGX_OK: all is told; NGX_AGAIN: all of
  * score->questions are left; NGX_ERROR: out of memory.  Takes time in
  * proportion to the answer, with patterns bounded by match limits; some
- * milliseconds at the most.
+ * milliseconds at the most.  kase may be NULL, here and in _ask(), for checks
+ * that want nothing of it: "pairwise" and "judge" do not.
  */
 ngx_int_t ngx_llmops_score(ngx_llmops_scorer_t *sc, json_t *kase,
     ngx_llmops_score_said_t *said, ngx_llmops_score_t *score);

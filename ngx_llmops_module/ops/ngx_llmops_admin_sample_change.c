@@ -12,6 +12,7 @@
  * POST samples/ID/verdict {"winner": "stable" | "shadow" | "tie", "score",
  * "comment", "by": "human" | "judge"}; DELETE samples/ID; DELETE
  * samples?client=ID.  A change that has begun goes on though its caller leaves.
+ * The last verdict counts, but that a judge does not outdo a person.
  */
 
 
@@ -30,6 +31,7 @@ typedef struct {
     const char                *comment;    /* or NULL */
     json_t                    *verdict;    /* as it stands now */
     unsigned                   no_pair:1;
+    unsigned                   human:1;    /* a person has judged already */
 } ngx_llmops_admin_change_t;
 
 
@@ -230,6 +232,8 @@ ngx_llmops_admin_verdict_edit(json_t *doc, void *data)
 {
     ngx_llmops_admin_change_t *ch = data;
 
+    json_t  *score;
+
     if (ch->winner
         && !json_is_object(json_object_get(json_object_get(doc, "shadow"),
                                            "answer")))
@@ -238,18 +242,18 @@ ngx_llmops_admin_verdict_edit(json_t *doc, void *data)
         return NGX_DECLINED;
     }
 
-    ch->verdict = json_pack("{s:s,s:s?,s:o?,s:o?,s:I}", "by", ch->by,
-                            "winner", ch->winner,
-                            "score", ch->score
-                                     ? ngx_llmops_sample_real(
-                                           json_number_value(ch->score))
-                                     : NULL,
-                            "comment", ch->comment
-                                       ? ngx_llmops_sample_comment(
-                                             ch->a->mcf->samples, doc,
-                                             ch->comment)
-                                       : json_null(),
-                            "created", (json_int_t) ngx_time());
+    if (ngx_strcmp(ch->by, "judge") == 0
+        && ngx_llmops_tree_is(json_object_get(doc, "verdict"), "by", "human"))
+    {
+        ch->human = 1;
+        return NGX_DECLINED;
+    }
+
+    score = ch->score ? ngx_llmops_sample_real(json_number_value(ch->score))
+                      : NULL;
+
+    ch->verdict = ngx_llmops_sample_verdict(ch->a->mcf->samples, doc, ch->by,
+                                            ch->winner, score, ch->comment);
 
     return json_object_set(doc, "verdict", ch->verdict) == 0 ? NGX_OK
                                                              : NGX_ERROR;
@@ -267,6 +271,12 @@ ngx_llmops_admin_verdict_given(ngx_llmops_admin_t *a)
         return ngx_llmops_admin_error(a, NGX_HTTP_CONFLICT, "no_pair",
                                       "there is no answer of a shadow in this "
                                       "sample, give a \"score\"");
+    }
+
+    if (ch->human) {
+        return ngx_llmops_admin_error(a, NGX_HTTP_CONFLICT, "human",
+                                      "a person has judged this sample, whose "
+                                      "verdict a judge does not replace");
     }
 
     if (ch->rc != NGX_OK) {

@@ -133,6 +133,10 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
       NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_similar,
       offsetof(ngx_llmops_shadow_sh_t, meaning), NULL },
 
+    { ngx_string("llm_shadow_verdicts_total"), "counter", NULL,
+      "Which answer of a pair a judge has found better.",
+      NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_verdicts, 0, NULL },
+
     { ngx_string("llm_shadow_seconds_total"), "counter", NULL,
       "Time that the answers took that were compared, of both sides.",
       NGX_LLMOPS_NODE_SHADOW, ngx_llmops_print_shadow_ms,

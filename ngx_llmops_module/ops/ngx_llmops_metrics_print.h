@@ -98,6 +98,8 @@ void ngx_llmops_print_sample_us(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_shadow_outcomes(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
+void ngx_llmops_print_shadow_verdicts(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_shadow_similar(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_shadow_ms(ngx_llmops_print_t *pr,

@@ -26,6 +26,12 @@ static const char  *ngx_llmops_shadow_outcomes[] = {
     "dropped_budget"
 };
 
+/* in the order of ngx_llmops_pair_verdict_e */
+
+static const char  *ngx_llmops_shadow_verdicts[] = {
+    "shadow", "stable", "tie", "none", "dropped_max", "dropped_budget"
+};
+
 static const char  *ngx_llmops_shadow_sides[] = { "stable", "shadow" };
 
 
@@ -54,22 +60,46 @@ ngx_llmops_print_shadow_open(ngx_llmops_print_t *pr,
 }
 
 
+static void
+ngx_llmops_print_shadow_named(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, const char *label,
+    ngx_atomic_t *counts, const char **names, ngx_uint_t nnames)
+{
+    ngx_uint_t  i, n;
+
+    for (i = 0; i < nnames; i++) {
+        n = counts[i];
+
+        if (n) {
+            ngx_llmops_print_shadow_open(pr, f, "", name);
+            ngx_llmops_page_printf(&pr->page, ",%s=\"%s\"} %ui\n", label,
+                                   names[i], n);
+        }
+    }
+}
+
+
 void
 ngx_llmops_print_shadow_outcomes(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_uint_t               i, n;
-    ngx_llmops_shadow_sh_t  *sh = node;
+    ngx_llmops_shadow_sh_t *sh = node;
 
-    for (i = 0; i < NGX_LLMOPS_SHADOW_OUTCOMES; i++) {
-        n = sh->outcomes[i];
+    ngx_llmops_print_shadow_named(pr, f, name, "outcome", sh->outcomes,
+                                  ngx_llmops_shadow_outcomes,
+                                  NGX_LLMOPS_SHADOW_OUTCOMES);
+}
 
-        if (n) {
-            ngx_llmops_print_shadow_open(pr, f, "", name);
-            ngx_llmops_page_printf(&pr->page, ",outcome=\"%s\"} %ui\n",
-                                   ngx_llmops_shadow_outcomes[i], n);
-        }
-    }
+
+void
+ngx_llmops_print_shadow_verdicts(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
+{
+    ngx_llmops_shadow_sh_t *sh = node;
+
+    ngx_llmops_print_shadow_named(pr, f, name, "verdict", sh->verdicts,
+                                  ngx_llmops_shadow_verdicts,
+                                  NGX_LLMOPS_PAIR_VERDICTS);
 }
 
 

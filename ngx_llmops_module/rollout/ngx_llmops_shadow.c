@@ -5,8 +5,7 @@
 
 
 #include "ngx_llmops.h"
-#include "ngx_llmops_shadow.h"
-#include "ngx_llmops_detached.h"
+#include "ngx_llmops_shadow_own.h"
 #include "ngx_llmops_plain.h"
 #include "ngx_llmops_rules.h"
 #include "ngx_llmops_call.h"
@@ -26,7 +25,9 @@
  *
  * Pairs are compared when the copy is over, in this worker, and leave nothing
  * but sums: no text outlives the comparison, unless the route has "sample".  By
- * meaning they are compared in ngx_llmops_shadow_meaning.c.
+ * meaning they are compared in ngx_llmops_shadow_meaning.c; which one is better
+ * a judge is asked in ngx_llmops_shadow_judge.c, who keeps the pair until he
+ * has spoken.
  *
  * The bounds rate= and budget= are shared by all workers.  Their words are
  * changed one by one: when a second begins, two workers may both begin it, and
@@ -35,26 +36,7 @@
  */
 
 
-#define NGX_LLMOPS_SHADOW_KEPT   (1024 * 1024)     /* bytes of an answer */
 #define NGX_LLMOPS_SHADOW_DAY    86400
-
-
-/* what has to be known of a request when its copy is over */
-
-typedef struct {
-    ngx_llmops_shadow_t       *shadow;
-    ngx_llmops_main_conf_t    *mcf;
-    ngx_llmops_detached_t      d;
-    ngx_llmops_op_e            op;
-    ngx_uint_t                 stream;
-    ngx_llmops_out_t           text;       /* plain; empty if there is none */
-    ngx_uint_t                 has_text;
-    ngx_msec_t                 time;
-    ngx_msec_t                 first_token;
-    int64_t                    tokens;
-    int64_t                    cost;
-    struct ngx_llmops_sample_draft_s  *sample;     /* or NULL */
-} ngx_llmops_pair_t;
 
 
 static ngx_uint_t ngx_llmops_shadow_copies(ngx_llmops_op_e op);
@@ -71,7 +53,6 @@ static ngx_int_t ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair);
 static void ngx_llmops_shadow_sum(ngx_llmops_shadow_side_t *side,
     ngx_msec_t time, ngx_msec_t first_token, int64_t tokens, size_t bytes,
     int64_t cost);
-static void ngx_llmops_shadow_free(ngx_llmops_pair_t *pair);
 static void ngx_llmops_shadow_count(ngx_llmops_shadow_t *s,
     ngx_llmops_shadow_outcome_e outcome);
 
@@ -173,7 +154,8 @@ ngx_llmops_shadow_one(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
     if (rc != NGX_OK) {
         ngx_llmops_shadow_count(s, rc == NGX_BUSY ? NGX_LLMOPS_SHADOW_MAX
                                                   : NGX_LLMOPS_SHADOW_FAILED);
-        ngx_llmops_shadow_free(pair);
+        s->n--;
+        ngx_llmops_shadow_end(pair, NULL, NULL);
         return;
     }
 
@@ -200,17 +182,8 @@ ngx_llmops_shadow_bound(ngx_llmops_shadow_t *s)
                                     : NGX_LLMOPS_SHADOW_COMPARED;
     }
 
-    if (s->budget) {
-        window = ngx_time() / NGX_LLMOPS_SHADOW_DAY;
-        was = sh->day;
-
-        if (was != window && ngx_atomic_cmp_set(&sh->day, was, window)) {
-            sh->spent = 0;
-        }
-
-        if ((int64_t) sh->spent >= s->budget) {
-            return NGX_LLMOPS_SHADOW_BUDGET;
-        }
+    if (ngx_llmops_shadow_is_spent(s)) {
+        return NGX_LLMOPS_SHADOW_BUDGET;
     }
 
     if (s->rate) {
@@ -227,6 +200,38 @@ ngx_llmops_shadow_bound(ngx_llmops_shadow_t *s)
     }
 
     return NGX_LLMOPS_SHADOW_COMPARED;
+}
+
+
+ngx_uint_t
+ngx_llmops_shadow_is_spent(ngx_llmops_shadow_t *s)
+{
+    ngx_atomic_uint_t        day, was;
+    ngx_llmops_shadow_sh_t  *sh;
+
+    sh = s->sh;
+
+    if (s->budget == 0 || sh == NULL) {
+        return 0;
+    }
+
+    day = ngx_time() / NGX_LLMOPS_SHADOW_DAY;
+    was = sh->day;
+
+    if (was != day && ngx_atomic_cmp_set(&sh->day, was, day)) {
+        sh->spent = 0;
+    }
+
+    return (int64_t) sh->spent >= s->budget;
+}
+
+
+void
+ngx_llmops_shadow_spend(ngx_llmops_shadow_t *s, int64_t cost)
+{
+    if (s->sh && cost > 0) {
+        (void) ngx_atomic_fetch_add(&s->sh->spent, (ngx_atomic_int_t) cost);
+    }
 }
 
 
@@ -252,6 +257,7 @@ ngx_llmops_shadow_pair(ngx_llmops_ctx_t *ctx, ngx_llmops_shadow_t *s)
     pair->cost = ctx->cost;
 
     ngx_llmops_out_init(&pair->text, NGX_LLMOPS_SHADOW_KEPT);
+    ngx_llmops_out_init(&pair->said, NGX_LLMOPS_SHADOW_KEPT);
 
     if (ctx->kept && !ctx->kept->failed) {
         answer.data = ctx->kept->data;
@@ -271,6 +277,8 @@ ngx_llmops_shadow_pair(ngx_llmops_ctx_t *ctx, ngx_llmops_shadow_t *s)
             pair->has_text = 0;
         }
     }
+
+    ngx_llmops_shadow_judge_draw(ctx, pair);
 
     return pair;
 }
@@ -310,16 +318,17 @@ static void
 ngx_llmops_shadow_done(ngx_llmops_detached_t *d)
 {
     ngx_int_t             similar;
+    ngx_uint_t            judged;
     ngx_llmops_pair_t    *pair = d->data;
     ngx_llmops_shadow_t  *s;
 
     s = pair->shadow;
-    similar = NGX_ERROR;
+    s->n--;
 
-    if (s->sh && d->cost > 0) {
-        (void) ngx_atomic_fetch_add(&s->sh->spent,
-                                    (ngx_atomic_int_t) d->cost);
-    }
+    similar = NGX_ERROR;
+    judged = 0;
+
+    ngx_llmops_shadow_spend(s, d->cost);
 
     if (d->broken) {
         ngx_llmops_shadow_count(s, NGX_LLMOPS_SHADOW_REFUSED);
@@ -330,13 +339,19 @@ ngx_llmops_shadow_done(ngx_llmops_detached_t *d)
     } else {
         ngx_llmops_shadow_count(s, NGX_LLMOPS_SHADOW_COMPARED);
         similar = ngx_llmops_shadow_compare(pair);
+        judged = pair->judged && pair->has_said;
     }
 
     if (pair->sample) {
         ngx_llmops_sample_pair(pair->sample, d, similar);
     }
 
-    ngx_llmops_shadow_free(pair);
+    if (judged) {
+        ngx_llmops_shadow_judge(pair);
+
+    } else {
+        ngx_llmops_shadow_end(pair, NULL, NULL);
+    }
 }
 
 
@@ -347,7 +362,6 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
 {
     ngx_int_t                similar;
     ngx_str_t                stable, shadow;
-    ngx_llmops_out_t         text;
     ngx_llmops_detached_t   *d;
     ngx_llmops_shadow_sh_t  *sh;
 
@@ -359,16 +373,17 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
         return NGX_ERROR;
     }
 
-    ngx_llmops_out_init(&text, NGX_LLMOPS_SHADOW_KEPT);
-
     if (pair->has_text && !d->truncated
-        && ngx_llmops_plain_answer(pair->op, &d->answer, pair->stream, &text)
+        && ngx_llmops_plain_answer(pair->op, &d->answer, pair->stream,
+                                   &pair->said)
            == NGX_OK)
     {
+        pair->has_said = 1;
+
         stable.data = pair->text.data;
         stable.len = pair->text.len;
-        shadow.data = text.data;
-        shadow.len = text.len;
+        shadow.data = pair->said.data;
+        shadow.len = pair->said.len;
 
         similar = ngx_llmops_plain_similar(&stable, &shadow);
 
@@ -382,9 +397,7 @@ ngx_llmops_shadow_compare(ngx_llmops_pair_t *pair)
     ngx_llmops_shadow_sum(&sh->sides[0], pair->time, pair->first_token,
                           pair->tokens, pair->text.len, pair->cost);
     ngx_llmops_shadow_sum(&sh->sides[1], d->total, d->first_token,
-                          d->meter.usage.output, text.len, d->cost);
-
-    ngx_llmops_out_free(&text);
+                          d->meter.usage.output, pair->said.len, d->cost);
 
     return similar;
 }
@@ -424,12 +437,17 @@ ngx_llmops_shadow_sum(ngx_llmops_shadow_side_t *side, ngx_msec_t time,
 }
 
 
-static void
-ngx_llmops_shadow_free(ngx_llmops_pair_t *pair)
+void
+ngx_llmops_shadow_end(ngx_llmops_pair_t *pair, const char *winner,
+    const char *comment)
 {
-    pair->shadow->n--;
+    if (pair->sample) {
+        ngx_llmops_sample_close(pair->sample, winner, comment);
+    }
 
     ngx_llmops_out_free(&pair->text);
+    ngx_llmops_out_free(&pair->said);
+    ngx_llmops_out_free(&pair->input);
     ngx_free(pair);
 }
 

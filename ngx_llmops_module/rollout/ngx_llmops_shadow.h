@@ -29,6 +29,20 @@ typedef enum {
 } ngx_llmops_shadow_outcome_e;
 
 
+/* what a judge says of a pair */
+
+typedef enum {
+    NGX_LLMOPS_PAIR_SHADOW = 0,            /* is better, in both orders */
+    NGX_LLMOPS_PAIR_STABLE,
+    NGX_LLMOPS_PAIR_TIE,
+    NGX_LLMOPS_PAIR_NONE,                  /* nothing, or not to be read */
+    NGX_LLMOPS_PAIR_MAX,                   /* not asked: max=, or the bounds of
+                                              llm_detached */
+    NGX_LLMOPS_PAIR_BUDGET,                /* not asked: budget= */
+    NGX_LLMOPS_PAIR_VERDICTS
+} ngx_llmops_pair_verdict_e;
+
+
 /* of both sides of the pairs that were compared */
 
 typedef struct {
@@ -56,6 +70,7 @@ typedef struct {
 
 typedef struct {
     ngx_atomic_t               outcomes[NGX_LLMOPS_SHADOW_OUTCOMES];
+    ngx_atomic_t               verdicts[NGX_LLMOPS_PAIR_VERDICTS];
     ngx_llmops_shadow_similar_t  words;    /* by words */
     ngx_llmops_shadow_similar_t  meaning;  /* by embeddings, with embed= */
     ngx_llmops_shadow_side_t   sides[2];   /* stable, shadow */
@@ -64,6 +79,9 @@ typedef struct {
     ngx_atomic_t               day;        /* of budget= */
     ngx_atomic_t               spent;      /* on it, 10^-12 USD */
 } ngx_llmops_shadow_sh_t;
+
+
+typedef struct ngx_llmops_shadow_judge_s  ngx_llmops_shadow_judge_t;
 
 
 /* a line "shadow" of an llm_route */
@@ -81,6 +99,7 @@ typedef struct {
     ngx_str_t                  embed;      /* UPSTREAM/MODEL, or len 0 */
     ngx_llmops_target_t       *embed_target;   /* NULL: compared by words
                                               alone */
+    ngx_llmops_shadow_judge_t *judge;      /* NULL: nobody judges */
     ngx_llmops_route_t        *route;      /* that it is a shadow of */
     ngx_uint_t                 n;          /* under way in this worker */
     ngx_llmops_shadow_sh_t    *sh;         /* NULL: the zone is full */
@@ -101,11 +120,6 @@ void ngx_llmops_shadow_cast(ngx_llmops_main_conf_t *mcf,
 void ngx_llmops_shadow_similar(ngx_llmops_shadow_similar_t *similar,
     ngx_uint_t thousandths);
 
-/* Two texts of a pair: they are compared by meaning, if that is wanted, later.
-   They are copied. */
-void ngx_llmops_shadow_meaning(ngx_llmops_main_conf_t *mcf,
-    ngx_llmops_shadow_t *s, ngx_str_t *stable, ngx_str_t *shadow);
-
 /* Resolves the shadows of a route, when all is read; and finds their counters,
    in each worker. */
 ngx_int_t ngx_llmops_shadows_resolve(ngx_conf_t *cf,
@@ -114,7 +128,8 @@ void ngx_llmops_shadows_attach(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_route_t *route);
 
 /* shadow UPSTREAM/MODEL [share=P%] [max=N] [rate=N/s] [budget=NUSD/day]
-   [timeout=TIME] [embed=UPSTREAM/MODEL]; in llm_route */
+   [timeout=TIME] [embed=UPSTREAM/MODEL] [judge=UPSTREAM/MODEL [rubric=TEXT]
+   [judge_share=P%] [judge_timeout=TIME]]; in llm_route */
 char *ngx_llmops_shadow_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

@@ -5,10 +5,9 @@
 
 
 #include "ngx_llmops.h"
-#include "ngx_llmops_shadow.h"
+#include "ngx_llmops_shadow_own.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_rules.h"
-#include "ngx_llmops_ask.h"
 #include "ngx_llmops_metrics.h"
 
 
@@ -19,16 +18,15 @@
 #define NGX_LLMOPS_SHADOW_TIMEOUT   60000  /* ms */
 
 
-static ngx_int_t ngx_llmops_shadow_param(ngx_llmops_shadow_t *s,
-    ngx_str_t *arg);
-static ngx_int_t ngx_llmops_shadow_share(ngx_llmops_shadow_t *s,
-    ngx_str_t *value);
+static ngx_int_t ngx_llmops_shadow_param(ngx_conf_t *cf,
+    ngx_llmops_shadow_t *s, ngx_str_t *arg);
 static ngx_int_t ngx_llmops_shadow_rate(ngx_llmops_shadow_t *s,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_shadow_budget(ngx_llmops_shadow_t *s,
     ngx_str_t *value);
-static ngx_int_t ngx_llmops_shadow_embed(ngx_conf_t *cf,
-    ngx_llmops_main_conf_t *mcf, ngx_llmops_shadow_t *s);
+static ngx_int_t ngx_llmops_shadow_resolve(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_route_t *route,
+    ngx_llmops_shadow_t *s);
 static ngx_llmops_route_t *ngx_llmops_shadow_route(ngx_conf_t *cf,
     ngx_llmops_route_t *route, ngx_llmops_shadow_t *s,
     ngx_llmops_target_t *t);
@@ -74,12 +72,14 @@ ngx_llmops_shadow_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     s->place.line = cf->conf_file->line;
 
     for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_llmops_shadow_param(s, &value[i]) != NGX_OK) {
+        if (ngx_llmops_shadow_param(cf, s, &value[i]) != NGX_OK) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid or duplicate parameter \"%V\" of "
                                "\"shadow\", it has share=10%%, max=16, "
-                               "rate=5/s, budget=20usd/day, timeout=60s and "
-                               "embed=openai/text-embedding-3-small",
+                               "rate=5/s, budget=20usd/day, timeout=60s, "
+                               "embed=openai/text-embedding-3-small, and "
+                               "judge=openai/gpt-4.1 with judge_share=50%%, "
+                               "judge_timeout=30s and \"rubric=TEXT\"",
                                &value[i]);
             return NGX_CONF_ERROR;
         }
@@ -94,11 +94,18 @@ ngx_llmops_shadow_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static ngx_int_t
-ngx_llmops_shadow_param(ngx_llmops_shadow_t *s, ngx_str_t *arg)
+ngx_llmops_shadow_param(ngx_conf_t *cf, ngx_llmops_shadow_t *s,
+    ngx_str_t *arg)
 {
     u_char     *eq;
     ngx_int_t   n;
     ngx_str_t   name, value;
+
+    n = ngx_llmops_shadow_judge_param(cf, s, arg);
+
+    if (n != NGX_DECLINED) {
+        return n;
+    }
 
     eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
 
@@ -115,7 +122,7 @@ ngx_llmops_shadow_param(ngx_llmops_shadow_t *s, ngx_str_t *arg)
                    && ngx_memcmp(name.data, word, name.len) == 0)
 
     if (is("share") && s->share == NGX_CONF_UNSET_UINT) {
-        return ngx_llmops_shadow_share(s, &value);
+        return ngx_llmops_shadow_share(&value, &s->share);
     }
 
     if (is("max") && s->max == NGX_CONF_UNSET_UINT) {
@@ -149,10 +156,8 @@ ngx_llmops_shadow_param(ngx_llmops_shadow_t *s, ngx_str_t *arg)
 }
 
 
-/* share=12.5% */
-
-static ngx_int_t
-ngx_llmops_shadow_share(ngx_llmops_shadow_t *s, ngx_str_t *value)
+ngx_int_t
+ngx_llmops_shadow_share(ngx_str_t *value, ngx_uint_t *share)
 {
     ngx_int_t  n;
 
@@ -166,7 +171,7 @@ ngx_llmops_shadow_share(ngx_llmops_shadow_t *s, ngx_str_t *value)
         return NGX_ERROR;
     }
 
-    s->share = n;
+    *share = n;
 
     return NGX_OK;
 }
@@ -237,9 +242,7 @@ ngx_llmops_shadows_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_route_t *route)
 {
     ngx_uint_t            i;
-    ngx_llmops_route_t   *own;
     ngx_llmops_shadow_t  *s;
-    ngx_llmops_target_t  *t;
 
     if (route->shadows == NULL) {
         return NGX_OK;
@@ -248,31 +251,7 @@ ngx_llmops_shadows_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     s = route->shadows->elts;
 
     for (i = 0; i < route->shadows->nelts; i++) {
-
-        t = ngx_llmops_target_named(cf, mcf, &s[i].name, &s[i].place);
-        if (t == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (s[i].budget && t->price == NULL) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "the price of \"%V\" is not known, so that "
-                          "\"budget=\" would bound nothing, add \"llm_price\" "
-                          "or \"llm_prices\" in %V:%ui", &s[i].name,
-                          &s[i].place.file, s[i].place.line);
-            return NGX_ERROR;
-        }
-
-        own = ngx_llmops_shadow_route(cf, route, &s[i], t);
-        if (own == NULL) {
-            return NGX_ERROR;
-        }
-
-        s[i].target = own->targets.elts;
-        s[i].route = route;
-
-        if (s[i].embed.len && ngx_llmops_shadow_embed(cf, mcf, &s[i]) != NGX_OK)
-        {
+        if (ngx_llmops_shadow_resolve(cf, mcf, route, &s[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -282,24 +261,72 @@ ngx_llmops_shadows_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
 
 
 static ngx_int_t
-ngx_llmops_shadow_embed(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
-    ngx_llmops_shadow_t *s)
+ngx_llmops_shadow_resolve(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_route_t *route, ngx_llmops_shadow_t *s)
 {
-    s->embed_target = ngx_llmops_target_named(cf, mcf, &s->embed, &s->place);
+    ngx_llmops_route_t   *own;
+    ngx_llmops_target_t  *t;
 
-    if (s->embed_target == NULL) {
+    t = ngx_llmops_target_named(cf, mcf, &s->name, &s->place);
+
+    if (t == NULL || ngx_llmops_shadow_priced(cf, s, t) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    if (s->embed_target->model.len == 0) {
+    own = ngx_llmops_shadow_route(cf, route, s, t);
+    if (own == NULL) {
+        return NGX_ERROR;
+    }
+
+    s->target = own->targets.elts;
+    s->route = route;
+
+    if (s->embed.len) {
+        s->embed_target = ngx_llmops_shadow_named(cf, mcf, s, "embed",
+                                                  &s->embed);
+        if (s->embed_target == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_llmops_shadow_judge_resolve(cf, mcf, s);
+}
+
+
+ngx_int_t
+ngx_llmops_shadow_priced(ngx_conf_t *cf, ngx_llmops_shadow_t *s,
+    ngx_llmops_target_t *t)
+{
+    if (s->budget == 0 || t->price) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "the price of \"%V\" is not known, so that \"budget=\" "
+                  "would bound nothing, add \"llm_price\" or \"llm_prices\" "
+                  "in %V:%ui", &t->name, &s->place.file, s->place.line);
+
+    return NGX_ERROR;
+}
+
+
+ngx_llmops_target_t *
+ngx_llmops_shadow_named(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_shadow_t *s, const char *param, ngx_str_t *name)
+{
+    ngx_llmops_target_t  *t;
+
+    t = ngx_llmops_target_named(cf, mcf, name, &s->place);
+
+    if (t && t->model.len == 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"embed=%V\" names no model, write "
-                      "\"embed=%V/MODEL\" in %V:%ui", &s->embed, &s->embed,
-                      &s->place.file, s->place.line);
-        return NGX_ERROR;
+                      "\"%s=%V\" names no model, write \"%s=%V/MODEL\" in "
+                      "%V:%ui", param, name, param, name, &s->place.file,
+                      s->place.line);
+        return NULL;
     }
 
-    return NGX_OK;
+    return t;
 }
 
 

@@ -5,9 +5,8 @@
 
 
 #include "ngx_llmops.h"
-#include "ngx_llmops_shadow.h"
+#include "ngx_llmops_shadow_own.h"
 #include "ngx_llmops_cache_near.h"
-#include "ngx_llmops_detached.h"
 
 
 /*
@@ -130,9 +129,7 @@ ngx_llmops_meaning_done(ngx_llmops_detached_t *d)
     ngx_llmops_meaning_t    *m = d->data;
     ngx_llmops_shadow_sh_t  *sh = m->shadow->sh;
 
-    if (sh && d->cost > 0) {
-        (void) ngx_atomic_fetch_add(&sh->spent, (ngx_atomic_int_t) d->cost);
-    }
+    ngx_llmops_shadow_spend(m->shadow, d->cost);
 
     if (sh && d->error == NGX_LLMOPS_ERR_NONE && !d->truncated
         && ngx_llmops_meaning_cosine(&d->answer, &cosine) == NGX_OK)

@@ -275,6 +275,25 @@ ngx_llmops_sample_pair(ngx_llmops_sample_draft_t *draft,
     }
 
     draft->us += ngx_llmops_sample_us() - us;
+}
+
+
+void
+ngx_llmops_sample_close(ngx_llmops_sample_draft_t *draft, const char *winner,
+    const char *comment)
+{
+    json_t  *verdict;
+
+    /* of a pair alone, as with those who say it afterwards */
+
+    if (winner && (draft->rec.flags & NGX_LLMOPS_RECORD_PAIR)) {
+        verdict = ngx_llmops_sample_verdict(draft->samples, draft->doc,
+                                            "judge", winner, NULL, comment);
+
+        if (json_object_set_new(draft->doc, "verdict", verdict) == 0) {
+            draft->rec.flags |= NGX_LLMOPS_RECORD_JUDGED;
+        }
+    }
 
     ngx_llmops_sample_record(draft);
 }

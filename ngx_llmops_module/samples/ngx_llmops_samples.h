@@ -112,8 +112,10 @@ void ngx_llmops_sample_cast(ngx_llmops_ctx_t *ctx);
 
 /*
  * What will be recorded with the answer of a shadow, or NULL.  Exactly one
- * _pair() follows, with the shadow's request, when that is over: d->answer and
- * what else is known of it must still be there.
+ * _close() follows, which records it; before that a _pair() with the shadow's
+ * request when that is over: d->answer and what else is known of it must still
+ * be there.  winner is what a judge has said of the two, "stable", "shadow" or
+ * "tie", or NULL; comment why, which is redacted as the sample is, or NULL.
  */
 struct ngx_llmops_detached_s;
 
@@ -121,6 +123,8 @@ struct ngx_llmops_sample_draft_s *ngx_llmops_sample_draft(
     ngx_llmops_ctx_t *ctx);
 void ngx_llmops_sample_pair(struct ngx_llmops_sample_draft_s *draft,
     struct ngx_llmops_detached_s *d, ngx_int_t similar);
+void ngx_llmops_sample_close(struct ngx_llmops_sample_draft_s *draft,
+    const char *winner, const char *comment);
 
 /* Somebody has judged a request, from 0 to 1: its sample remembers it, if
    there is one.  Nobody waits for that. */

@@ -374,6 +374,14 @@ void ngx_llmops_samples_redis_sweep(ngx_llmops_samples_t *s);
 json_t *ngx_llmops_sample_comment(ngx_llmops_samples_t *s, json_t *doc,
     const char *comment);
 
+/*
+ * The "verdict" of a sample; by is "human" or "judge", winner and comment may
+ * be NULL, and so may score, which is a reference of its own.  NULL: out of
+ * memory.
+ */
+json_t *ngx_llmops_sample_verdict(ngx_llmops_samples_t *s, json_t *doc,
+    const char *by, const char *winner, json_t *score, const char *comment);
+
 /* Fills in a name that is looked for.  NGX_OK or NGX_ERROR. */
 #define ngx_llmops_samples_named(task, member, what, text)                    \
     ((task)->by_ ## member = 1,                                               \

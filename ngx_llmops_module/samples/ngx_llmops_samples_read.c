@@ -321,6 +321,19 @@ ngx_llmops_sample_comment(ngx_llmops_samples_t *s, json_t *doc,
 }
 
 
+json_t *
+ngx_llmops_sample_verdict(ngx_llmops_samples_t *s, json_t *doc,
+    const char *by, const char *winner, json_t *score, const char *comment)
+{
+    return json_pack("{s:s,s:s?,s:o?,s:o?,s:I}", "by", by, "winner", winner,
+                     "score", score,
+                     "comment", comment
+                                ? ngx_llmops_sample_comment(s, doc, comment)
+                                : NULL,
+                     "created", (json_int_t) ngx_time());
+}
+
+
 /* -- of a worker ----------------------------------------------------------- */
 
 ngx_int_t

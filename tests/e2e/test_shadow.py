@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from harness import Reply, answers, openai_wire, wait_for
+from harness import Reply, SLOW, answers, openai_wire, wait_for
 from harness.embedder import Embedder, vector
 from harness.nginx import route
+from harness.util import LATE
 
 SHADOW = "llm_shadow_requests_total"
 
@@ -112,23 +113,71 @@ def timed(gw, count):
     return times
 
 
+class Caller:
+    """Asks again and again, and waits for an answer up to PATIENCE."""
+
+    PATIENCE = 5.0 * SLOW
+
+    def __init__(self, gw, model):
+        self.gw, self.model = gw, model
+        self.client, self.times = None, []
+
+    def ask(self, stream):
+        if self.client is None:
+            self.client = self.gw.connect(timeout=self.PATIENCE)
+        start = time.monotonic()
+        self.client.request("POST", "/v1/chat/completions", json={
+            "model": self.model, "stream": stream,
+            "messages": [{"role": "user", "content": "x" * 16000}]})
+        answer = self.client.read()
+        self.times.append(time.monotonic() - start)
+        if answer.end == "timeout":
+            self.client = self.client.close()
+        else:
+            assert answer.status == 200 and answer.complete
+
+
 def test_a_candidate_that_hangs(shadowed):
+    """Callers do not notice it, at most max= copies are there, others counted.
+
+    Callers of a route with a shadow and of one without take turns, so that
+    whatever else this machine does slows both.  How far apart two halves of
+    those without are is what a p99 of this machine is worth just now; beside
+    that there is what tests allow to a loaded one, LATE.  Whoever waited for
+    the candidate would wait for PATIENCE, five times as long.
+    """
     gw, up, new = shadowed("max=8 timeout=60s", candidate=answers.stall,
+                           http=route("target up/good;", name="plain",
+                                      match="plain"),
                            main="worker_shutdown_timeout 100ms;")
-    count = 200
-    hanging = timed(gw, count)
+    shadow, plain = Caller(gw, "m"), Caller(gw, "plain")
+    rss = 0
+    for i in range(300):
+        for caller in (shadow, plain) if i & 2 else (plain, shadow):
+            caller.ask(stream=i % 2 == 0)
+        if i == 50:
+            rss = gw.rss()
+        if sum(shadow.times) > 6 * Caller.PATIENCE:
+            break
+
+    noise = abs(quantile(plain.times[::2], .99)
+                - quantile(plain.times[1::2], .99))
+    figures = [[quantile(caller.times, q) for q in (.5, .99)]
+               for caller in (shadow, plain)]
+    (p50, p99), (plain50, plain99) = figures
+    print(f"with a shadow p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms; "
+          f"without {plain50 * 1e3:.2f}, {plain99 * 1e3:.2f}; "
+          f"noise {noise * 1e3:.2f}, memory {gw.rss() - rss}")
+    assert p99 <= plain99 + noise + LATE
+    assert p50 < 2 * plain50 + LATE / 20
+    assert len(up.requests) == 600
+
     metrics = gw.metrics()
     assert metrics.sum("llm_detached_in_flight") == 8
-    assert metrics.sum(SHADOW, outcome="dropped_max") == count - 8
-    rss = gw.rss()
-    gw.reload(http=gw.config.http.replace("max=8", "share=0%"))
-    alone = timed(gw, count)
-    print(f"p50 {quantile(hanging, .5) * 1e3:.2f} / "
-          f"{quantile(alone, .5) * 1e3:.2f} ms, "
-          f"p99 {quantile(hanging, .99) * 1e3:.2f} / "
-          f"{quantile(alone, .99) * 1e3:.2f} ms")
-    assert quantile(hanging, .5) < 3 * quantile(alone, .5) + 0.05
-    assert rss < 100 << 20
+    assert len(new.requests) == 8
+    assert metrics.sum(SHADOW, outcome="dropped_max") == 300 - 8
+    # what is not copied holds no memory: 250 requests are 4 MB
+    assert gw.rss() - rss < 2 << 20
 
 
 @pytest.mark.parametrize("candidate", [

@@ -877,6 +877,65 @@ test_pairwise_alone(void **state)
 }
 
 
+/* a reason that is cut off is cut between characters; and a case is not needed
+   where nothing is wanted of it */
+
+static void
+test_why(void **state)
+{
+    char                      text[512];
+    size_t                    lead, n;
+    json_t                   *why;
+    ngx_uint_t                order;
+    ngx_llmops_score_t        score;
+    ngx_llmops_scorer_t      *sc;
+    ngx_llmops_score_said_t   said;
+
+    static const char  *characters[] = {
+        "", "x", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"
+    };
+
+    sc = scorer("[{\"type\":\"pairwise\",\"rubric\":\"which is brief\"}]");
+
+    memset(&said, 0, sizeof(said));
+    said.text = *unit_str("new");
+    said.other = *unit_str("old");
+
+    for (n = 1; n < 5; n++) {
+        for (lead = 0; lead < n; lead++) {
+
+            (void) ngx_llmops_score(sc, NULL, &said, &score);
+
+            for (order = 0; order < 2; order++) {
+                strcpy(text, order ? "{\"better\":\"B\",\"reason\":\""
+                                   : "{\"better\":\"A\",\"reason\":\"");
+                strncat(text, "yyy", lead);
+
+                while (strlen(text) < 300) {
+                    strcat(text, characters[n]);
+                }
+
+                strcat(text, "\"}");
+                (void) hear(sc, &score, order, text);
+            }
+
+            assert_int_equal(score.checks[0].state, NGX_LLMOPS_SCORE_TOLD);
+
+            why = json_string(score.checks[0].why);
+            assert_non_null(why);
+            json_decref(why);
+
+            /* "better: ", and as many of them as there is room for */
+
+            assert_int_equal(strlen(score.checks[0].why),
+                             8 + lead + (120 - lead) / n * n);
+        }
+    }
+
+    ngx_llmops_scorer_free(sc);
+}
+
+
 /* a person tells it later, from what was kept */
 
 static void
@@ -1049,6 +1108,7 @@ main(void)
         cmocka_unit_test(test_pairwise_asks),
         cmocka_unit_test(test_pairwise_alone),
         cmocka_unit_test(test_pairwise),
+        cmocka_unit_test(test_why),
         cmocka_unit_test(test_human),
         cmocka_unit_test(test_input),
         cmocka_unit_test(test_bytes),
