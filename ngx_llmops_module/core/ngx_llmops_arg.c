@@ -70,6 +70,18 @@ ngx_llmops_arg_percent(ngx_str_t *value)
 
 
 ngx_int_t
+ngx_llmops_arg_share(ngx_str_t *value, ngx_uint_t *share)
+{
+    ngx_int_t  n;
+
+    n = ngx_llmops_arg_percent(value);
+    *share = n;
+
+    return n >= 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
 ngx_llmops_arg_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv)
 {

@@ -42,6 +42,9 @@ ngx_uint_t ngx_llmops_arg_next(ngx_str_t *list, ngx_str_t *item);
    something else. */
 ngx_int_t ngx_llmops_arg_percent(ngx_str_t *value);
 
+/* The same in *share.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_arg_share(ngx_str_t *value, ngx_uint_t *share);
+
 /* Compiles a text that may have variables.  NGX_OK or NGX_ERROR (logged). */
 ngx_int_t ngx_llmops_arg_compile(ngx_conf_t *cf, ngx_str_t *value,
     ngx_http_complex_value_t *cv);

@@ -31,7 +31,6 @@ static ngx_llmops_sampling_t *ngx_llmops_sample_add(ngx_conf_t *cf,
     ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_sample_param(ngx_conf_t *cf,
     ngx_llmops_sampling_t *sampling, ngx_str_t *word, ngx_uint_t *off);
-static ngx_int_t ngx_llmops_sample_share(ngx_str_t *value, ngx_uint_t *share);
 static ngx_int_t ngx_llmops_sample_resolve(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_sampling_t *sampling);
 static ngx_int_t ngx_llmops_sample_known(ngx_conf_t *cf,
@@ -276,13 +275,13 @@ ngx_llmops_sample_param(ngx_conf_t *cf, ngx_llmops_sampling_t *sampling,
     if (ngx_llmops_arg_is(&arg, "share")
         && sampling->share == NGX_CONF_UNSET_UINT)
     {
-        return ngx_llmops_sample_share(&arg.value, &sampling->share);
+        return ngx_llmops_arg_share(&arg.value, &sampling->share);
     }
 
     if (ngx_llmops_arg_is(&arg, "pairs")
         && sampling->pairs == NGX_CONF_UNSET_UINT)
     {
-        return ngx_llmops_sample_share(&arg.value, &sampling->pairs);
+        return ngx_llmops_arg_share(&arg.value, &sampling->pairs);
     }
 
     if (ngx_llmops_arg_is(&arg, "max_size") && sampling->max_size == 0) {
@@ -319,20 +318,6 @@ ngx_llmops_sample_param(ngx_conf_t *cf, ngx_llmops_sampling_t *sampling,
     *slot = arg.value;
 
     return NGX_OK;
-}
-
-
-/* share=12.5% */
-
-static ngx_int_t
-ngx_llmops_sample_share(ngx_str_t *value, ngx_uint_t *share)
-{
-    ngx_int_t  n;
-
-    n = ngx_llmops_arg_percent(value);
-    *share = n;
-
-    return n >= 0 ? NGX_OK : NGX_ERROR;
 }
 
 
