@@ -239,11 +239,13 @@ ngx_llmops_body_slices(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
             return NGX_ERROR;
         }
 
-        if (ngx_llmops_slice_add(r, edits[i].text.data, edits[i].text.len, last)
-            != NGX_OK)
-        {
+        cl = ngx_llmops_slice(r, edits[i].text.data, edits[i].text.len);
+        if (cl == NULL) {
             return NGX_ERROR;
         }
+
+        **last = cl;
+        *last = &cl->next;
 
         at = edits[i].end;
         skip += edits[i].end - edits[i].start;
@@ -261,8 +263,9 @@ static ngx_int_t
 ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in, size_t *skip,
     size_t len, ngx_chain_t ***last)
 {
-    size_t      size;
-    ngx_buf_t  *b;
+    size_t        size;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
 
     while (len && *in) {
         b = (*in)->buf;
@@ -276,9 +279,13 @@ ngx_llmops_slice_body(ngx_http_request_t *r, ngx_chain_t **in, size_t *skip,
 
         size = ngx_min(size - *skip, len);
 
-        if (ngx_llmops_slice_add(r, b->pos + *skip, size, last) != NGX_OK) {
+        cl = ngx_llmops_slice(r, b->pos + *skip, size);
+        if (cl == NULL) {
             return NGX_ERROR;
         }
+
+        **last = cl;
+        *last = &cl->next;
 
         *skip += size;
         len -= size;
@@ -310,22 +317,4 @@ ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len)
     slice->cl.buf = b;
 
     return &slice->cl;
-}
-
-
-ngx_int_t
-ngx_llmops_slice_add(ngx_http_request_t *r, u_char *p, size_t len,
-    ngx_chain_t ***last)
-{
-    ngx_chain_t  *cl;
-
-    cl = ngx_llmops_slice(r, p, len);
-    if (cl == NULL) {
-        return NGX_ERROR;
-    }
-
-    **last = cl;
-    *last = &cl->next;
-
-    return NGX_OK;
 }

@@ -84,10 +84,6 @@ ngx_int_t ngx_llmops_body_slices(ngx_http_request_t *r,
    memory. */
 ngx_chain_t *ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len);
 
-/* The same, appended to *last, the end of a chain.  NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_llmops_slice_add(ngx_http_request_t *r, u_char *p, size_t len,
-    ngx_chain_t ***last);
-
 
 /* request.c */
 

@@ -178,6 +178,7 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
 {
     ngx_int_t               rc;
     ngx_str_t               body, *model;
+    ngx_chain_t            *cl;
     ngx_llmops_ctx_t       *ctx;
     ngx_llmops_call_t      *call;
     ngx_llmops_error_t      err;
@@ -220,12 +221,13 @@ ngx_llmops_request_translate(ngx_llmops_building_t *bd, ngx_chain_t ***last)
     bd->extra = *ngx_llmops_xlate_headers(call->xlate);
     bd->length = call->body.len - bd->path.len;
 
-    if (ngx_llmops_slice_add(bd->r, call->body.data + bd->path.len, bd->length,
-                             last)
-        != NGX_OK)
-    {
+    cl = ngx_llmops_slice(bd->r, call->body.data + bd->path.len, bd->length);
+    if (cl == NULL) {
         return NGX_ERROR;
     }
+
+    **last = cl;
+    *last = &cl->next;
 
     return ngx_llmops_set_warnings(bd->r, ctx,
                                    ngx_llmops_xlate_warnings(call->xlate));
