@@ -39,7 +39,7 @@ WARNINGS := -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes \
 SOURCES := $(sort $(wildcard ngx_llmops_module/*/*.[ch]))
 
 
-.PHONY: all run test unit e2e check bench fuzz soak docs-check \
+.PHONY: all deb run test unit e2e check bench fuzz soak docs-check \
         agents asan browser second-nginx static-nginx check-trixie image lint deps \
         deps-test deps-check list-checks install clean help FORCE
 
@@ -89,6 +89,16 @@ install: $(SO)
 	    install -D -m 644 $$pack $(DESTDIR)/etc/nginx/$$pack; \
 	done
 	install -D -m 755 bin/llm-eval $(DESTDIR)/usr/bin/llm-eval
+
+
+# The package for this Debian, below build/deb; of what is committed.
+deb:
+	@tests/deps.sh $(DEPS) build-essential
+	@rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/nginx-llmops
+	@git archive HEAD | tar -x -C $(BUILD)/deb/nginx-llmops
+	@cd $(BUILD)/deb/nginx-llmops && dpkg-buildpackage -us -uc -b -j$(JOBS) \
+	    > ../build.log 2>&1 || { tail -20 ../build.log >&2; exit 1; }
+	@ls $(BUILD)/deb/*.deb
 
 
 # -- a gateway to try ---------------------------------------------------------
@@ -168,6 +178,7 @@ clean:
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 	@echo "make install       copies the module, rule packs and llm-eval"
+	@echo "make deb           Debian's package, below build/deb"
 	@echo "make deps          apt-get installs what building needs"
 	@echo "make docs-check    documentation against source"
 	@echo "make asan          end to end under sanitizers"

@@ -127,5 +127,27 @@ check "there is no compiler in it" bare
 check "llm-eval is in it" podman exec "$id" llm-eval --help
 check "it stops at once" stop
 
+# the package: what dh_nginx adds without a word if all names are right, and
+# that it leaves nothing behind
+
+packaged() {
+    local c rc
+    c=$(buildah from --pull-never nginx-llmops:$suite) || return
+    buildah run --isolation chroot --user root "$c" sh -ec '
+        dpkg -s libnginx-mod-llmops | grep -q "^Depends:.* nginx-abi-"
+        test -L /etc/nginx/modules-enabled/50-mod-llmops.conf
+        test -s /etc/nginx/lua-free-rules/secrets/pack.conf
+        dpkg --remove libnginx-mod-llmops
+        test ! -e /etc/nginx/modules-enabled/50-mod-llmops.conf
+        dpkg --purge libnginx-mod-llmops
+        ! find / -xdev \( -iname "*llmops*" -o -name lua-free-rules \) \
+            -not -path "/proc/*" -not -path "/var/log/*" | grep .'
+    rc=$?
+    buildah rm "$c" > /dev/null
+    return $rc
+}
+
+check "its package comes and goes" packaged
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

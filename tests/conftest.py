@@ -1,4 +1,4 @@
-"""Fixtures: gateway, provider, dns, authority.
+"""Fixtures: gateway, provider, clock, dns, authority.
 
 After each test all gateways are stopped and their logs read: an alert, a
 sanitizer's line, a worker that died, a socket left open, a gauge that is not
@@ -16,6 +16,7 @@ import pytest
 
 from harness import Config, Gateway, Provider, Reply
 from harness import anthropic_wire, openai_wire
+from harness.clock import Clock
 from harness.crowd import crowd, source, _crowd_things, _crowd_tools
 from harness.dns import DnsServer
 from harness.driver import detached_driver, redis_driver
@@ -38,6 +39,7 @@ class Stage:
         self.directory, self.authority = directory, authority
         self.gateways: list[Gateway] = []
         self.providers: list[Provider] = []
+        self.clock: Clock | None = None
 
     def gateway(self, *, start: bool = True, env: dict[str, str] | None = None,
                 **parts: Any) -> Gateway:
@@ -46,7 +48,8 @@ class Stage:
             pytest.fail(f"{MODULE} is not there: run make")
         prefix = self.directory / f"nginx{len(self.gateways)}"
         gateway = Gateway(prefix, config, authority=self.authority, env=env,
-                          providers=self.providers)
+                          providers=self.providers, loaded=self.clock
+                          and self.clock.environment())
         self.gateways.append(gateway)
         return gateway.start() if start else gateway
 
@@ -104,6 +107,13 @@ def gateway(stage: Stage) -> Callable[..., Gateway]:
 @pytest.fixture
 def provider(stage: Stage) -> Callable[..., Provider]:
     return stage.provider
+
+
+@pytest.fixture
+def clock(stage: Stage, tmp_path: Path) -> Clock:
+    """The time of all gateways and Redis servers of the test."""
+    stage.clock = Clock(tmp_path / "clock", stage.gateways)
+    return stage.clock
 
 
 @pytest.fixture

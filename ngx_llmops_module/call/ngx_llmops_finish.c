@@ -62,6 +62,7 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
 
     call = &ctx->call;
     call->finished = 1;
+    ctx->total = ngx_current_msec - ctx->start;
 
     ngx_llmops_call_timers_off(ctx);
 

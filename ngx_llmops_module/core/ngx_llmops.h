@@ -440,6 +440,8 @@ struct ngx_llmops_ctx_s {
 
     ngx_msec_t                 start;      /* ngx_current_msec at read */
     ngx_msec_t                 first_token;    /* ms from start; -1: none */
+    ngx_msec_t                 total;      /* the same: the answer's end; -1:
+                                              nobody has been asked */
     int64_t                    cost;       /* 10^-12 USD; -1: unknown */
 
     unsigned                   accounted:1;
@@ -523,6 +525,11 @@ ngx_llmops_header_first(ngx_llmops_walk_t *w, ngx_list_t *headers)
 /* Makes the context of a request, with its id and cleanups; NULL if out of
    memory. */
 ngx_llmops_ctx_t *ngx_llmops_ctx_create(ngx_http_request_t *r);
+
+/* How long the request has taken, or takes until now: ms from its start to the
+   end of its answer.  It may be logged later: nginx reads for a while what a
+   caller sends who is told that the connection ends. */
+ngx_msec_t ngx_llmops_ctx_total(ngx_llmops_ctx_t *ctx);
 
 /* A context was made; it is over (called once). */
 void ngx_llmops_ctx_entered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);

@@ -48,6 +48,7 @@ ngx_llmops_ctx_create(ngx_http_request_t *r)
     ctx->request = r;
     ctx->start = ngx_current_msec;
     ctx->first_token = (ngx_msec_t) -1;
+    ctx->total = (ngx_msec_t) -1;
     ctx->cost = -1;
     ctx->limits_at = (size_t) -1;
 
@@ -56,6 +57,14 @@ ngx_llmops_ctx_create(ngx_http_request_t *r)
     ngx_llmops_ctx_entered(r, ctx);
 
     return ctx;
+}
+
+
+ngx_msec_t
+ngx_llmops_ctx_total(ngx_llmops_ctx_t *ctx)
+{
+    return (ctx->total != (ngx_msec_t) -1) ? ctx->total
+                                           : ngx_current_msec - ctx->start;
 }
 
 

@@ -366,9 +366,15 @@ ngx_llmops_evaluations_one(ngx_llmops_evaluation_runner_t *runner,
     json_t      *doc;
     const char  *id, *status;
 
-    if (!ngx_llmops_evaluation_is_id(&found->id)
-        || ngx_llmops_evaluations_ended(runner, found))
-    {
+    if (!ngx_llmops_evaluation_is_id(&found->id)) {
+        return;
+    }
+
+    if (!runner->told) {
+        ngx_llmops_evaluation_told_again(runner, &found->value);
+    }
+
+    if (ngx_llmops_evaluations_ended(runner, found)) {
         return;
     }
 
@@ -504,7 +510,13 @@ ngx_llmops_evaluations_looked(ngx_llmops_evaluation_runner_t *runner)
         runner->pool = NULL;
     }
 
-    if (runner->op.rc != NGX_OK || runner->oldest[0] == '\0') {
+    if (runner->op.rc != NGX_OK) {
+        return;
+    }
+
+    runner->told = 1;
+
+    if (runner->oldest[0] == '\0') {
         return;
     }
 

@@ -210,6 +210,8 @@ struct ngx_llmops_evaluation_runner_s {
     uint64_t                     seen;
     ngx_msec_t                   look;     /* not before */
     ngx_uint_t                   kept;     /* ended ones, of this look */
+    unsigned                     told:1;   /* rollouts, of what has ended
+                                              before this worker began */
     char                         oldest[NGX_LLMOPS_EVAL_ID + 1];
     int64_t                      oldest_ended;
     ngx_uint_t                   oldest_cases;
@@ -375,8 +377,16 @@ void ngx_llmops_evaluation_schedule_stop(
 void ngx_llmops_evaluation_schedule_tick(
     ngx_llmops_evaluation_runner_t *runner);
 
+
+/* told.c */
+
 /* A run has ended, and its document is in the store: rollout, log, metrics. */
 void ngx_llmops_evaluation_told(ngx_llmops_evaluation_run_t *run);
+
+/* The rollout again, of a document as it is kept, which may have ended or
+   not: nobody knows whether the worker before this one has told it. */
+void ngx_llmops_evaluation_told_again(ngx_llmops_evaluation_runner_t *runner,
+    ngx_str_t *value);
 
 
 /* seen.c */

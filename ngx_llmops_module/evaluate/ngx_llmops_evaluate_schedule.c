@@ -6,7 +6,6 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_evaluate_run.h"
-#include "ngx_llmops_rollout_evaluated.h"
 
 #include <ngx_md5.h>
 
@@ -65,13 +64,6 @@ static ngx_int_t ngx_llmops_schedule_op(ngx_llmops_scheduled_t *sc,
     json_t **value);
 static void ngx_llmops_schedule_later(ngx_llmops_scheduled_t *sc,
     ngx_msec_t wait);
-static void ngx_llmops_told_metrics(ngx_llmops_evaluation_run_t *run,
-    ngx_llmops_verdict_e verdict);
-static ngx_llmops_verdict_e ngx_llmops_told_verdict(json_t *json);
-static void ngx_llmops_told_rollout(ngx_llmops_evaluation_run_t *run,
-    ngx_uint_t i);
-static ngx_llmops_evaluate_t *ngx_llmops_told_line(
-    ngx_llmops_evaluation_run_t *run);
 
 
 ngx_int_t
@@ -402,153 +394,4 @@ static void
 ngx_llmops_schedule_later(ngx_llmops_scheduled_t *sc, ngx_msec_t wait)
 {
     sc->look = ngx_current_msec + wait;
-}
-
-
-/* -- what has come out ---------------------------------------------------- */
-
-void
-ngx_llmops_evaluation_told(ngx_llmops_evaluation_run_t *run)
-{
-    ngx_uint_t  i;
-
-    ngx_llmops_told_metrics(run, ngx_llmops_told_verdict(run->doc));
-
-    for (i = 0; run->loaded && i < run->spec.ncandidates; i++) {
-        if ((ngx_int_t) i != run->spec.baseline) {
-            ngx_llmops_told_rollout(run, i);
-        }
-    }
-}
-
-
-/* of the evaluation, or of one of its candidates */
-
-static ngx_llmops_verdict_e
-ngx_llmops_told_verdict(json_t *json)
-{
-    const char  *text;
-
-    text = json_string_value(json_object_get(json, "verdict"));
-
-    if (text && ngx_strcmp(text, "pass") == 0) {
-        return NGX_LLMOPS_VERDICT_PASS;
-    }
-
-    return (text && ngx_strcmp(text, "fail") == 0)
-           ? NGX_LLMOPS_VERDICT_FAIL : NGX_LLMOPS_VERDICT_UNDECIDED;
-}
-
-
-static ngx_llmops_evaluate_t *
-ngx_llmops_told_line(ngx_llmops_evaluation_run_t *run)
-{
-    ngx_str_t               by, name, route;
-    ngx_uint_t              i;
-    ngx_llmops_evaluate_t  *line;
-
-    by = ngx_llmops_evaluation_string(run->doc, "by");
-    name = ngx_llmops_evaluation_string(run->doc, "name");
-    route = ngx_llmops_evaluation_string(run->doc, "route");
-
-    if (by.len != 8 || ngx_memcmp(by.data, "schedule", 8) != 0) {
-        return NULL;
-    }
-
-    line = run->evs->lines.elts;
-
-    for (i = 0; i < run->evs->lines.nelts; i++) {
-        if (ngx_llmops_same(&line[i].name, &name)
-            && ngx_llmops_same(&line[i].route->name, &route))
-        {
-            return &line[i];
-        }
-    }
-
-    return NULL;
-}
-
-
-static void
-ngx_llmops_told_metrics(ngx_llmops_evaluation_run_t *run,
-    ngx_llmops_verdict_e verdict)
-{
-    double                  score;
-    ngx_uint_t              i;
-    ngx_llmops_evaluate_t  *line;
-
-    line = ngx_llmops_told_line(run);
-
-    if (line == NULL) {
-        return;
-    }
-
-    if (verdict == NGX_LLMOPS_VERDICT_FAIL) {
-        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "llm evaluation \"%V\" of route \"%V\" has failed: %s",
-                      &line->name, &line->route->name,
-                      json_string_value(json_object_get(run->doc, "why")));
-    }
-
-    if (line->sh == NULL) {
-        return;
-    }
-
-    i = (run->spec.baseline == 0 && run->spec.ncandidates > 1);
-    score = run->loaded ? ngx_llmops_summary_score(run->summary, i) : -1;
-
-    if (score >= 0) {
-        line->sh->score = (ngx_atomic_uint_t) (score * 1000 + 0.5);
-        line->sh->scored = 1;
-    }
-
-    line->sh->told = ngx_time();
-
-    if (!run->again) {
-        (void) ngx_atomic_fetch_add(&line->sh->verdicts[verdict], 1);
-    }
-}
-
-
-static void
-ngx_llmops_told_rollout(ngx_llmops_evaluation_run_t *run, ngx_uint_t i)
-{
-    json_t                             *shown, *interval;
-    ngx_llmops_verdict_e                verdict;
-    ngx_llmops_evaluation_candidate_t  *c;
-    ngx_llmops_rollout_evaluation_t     ev;
-
-    ngx_memzero(&ev, sizeof(ngx_llmops_rollout_evaluation_t));
-
-    c = &run->spec.candidates[i];
-    shown = json_array_get(json_object_get(run->doc, "candidates"), i);
-    interval = json_object_get(shown, "interval");
-
-    ev.route = ngx_llmops_evaluation_string(run->doc, "route");
-    ev.name = ngx_llmops_evaluation_string(run->doc, "name");
-
-    if (ev.route.len == 0 || ev.name.len == 0) {
-        return;
-    }
-
-    ev.target = c->target;
-    ev.prompt = c->prompt;
-    ev.id.data = (u_char *) run->id;
-    ev.id.len = ngx_strlen(run->id);
-    ev.reason = ngx_llmops_evaluation_string(shown, "why");
-    ev.score = json_number_value(json_object_get(shown, "score"));
-    ev.low = json_number_value(json_array_get(interval, 0));
-    ev.high = json_number_value(json_array_get(interval, 1));
-    ev.cases = run->done;
-    ev.guard = (ngx_llmops_told_line(run) != NULL);
-
-    verdict = ngx_llmops_told_verdict(shown);
-
-    ev.verdict = (verdict == NGX_LLMOPS_VERDICT_PASS)
-                 ? NGX_LLMOPS_EVALUATION_PASS
-                 : (verdict == NGX_LLMOPS_VERDICT_FAIL)
-                   ? NGX_LLMOPS_EVALUATION_FAIL
-                   : NGX_LLMOPS_EVALUATION_UNDECIDED;
-
-    (void) ngx_llmops_rollout_evaluated(run->mcf, &ev);
 }

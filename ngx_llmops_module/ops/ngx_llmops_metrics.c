@@ -460,7 +460,7 @@ ngx_llmops_count_times(ngx_llmops_series_sh_t *s, ngx_llmops_ctx_t *ctx)
 {
     int64_t  total, first, output;
 
-    total = (int64_t) (ngx_current_msec - ctx->start) * 1000;
+    total = (int64_t) ngx_llmops_ctx_total(ctx) * 1000;
 
     ngx_llmops_observe(&s->duration[ctx->error], &ngx_llmops_duration_bounds,
                        total);

@@ -47,7 +47,7 @@ ngx_llmops_rollout_compare(ngx_llmops_rollout_t *ro, ngx_llmops_ctx_t *ctx,
         return;
     }
 
-    ngx_llmops_rollout_bucket(arm->total, ngx_current_msec - ctx->start);
+    ngx_llmops_rollout_bucket(arm->total, ngx_llmops_ctx_total(ctx));
 
     /* a whole answer comes at once: its first byte is not its first token */
 

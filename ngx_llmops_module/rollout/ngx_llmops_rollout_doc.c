@@ -165,6 +165,34 @@ ngx_llmops_rollout_doc_load(ngx_str_t *text)
 }
 
 
+int64_t
+ngx_llmops_rollout_doc_begun(json_t *json)
+{
+    size_t       i;
+    int64_t      begun;
+    json_t      *history, *entry;
+    const char  *action;
+
+    begun = 0;
+    history = json_object_get(json, "history");
+
+    for (i = json_array_size(history); i; i--) {
+
+        entry = json_array_get(history, i - 1);
+        begun = json_integer_value(json_object_get(entry, "time"));
+        action = json_string_value(json_object_get(entry, "action"));
+
+        if (action && (ngx_strcmp(action, "start") == 0
+                       || ngx_strcmp(action, "restart") == 0))
+        {
+            break;
+        }
+    }
+
+    return begun;
+}
+
+
 void
 ngx_llmops_rollout_doc_get(json_t *json, ngx_llmops_rollout_doc_t *doc)
 {

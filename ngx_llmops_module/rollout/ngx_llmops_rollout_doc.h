@@ -69,6 +69,10 @@ json_t *ngx_llmops_rollout_doc_new(ngx_str_t *route, ngx_str_t *candidate,
 /* Reads a document.  NULL: it is none, or out of memory. */
 json_t *ngx_llmops_rollout_doc_load(ngx_str_t *text);
 
+/* When it began, or began again last: ms of the store's time; if that is no
+   longer known, when the first decision was that is. */
+int64_t ngx_llmops_rollout_doc_begun(json_t *json);
+
 /* What it says, of one that is a document. */
 void ngx_llmops_rollout_doc_get(json_t *json, ngx_llmops_rollout_doc_t *doc);
 

@@ -45,6 +45,8 @@ static ngx_uint_t ngx_llmops_told_is(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_uint_t ngx_llmops_told_wanted(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev);
+static ngx_uint_t ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_llmops_told_t *ngx_llmops_told_create(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_int_t ngx_llmops_told_copy(ngx_pool_t *pool, ngx_str_t *s,
@@ -83,6 +85,10 @@ ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
         || !(ev->guard || ngx_llmops_told_wanted(ro, ev)))
     {
         return NGX_DECLINED;
+    }
+
+    if (ev->ended && ngx_llmops_told_newer(mcf, ro, ev)) {
+        return NGX_OK;
     }
 
     told = ngx_llmops_told_create(mcf, ro, ev);
@@ -134,6 +140,51 @@ ngx_llmops_told_wanted(ngx_llmops_rollout_t *ro,
         {
             return 1;
         }
+    }
+
+    return 0;
+}
+
+
+/*
+ * Of those of a name that may have been told before only the last one is told
+ * again: whether a later one is on its way.  An earlier one is forgotten.
+ */
+
+static ngx_uint_t
+ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev)
+{
+    ngx_queue_t            *q;
+    ngx_llmops_told_t      *told;
+    ngx_llmops_rollouts_t  *rollouts;
+
+    rollouts = mcf->rollouts;
+
+    for (q = ngx_queue_head(&rollouts->told);
+         q != ngx_queue_sentinel(&rollouts->told);
+         q = ngx_queue_next(q))
+    {
+        told = ngx_queue_data(q, ngx_llmops_told_t, queue);
+
+        if (told->ro != ro || told->ev.ended == 0 || told->asked
+            || told->ev.name.len != ev->name.len
+            || ngx_memcmp(told->ev.name.data, ev->name.data, ev->name.len)
+               != 0)
+        {
+            continue;
+        }
+
+        if (ngx_memn2cmp(told->ev.id.data, ev->id.data, told->ev.id.len,
+                         ev->id.len)
+            >= 0)
+        {
+            return 1;
+        }
+
+        ngx_llmops_told_free(told);
+
+        return 0;
     }
 
     return 0;
@@ -367,6 +418,12 @@ ngx_llmops_told_change(ngx_llmops_told_t *told)
     ngx_llmops_rollout_evaluation_t  *ev;
 
     ev = &told->ev;
+
+    if (ev->ended
+        && ev->ended * 1000 + 999 < ngx_llmops_rollout_doc_begun(told->json))
+    {
+        return NGX_DECLINED;
+    }
 
     noted = json_pack("{s:s%,s:s,s:f,s:[f,f],s:I,s:I}",
                       "id", (char *) ev->id.data, ev->id.len,

@@ -45,6 +45,9 @@ typedef struct {
     double                     low;        /* its interval */
     double                     high;
     ngx_uint_t                 cases;      /* that it is made of */
+    int64_t                    ended;      /* 0: now; else the store's second,
+                                              of one that may have been told
+                                              before */
     unsigned                   guard:1;    /* a failure takes the candidate back
                                               even if no "evaluation=" asks for
                                               it: "evaluate" in the route */
@@ -59,7 +62,8 @@ typedef struct {
  * written to in the background, and again until it can be, as long as this
  * worker lives.  What is told again, or is older than what is noted by that
  * name, is passed over: ids sort by when the evaluation was begun.  Who is not
- * sure that he has told it may tell it once more.
+ * sure that he has told it tells it once more, with .ended: then it is passed
+ * over, too, if the rollout has begun, or begun again, after that.
  *
  * NGX_OK: it is on its way, or noted; NGX_DECLINED: the route has no rollout,
  * or of another candidate; NGX_ERROR: out of memory.

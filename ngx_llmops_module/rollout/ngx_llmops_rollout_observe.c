@@ -181,7 +181,7 @@ ngx_llmops_rollout_times(ngx_llmops_ctx_t *ctx, ngx_llmops_rollout_t *ro,
 {
     ngx_msec_t  total;
 
-    total = ngx_current_msec - ctx->start;
+    total = ngx_llmops_ctx_total(ctx);
 
     ngx_llmops_rollout_count(ro, NGX_LLMOPS_MEASURE_LATENCY, candidate,
                              (double) total);

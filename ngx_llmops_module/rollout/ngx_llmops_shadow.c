@@ -250,7 +250,7 @@ ngx_llmops_shadow_pair(ngx_llmops_ctx_t *ctx, ngx_llmops_shadow_t *s)
     pair->shadow = s;
     pair->op = ctx->env.op;
     pair->stream = ctx->env.stream;
-    pair->time = ngx_current_msec - ctx->start;
+    pair->time = ngx_llmops_ctx_total(ctx);
     pair->first_token = ctx->call.streaming ? ctx->first_token
                                             : (ngx_msec_t) -1;
     pair->tokens = ctx->meter.usage.output;

@@ -186,7 +186,7 @@ ngx_llmops_sample_about(json_t *doc, ngx_llmops_ctx_t *ctx)
 
     return (json_object_set_new(doc, "first_token", first) == 0
             && json_object_set_new(doc, "total",
-                                   json_integer(ngx_current_msec - ctx->start))
+                                   json_integer(ngx_llmops_ctx_total(ctx)))
                == 0)
            ? NGX_OK : NGX_ERROR;
 }

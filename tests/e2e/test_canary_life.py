@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from harness import answers, wait_for
+from harness import Reply, answers, openai_wire, wait_for
 from harness.util import SLOW
 from harness.canary import ADMIN, Canary, canary_conf
 
 from conftest import connected
+from test_canary import filtered
 
 BY = "by=$http_x_key"
 
@@ -23,9 +24,11 @@ def failing(x):
 
 @pytest.fixture
 def canary(gateway, provider):
-    def make(words, engine="", n=1, candidate=None, **parts):
-        ups = [provider(), provider(candidate)]
-        gws = [gateway(http=engine + canary_conf(*ups, words), server=ADMIN,
+    def make(words, engine="", n=1, candidate=None, stable=None, http="",
+             lines=(), **parts):
+        ups = [provider(stable), provider(candidate)]
+        gws = [gateway(http=engine + http
+                       + canary_conf(*ups, words, lines=lines), server=ADMIN,
                        **parts) for _ in range(n)]
         made = [Canary(gw, *ups) for gw in gws]
         for one in made:
@@ -49,12 +52,9 @@ def crash(c):
 
 
 def restart(c):
-    old = c.gateway.workers()
     c.gateway.kill()
-    # those that are killed keep the lock of llm_state until they are gone
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old), 10,
-             "the end of the workers")
     c.gateway.start()
+    connected(c.gateway)
     wait_for(lambda: c.listed()["since"] > 0, 10, "a document")
 
 
@@ -176,6 +176,208 @@ def test_another_candidate_begins_anew(canary):
         "canary new/c", "canary new/b"))
     assert c.listed()["state"] == "rolled_back"
     assert c.arms(3) == ["stable"] * 3
+
+
+# -- what it knows besides -----------------------------------------------------
+
+def outlive(c, stopped=False):
+    """Whatever may become of workers, and of nginx."""
+    crash(c)
+    c.gateway.reload()
+    if stopped:
+        restart(c)
+
+
+@pytest.mark.parametrize("engine", ["shm", "redis"], indirect=True)
+def test_an_ill_stable_arm(canary, engine, provider, clock):
+    third = provider()
+    c = canary(f"share=50% {BY} hold=1h guard=refusals<5% fallback=1d", engine,
+               stable=filtered, http=third.upstream("third"),
+               lines=("fallback third/c;",), workers=2)
+    # of the stable arm enough has been seen
+    c.ask(20)
+    wait_for(lambda: c.listed()["guards"][0]["stable"]["bad"] >= 6)
+    c.candidate(filtered)
+    c.until("rolled_back")
+    until = c.shown()["ill_until"]
+    for stopped in (False, engine != ""):
+        outlive(c, stopped)
+        assert c.shown()["ill_until"] == until
+        assert {answer.header("x-llm-target") for answer in c.ask(8)} \
+            == {"third/c"}
+        clock.sleep(hours=11)
+    clock.sleep(hours=2)
+    outlive(c)
+    assert {answer.header("x-llm-target") for answer in c.ask(8)} == {"up/a"}
+    assert actions(c) == ["start", "rollback"]
+
+
+class Evaluating:
+    """Evaluations "golden" of the candidate, which knows the answer or not."""
+
+    def __init__(self, c):
+        self.c, self.knows, self.gate = c, True, threading.Event()
+        self.gate.set()
+        c.candidate(self.answer)
+
+    def answer(self, x):
+        self.gate.wait(20)
+        openai_wire.server(Reply(text="42" if self.knows else "41"))(x)
+
+    def begin(self):
+        told = self.c.admin.post("evaluations", {
+            "name": "golden", "route": "r", "min_score": 0.5,
+            "checks": [{"type": "exact"}], "concurrency": 1,
+            "candidates": [{"target": "new/b"}],
+            "dataset": {"cases": [{"input": "q", "expected": "42"}] * 30}})
+        assert told.status == 201, told.body
+        return told.json["id"]
+
+    def ended(self, ident):
+        wait_for(lambda: self.c.admin.get(f"evaluations/{ident}").json[
+            "status"] == "completed", 20, "the end of the evaluation", 0.02)
+
+    def noted(self):
+        return self.c.shown()["evaluations"]["golden"]
+
+
+@pytest.mark.parametrize("engine", ["state"], indirect=True)
+def test_one_that_waits_for_an_evaluation(canary, engine, clock):
+    """What it waits for, and what has come, is known to whoever comes next."""
+    c = canary(f"steps=50%,100% {BY} hold=1h min=1 guard=errors<50% "
+               "evaluation=golden", engine)
+    e = Evaluating(c)
+    history = ["start"]
+
+    def goes_on(state, step, *more, stopped=False):
+        history.extend(more)
+        c.wait(state, step, 10)
+        arms = c.arms(40)
+        outlive(c, stopped)
+        same(c, state, step, arms, history)
+
+    # nobody has evaluated it, and who does is killed
+    c.ask(6)
+    clock.sleep(hours=2)
+    wait_for(lambda: "stays at its step until" in c.gateway.error_log())
+    goes_on("running", 1, stopped=True)
+    assert e.noted() is None
+    assert c.admin.post("rollouts/r/promote", {"reason": "x"}).status == 409
+    e.gate.clear()
+    ident = e.begin()
+    wait_for(lambda: c.admin.get(f"evaluations/{ident}").json["status"]
+             == "running", 10)
+    crash(c)
+    e.gate.set()
+    # the step's time is over, so that a pass is a step
+    e.ended(ident)
+    goes_on("running", 2, "step")
+    assert (e.noted()["id"], e.noted()["verdict"]) == (ident, "pass")
+    # the one of before is still good
+    clock.sleep(minutes=30)
+    c.ask(6)
+    c.decide("pause")
+    goes_on("paused", 2, "pause")
+    c.decide("resume")
+    goes_on("running", 2, "resume")
+    # and now it is not
+    e.knows = False
+    ident = e.begin()
+    e.ended(ident)
+    goes_on("rolled_back", 2, "rollback", stopped=True)
+    assert (e.noted()["id"], e.noted()["verdict"]) == (ident, "fail")
+    assert c.shown()["history"][-1]["by"] == "evaluation"
+    # who begins again asks for another one, whatever workers have told
+    c.decide("restart")
+    goes_on("running", 1, "restart")
+    assert e.noted()["past"]
+    assert c.admin.post("rollouts/r/promote", {"reason": "x"}).status == 409
+
+
+@pytest.mark.parametrize("how", ["crash", "reload"])
+def test_a_verdict_that_nobody_was_told(canary, redis, how):
+    """The evaluation is over, and the rollout cannot be written; who was to
+    tell it is gone when it can.  The next one tells."""
+    server = redis()
+    c = canary(f"share=50% {BY} hold=1h min=1 guard=errors<50% "
+               "evaluation=golden", server.directive("timeout=1s"))
+    e = Evaluating(c)
+    e.knows = False
+    kind = next(n for n in range(20) if "r:new/b" in
+                (server.do("HKEYS", f"llm:{{llm}}:d:{n}") or []))
+    key = f"llm:{{llm}}:d:{kind}"
+    server.do("RENAME", key, "saved")
+    server.do("SET", key, "not a hash")
+    e.ended(e.begin())
+    {"crash": crash, "reload": lambda c: c.gateway.reload()}[how](c)
+    wait_for(lambda: not c.gateway.workers(leaving=True), 10, "its end")
+    server.do("DEL", key)
+    server.do("RENAME", "saved", key)
+    c.wait("rolled_back", timeout=15)
+    assert actions(c) == ["start", "rollback"]
+    assert e.noted()["verdict"] == "fail"
+
+
+def test_a_verdict_of_before(canary, clock):
+    """Who is told again what has ended does not take back for what was before
+    the rollout began anew."""
+    c = canary(f"share=50% {BY} hold=1h min=1 guard=errors<50%")
+    e = Evaluating(c)
+    e.knows = False
+    e.ended(e.begin())              # nobody has asked for it
+    c.decide("rollback")
+    clock.sleep(minutes=1)
+    c.decide("restart")
+    c.gateway.reload(http=c.gateway.config.http.replace(
+        "guard=errors<50%", "guard=errors<50% evaluation=golden"))
+    assert c.listed()["step"] == 1
+    # the next one is told when all that have ended have been
+    e.knows = True
+    ident = e.begin()
+    e.ended(ident)
+    wait_for(lambda: e.noted())
+    assert e.noted()["id"] == ident
+    assert actions(c) == ["start", "rollback", "restart"]
+
+
+def test_judges(canary, provider):
+    """What has been judged counts; what was being judged does not, and what
+    was decided is decided once."""
+    gate = threading.Event()
+    gate.set()
+
+    def judge(x):
+        gate.wait(20)
+        good = "good" in x.request.json["messages"][1]["content"]
+        openai_wire.server(Reply(text='{"score": %s}'
+                                 % (0.9 if good else 0.2)))(x)
+    c = canary(f"share=50% {BY} hold=1h guard=judge>0.7 alpha=0.001 "
+               'judge=j/m judge_share=100% "rubric=it is good"',
+               stable=Reply(text="good"), candidate=Reply(text="bad"),
+               http=provider(judge).upstream("j"))
+
+    def observed():
+        guard = c.listed()["guards"][0]
+        return [guard[arm]["observed"] for arm in ("stable", "candidate")]
+    arms = c.arms(12)
+    n = [arms.count(arm) for arm in ("stable", "candidate")]
+    assert all(n)
+    wait_for(lambda: observed() == n)
+    gate.clear()
+    c.ask(4)
+    crash(c)
+    gate.set()
+    for _ in range(2):
+        wait_for(lambda: observed() == n)
+        assert c.listed()["state"] == "running"
+        c.gateway.reload()
+    c.until("rolled_back")
+    history = c.shown()["history"]
+    crash(c)
+    c.gateway.reload()
+    assert c.shown()["history"] == history
+    assert actions(c) == ["start", "rollback"]
+    assert c.gateway.error_log().count("judge>0.7 is broken") == 1
 
 
 # -- fleets ----------------------------------------------------------------------

@@ -230,19 +230,24 @@ def test_failures_are_asked_again(judged):
     assert done["verdict"] != "pass"
 
 
-def test_a_provider_that_wants_to_be_left_alone(judged):
+def test_a_provider_that_wants_to_be_left_alone(judged, clock):
     """A wait that it asks for is no answer of the candidate."""
     asked = []
 
     def script(x):
         asked.append(number(x))
         if len(asked) == 3:
-            answers.openai_error(429, headers=[("Retry-After", "2")])(x)
+            answers.openai_error(429, headers=[("Retry-After", "50")])(x)
         else:
             openai_wire.server(Reply(text="42"))(x)
     j = judged(script, script)
     j.gateway.allow(r"\[error\]", r"\[warn\]")
-    done = j.run(cases(8), candidates=["up/a"], attempts=2, concurrency=1)
+    id = j.begin(cases(8), candidates=["up/a"], attempts=2, concurrency=1)
+    wait_for(lambda: len(asked) == 3, 10)
+    clock.sleep(45)
+    assert j.get(id)["done"] < 3 and len(asked) == 3
+    clock.sleep(5)
+    done = j.wait(id)
     assert (done["done"], done["failed"]) == (8, 0)
     assert asked == [0, 1, 2, 2, 3, 4, 5, 6, 7]
 

@@ -142,7 +142,7 @@ def golden(tmp_path, n=10):
     return path
 
 
-def test_a_schedule(gateway, provider, tmp_path):
+def test_a_schedule(gateway, provider, tmp_path, clock):
     """It begins by itself, again and again; a model that has changed behind
     its name is told of."""
     state = {"model": "a-2026-01", "text": "42"}
@@ -153,7 +153,7 @@ def test_a_schedule(gateway, provider, tmp_path):
     path = golden(tmp_path)
     gw = gateway(server=ADMIN, http=up.upstream("up", PRICE) + route(
         "target up/a;",
-        f"evaluate golden {path} every=1s min_score=0.8 check=exact "
+        f"evaluate golden {path} every=1d min_score=0.8 check=exact "
         "candidate=up/a;"))
     gw.allow(r"\[warn\].*(has failed|another model)")
     j = Judged(gw, up)
@@ -165,6 +165,7 @@ def test_a_schedule(gateway, provider, tmp_path):
     assert gw.metrics().sum("llm_evaluate_score_ratio", route="r") == 1
     assert gw.metrics().sum("llm_evaluation_model_changes_total") == 0
     state.update(model="a-2026-02", text="41")
+    clock.sleep(days=1)
     wait_for(lambda: verdicts("fail") >= 1, 30, "a failure", 0.05)
     wait_for(lambda: gw.metrics().sum("llm_evaluation_model_changes_total")
              == 1, 10, "a change", 0.05)

@@ -128,6 +128,22 @@ def test_too_late_for_the_step(judged):
     assert c.listed()["guards"][0]["candidate"]["observed"] == 0
 
 
+@pytest.mark.parametrize("engine", ["shm", "redis"], indirect=True)
+def test_too_late(judged, engine, clock):
+    c = judged(feedback=engine + "llm_feedback 1d;")
+    connected(c.gateway)
+    first, second, third = c.ask(3)
+    # Redis takes one after the other: it knows of the others then
+    assert say(c, third, score=1).status == 200
+    clock.sleep(hours=23, minutes=59)
+    assert say(c, first, score=1).status == 200
+    clock.sleep(minutes=2)
+    assert say(c, second, score=1).status == 404
+    # what comes afterwards is remembered again
+    assert say(c, c.ask()[0], score=1).status == 200
+    assert c.gateway.metrics().sum("llm_feedback_total") == 3
+
+
 # -- fleets ----------------------------------------------------------------------
 
 @pytest.fixture

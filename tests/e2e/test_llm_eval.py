@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness import Reply, openai_wire
+from harness import Reply, openai_wire, wait_for
+from harness.canary import Canary, canary_conf
 from harness.nginx import route
 
 TOOL = Path(__file__).resolve().parents[2] / "bin" / "llm-eval"
@@ -385,3 +386,91 @@ def test_with_the_gateway(real: Any, tmp_path: Path) -> None:
     assert done.returncode == 3 and "403" in done.stderr
     done = run("-w", ID, url=at + "/llm")
     assert done.returncode == 3 and "404" in done.stderr
+
+
+# -- a canary of it -----------------------------------------------------------
+
+class Deciding:
+    """A gateway with a canary, and cases that its candidate may know."""
+
+    def __init__(self, gateway: Any, provider: Any, words: str = ""):
+        self.knows = True
+
+        def candidate(x: Any) -> None:
+            openai_wire.server(Reply(text="42" if self.knows else "41"))(x)
+        ups = [provider(Reply(text="42")), provider(candidate)]
+        gw = gateway(server=ADMIN, http=canary_conf(
+            *ups, f"steps=20%,50%,100% hold=1h guard=failures<9 {words}"))
+        self.canary = Canary(gw, *ups)
+        wait_for(lambda: self.canary.listed()["since"] > 0, 10, "a document")
+        self.url = f"http://127.0.0.1:{gw.port}/llm"
+
+    def evaluate(self, name: str) -> Any:
+        """It has ended when it is waited for."""
+        self.begun = self.canary.admin.post("evaluations", {
+            "name": name, "route": "r", "min_score": 0.5,
+            "checks": [{"type": "exact"}],
+            "candidates": [{"target": "new/b"}],
+            "dataset": {"cases": [{"input": "what", "expected": "42"}] * 30}
+        }).json["id"]
+        wait_for(lambda: self.canary.admin.get(f"evaluations/{self.begun}")
+                 .json["status"] == "completed", 20, "its end")
+        return self.decide()
+
+    def decide(self) -> Any:
+        return run("-w", self.begun, "-f", "none", "--promote", "r",
+                   "--rollback", "r", url=self.url)
+
+    def last(self) -> tuple[Any, ...]:
+        entry = self.canary.shown()["history"][-1]
+        return tuple(entry[name] for name in ("action", "state", "step", "by"))
+
+
+def test_it_decides(gateway: Any, provider: Any) -> None:
+    """A step for each that passes, and back for one that fails."""
+    d = Deciding(gateway, provider)
+    done = d.evaluate("golden")
+    assert done.returncode == 0, done.stderr
+    assert "promote of r: done" in done.stderr
+    assert d.last() == ("step", "running", 1, "admin")
+    assert d.canary.shown()["history"][-1]["reason"] \
+        == f"evaluation {d.begun}"
+
+    d.canary.decide("pause")
+    d.knows = False
+    done = d.evaluate("golden")
+    assert done.returncode == 1, done.stderr
+    assert "rollback of r: done" in done.stderr
+    assert d.last() == ("rollback", "rolled_back", 1, "admin")
+    assert set(d.canary.arms(9)) == {"stable"}
+
+    # one that is over cannot go on; that it is taken back is what was wanted
+    seen = len(d.canary.shown()["history"])
+    again = d.decide()
+    assert again.returncode == 1 and "rollback of r: done" in again.stderr
+    d.knows = True
+    done = d.evaluate("golden")
+    assert done.returncode == 3 and "status 409" in done.stderr
+    assert len(d.canary.shown()["history"]) == seen
+
+
+def test_a_canary_that_asks_for_another(gateway: Any, provider: Any) -> None:
+    """It blocks, until that one has passed; and takes back by itself."""
+    d = Deciding(gateway, provider, "evaluation=golden")
+    done = d.evaluate("silver")
+    assert done.returncode == 3, done.stderr
+    assert "promote of r: status 409" in done.stderr
+    assert "golden" in done.stderr
+    assert d.last()[0] == "start"
+
+    done = d.evaluate("golden")
+    assert done.returncode == 0, done.stderr
+    assert d.last() == ("step", "running", 1, "admin")
+
+    d.knows = False
+    done = d.evaluate("golden")
+    assert done.returncode == 1, done.stderr
+    assert "rollback of r: done" in done.stderr
+    assert d.last()[:3] == ("rollback", "rolled_back", 1)    # by either
+    assert [entry["action"] for entry in d.canary.shown()["history"]] \
+        == ["start", "step", "rollback"]

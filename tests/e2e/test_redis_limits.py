@@ -378,6 +378,19 @@ def test_errors_are_what_policies_are_for(faulty, gateway, provider, error):
     assert server.failures == []
 
 
+def test_a_worker_that_is_refused_ends(faulty, fleet):
+    """It has something to say, which nobody takes; it does not wait for the
+    deadline of what has been answered."""
+    server = faulty(b"-OOM command not allowed\r\n")
+    (gw,), _ = fleet(1, server.directive("timeout=8s"), "tokens=1m/day")
+    gw.allow("redis")
+    end = time.monotonic() + 1.2        # the deadline of the greeting
+    while time.monotonic() < end:
+        assert gw.chat(headers=HEADERS).status == 200
+        time.sleep(0.1)
+    gw.stop(timeout=4 * SLOW)
+
+
 def test_a_master_that_becomes_a_replica(redis, fleet):
     """READONLY, in the middle; and back again."""
     server, other = redis(), redis()

@@ -502,20 +502,34 @@ def test_two_gateways(sampled, redis):
              == 0)
 
 
-def test_they_expire(sampled, tmp_path):
-    admin = sampled("share=100% keep=1s redact=off", engine=state(tmp_path))
-    ask(admin, "for a second")
-    listed(admin, 1)
+@pytest.mark.parametrize("engine", ["shm", "state"], indirect=True)
+def test_they_expire(sampled, engine, tmp_path, clock):
+    admin = sampled("share=100% keep=7d redact=off", engine=engine)
+    ask(admin, "of monday")
+    clock.sleep(days=4)
+    ask(admin, "of friday")
+    listed(admin, 2)
+    clock.sleep(days=3)
+    [left] = listed(admin, 1)["data"]
+    assert left["request"]["messages"][0]["content"] == "of friday"
+    clock.sleep(days=4)
     listed(admin, 0)
-    wait_for(lambda: b"for a second" not in on_disk(tmp_path), 10)
+    wait_for(lambda: b"of friday" not in on_disk(tmp_path), 10)
 
 
-def test_they_expire_in_redis(sampled, redis):
+def test_they_expire_in_redis(sampled, redis, clock):
     server = redis()
-    admin = sampled("share=100% keep=1s redact=off",
+    admin = sampled("share=100% keep=7d redact=off",
                     engine=server.directive("timeout=2s"))
-    ask(admin, "for a second")
+    ask(admin, "of monday")
     wait_for(lambda: server.do("KEYS", "*:sm:i"))
+    clock.sleep(days=6)
+    ask(admin, "of sunday")
+    listed(admin, 2)
+    clock.sleep(days=1)
+    [left] = listed(admin, 1)["data"]
+    assert left["request"]["messages"][0]["content"] == "of sunday"
+    clock.sleep(days=6)
     wait_for(lambda: not server.do("KEYS", "*:sm:[ivx]*"), 10)
     assert server.do("GET", server.do("KEYS", "*:sm:n")[0]) == "0"
 

@@ -141,10 +141,12 @@ def _alive(group: int) -> bool:
 class Gateway:
     def __init__(self, prefix: Path, config: Config, *,
                  authority: Authority, env: dict[str, str] | None = None,
-                 providers: list[Provider] | None = None):
+                 providers: list[Provider] | None = None,
+                 loaded: dict[str, str] | None = None):
+        """loaded: of nginx's environment, but not of its configuration."""
         self.prefix, self.config, self.authority = prefix, config, authority
         self.providers = providers if providers is not None else []
-        self.env = dict(env or {})
+        self.env, self.loaded = dict(env or {}), dict(loaded or {})
         self.process: Optional[subprocess.Popen[bytes]] = None
         self.master = 0
         self.problems: list[str] = []
@@ -187,10 +189,12 @@ class Gateway:
                             "ASAN_SYMBOLIZER_PATH")}
         asan = os.environ.get(
             "ASAN_OPTIONS", "detect_odr_violation=0:detect_leaks=0")
+        if "LD_PRELOAD" in self.loaded:
+            asan += ":verify_asan_link_order=0"     # it is not the first one
         kept["ASAN_OPTIONS"] = f"{asan}:log_path={self.prefix}/logs/asan"
         kept["UBSAN_OPTIONS"] = os.environ.get(
             "UBSAN_OPTIONS", "print_stacktrace=1")
-        return {**kept, **keys, **self.env}
+        return {**kept, **keys, **self.env, **self.loaded}
 
     def _listeners(self) -> str:
         config = self.config

@@ -158,9 +158,10 @@ class Server:
                  names: Sequence[str] = (), client_certs: bool = False,
                  unix: bool = False, lines: Sequence[str] = (),
                  sentinel: bool = False, cluster: bool = False,
-                 command: Sequence[str] = COMMAND):
+                 command: Sequence[str] = COMMAND,
+                 env: Optional[dict[str, str]] = None):
         directory.mkdir(parents=True, exist_ok=True)
-        self.command = list(command)
+        self.command, self.env = list(command), {**os.environ, **(env or {})}
         self.directory, self.password, self.user = directory, password, user
         self.tls, self.unix, self.sentinel = tls, unix, sentinel
         self._held = [Reserved()]
@@ -212,7 +213,7 @@ class Server:
         self.process = subprocess.Popen(
             [*self.command, str(self.conf), *self.args, *mode],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True)
+            stderr=subprocess.DEVNULL, start_new_session=True, env=self.env)
         wait_for(self._answers, 10, f"{self.command[0]} to answer")
         return self
 
@@ -727,10 +728,13 @@ def _need() -> None:
 
 
 @pytest.fixture
-def redis(tmp_path: Path, _redis_things: Closing) -> Callable[..., Server]:
+def redis(tmp_path: Path, _redis_things: Closing,
+          request: pytest.FixtureRequest) -> Callable[..., Server]:
     """Makes a standalone server; Server says with what."""
     def make(*args: Word, start: bool = True, **options: Any) -> Server:
         _need()
+        if "clock" in request.fixturenames:
+            options["env"] = request.getfixturevalue("clock").environment()
         directory = tmp_path / f"redis{len(_redis_things.made)}"
         server = _redis_things.add(Server(directory, *args, **options))
         return server.start() if start else server

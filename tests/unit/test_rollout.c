@@ -292,6 +292,7 @@ test_states(void **state)
 
     assert_int_equal(act(NGX_LLMOPS_ROLLOUT_ROLLBACK, 50), NGX_OK);
     stands(NGX_LLMOPS_ROLLOUT_ROLLED_BACK, 2, 5, 50);
+    assert_int_equal(ngx_llmops_rollout_doc_begun(json), 10);
     assert_int_equal(act(NGX_LLMOPS_ROLLOUT_ROLLBACK, 51), NGX_DECLINED);
     assert_int_equal(act(NGX_LLMOPS_ROLLOUT_STEP, 51), NGX_DECLINED);
 
@@ -299,6 +300,7 @@ test_states(void **state)
     stands(NGX_LLMOPS_ROLLOUT_RUNNING, 0, 6, 60);
     assert_int_equal(act(NGX_LLMOPS_ROLLOUT_PROMOTE, 70), NGX_OK);
     stands(NGX_LLMOPS_ROLLOUT_PROMOTED, 2, 7, 70);
+    assert_int_equal(ngx_llmops_rollout_doc_begun(json), 60);
 
     /* it is the same when it has been stored */
 
@@ -333,6 +335,7 @@ test_the_history_is_bounded(void **state)
     assert_int_equal(json_array_size(history), NGX_LLMOPS_ROLLOUT_HISTORY);
     assert_int_equal(json_integer_value(json_object_get(
                          json_array_get(history, 49), "time")), 299);
+    assert_int_equal(ngx_llmops_rollout_doc_begun(json), 275);
     json_decref(json);
 }
 
