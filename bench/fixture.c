@@ -73,8 +73,11 @@ typedef struct {
 } piece_t;
 
 
+static const char  *port = "0";
+
 static int        ep;
 static int        timer;
+static int        ls;           /* whoever connects */
 static uint64_t   nevents = 100;
 static uint64_t   interval;
 static int        idle;
@@ -608,7 +611,7 @@ readable(conn_t *c)
 
 
 static void
-accept_all(int ls)
+accept_all(void)
 {
     int      fd, one;
     conn_t  *c;
@@ -639,10 +642,10 @@ accept_all(int ls)
 }
 
 
-static int
-serve(const char *port)
+static void
+serve(void)
 {
-    int                 ls, one;
+    int                 one;
     struct sockaddr_in  sin;
     socklen_t           len;
 
@@ -671,22 +674,15 @@ serve(const char *port)
     getsockname(ls, (struct sockaddr *) &sin, &len);
     printf("%d\n", ntohs(sin.sin_port));
     fflush(stdout);
-
-    return ls;
 }
 
 
-int
-main(int argc, char *argv[])
-{
-    int                 i, n, ls, opt, rc;
-    conn_t             *c;
-    uint64_t            expired;
-    const char         *port;
-    struct rlimit       rl;
-    struct epoll_event  ee, events[512];
+/* 0, or -1: something is wrong with them */
 
-    port = "0";
+static int
+options(int argc, char *argv[])
+{
+    int  opt;
 
     while ((opt = getopt(argc, argv, "p:n:i:Idv")) != -1) {
         switch (opt) {
@@ -720,16 +716,87 @@ main(int argc, char *argv[])
         }
     }
 
-    if (nevents < 2 || optind != argc) {
-        fprintf(stderr,
-                "usage: fixture [-p port] [-n events] [-i usec] [-Idv]\n"
-                "  -n  events of a stream (100)\n"
-                "  -i  time between two of them (0: as fast as they go)\n"
-                "  -I  a stream is its first event and then nothing\n"
-                "  -d  whole answers come after the time of -i, too\n"
-                "  -v  they differ in the usage that they report\n"
-                "prints the port that it listens on\n");
-        return 2;
+    return (nevents < 2 || optind != argc) ? -1 : 0;
+}
+
+
+static int
+help(void)
+{
+    fprintf(stderr,
+            "usage: fixture [-p port] [-n events] [-i usec] [-Idv]\n"
+            "  -n  events of a stream (100)\n"
+            "  -i  time between two of them (0: as fast as they go)\n"
+            "  -I  a stream is its first event and then nothing\n"
+            "  -d  whole answers come after the time of -i, too\n"
+            "  -v  they differ in the usage that they report\n"
+            "prints the port that it listens on\n");
+    return 2;
+}
+
+
+/* of a connection */
+
+static void
+event(conn_t *c, uint32_t what)
+{
+    int  rc;
+
+    rc = 0;
+
+    if (what & ~EPOLLOUT) {
+        rc = readable(c);
+    }
+
+    if (rc == 0 && (what & EPOLLOUT) && c->streaming) {
+        rc = stream(c);
+    }
+
+    if (rc == -1) {
+        release(c);
+    }
+}
+
+
+static void
+run(void)
+{
+    int                 i, n;
+    uint64_t            expired;
+    struct epoll_event  events[512];
+
+    for ( ;; ) {
+        n = epoll_wait(ep, events, 512, -1);
+
+        for (i = 0; i < n; i++) {
+
+            if (events[i].data.ptr == &ls) {
+                accept_all();
+
+            } else if (events[i].data.ptr == &timer) {
+                (void) !read(timer, &expired, sizeof(expired));
+                armed = 0;
+
+            } else {
+                event(events[i].data.ptr, events[i].events);
+            }
+        }
+
+        /* not in the loop above: it may release connections */
+
+        due();
+    }
+}
+
+
+int
+main(int argc, char *argv[])
+{
+    struct rlimit       rl;
+    struct epoll_event  ee;
+
+    if (options(argc, argv) == -1) {
+        return help();
     }
 
     getrlimit(RLIMIT_NOFILE, &rl);
@@ -741,7 +808,7 @@ main(int argc, char *argv[])
 
     ep = epoll_create1(EPOLL_CLOEXEC);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    ls = serve(port);
+    serve();
 
     ee.events = EPOLLIN;
     ee.data.ptr = &ls;
@@ -750,40 +817,7 @@ main(int argc, char *argv[])
     ee.data.ptr = &timer;
     epoll_ctl(ep, EPOLL_CTL_ADD, timer, &ee);
 
-    for ( ;; ) {
-        n = epoll_wait(ep, events, 512, -1);
+    run();
 
-        for (i = 0; i < n; i++) {
-
-            if (events[i].data.ptr == &ls) {
-                accept_all(ls);
-                continue;
-            }
-
-            if (events[i].data.ptr == &timer) {
-                (void) !read(timer, &expired, sizeof(expired));
-                armed = 0;
-                continue;
-            }
-
-            c = events[i].data.ptr;
-            rc = 0;
-
-            if (events[i].events & ~EPOLLOUT) {
-                rc = readable(c);
-            }
-
-            if (rc == 0 && (events[i].events & EPOLLOUT) && c->streaming) {
-                rc = stream(c);
-            }
-
-            if (rc == -1) {
-                release(c);
-            }
-        }
-
-        /* not in the loop above: it may release connections */
-
-        due();
-    }
+    return 0;
 }

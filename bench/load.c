@@ -84,10 +84,15 @@ typedef struct {
 
 
 static int                 ep;
+static int                 timer;
 static struct sockaddr_in  addr;
 static char               *request;
 static size_t              request_len;
 static char                buf[262144];
+
+static unsigned     port;
+static const char  *uri = "/v1/chat/completions";
+static const char  *file;           /* with the body */
 
 static unsigned   nconns = 1;
 static uint64_t   limit;            /* requests in all, 0: by time */
@@ -424,12 +429,39 @@ parse_head(conn_t *c, size_t *used, const char *p, size_t n)
 }
 
 
+/* one more byte of the line: 0, or -1: broken */
+
+static int
+chunk_size(conn_t *c, char ch)
+{
+    int  digit;
+
+    if (ch == '\n') {
+        c->state = c->rest ? s_chunk_data : s_trailer;
+        return c->digits ? 0 : -1;
+    }
+
+    if (ch == '\r') {
+        return 0;
+    }
+
+    digit = ch >= '0' && ch <= '9' ? ch - '0'
+            : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
+            : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : -1;
+
+    c->rest = c->rest * 16 + digit;
+    c->digits = 1;
+
+    return digit == -1 ? -1 : 0;
+}
+
+
 /* 1: the answer is whole, 0: more is needed, -1: broken */
 
 static int
 parse(conn_t *c, const char *p, size_t n)
 {
-    int          rc, digit;
+    int          rc;
     size_t       used;
     const char  *end;
 
@@ -476,24 +508,8 @@ parse(conn_t *c, const char *p, size_t n)
             break;
 
         case s_chunk_size:
-            if (*p == '\n') {
-                if (!c->digits) {
-                    return -1;
-                }
-
-                c->state = c->rest ? s_chunk_data : s_trailer;
-
-            } else if (*p != '\r') {
-                digit = *p >= '0' && *p <= '9' ? *p - '0'
-                        : *p >= 'a' && *p <= 'f' ? *p - 'a' + 10
-                        : *p >= 'A' && *p <= 'F' ? *p - 'A' + 10 : -1;
-
-                if (digit == -1) {
-                    return -1;
-                }
-
-                c->rest = c->rest * 16 + digit;
-                c->digits = 1;
+            if (chunk_size(c, *p) == -1) {
+                return -1;
             }
 
             p++;
@@ -607,7 +623,7 @@ add_field(const char *field)
 
 
 static void
-make_request(const char *uri, const char *file)
+make_request(void)
 {
     int          fd, n;
     char         head[1024];
@@ -665,7 +681,7 @@ make_request(const char *uri, const char *file)
 
 
 static void
-wait_until(int timer, uint64_t t)
+wait_until(uint64_t t)
 {
     struct itimerspec  it;
     static uint64_t    set;
@@ -737,22 +753,12 @@ usage(void)
 }
 
 
-int
-main(int argc, char *argv[])
-{
-    int                  i, n, opt, timer;
-    char                 c1;
-    conn_t              *c, *conns;
-    double               took;
-    uint64_t             due, expired, start, t, tick;
-    unsigned             k, port;
-    const char          *uri, *file;
-    struct rlimit        rl;
-    struct epoll_event   ee, ready[512];
+/* 0, or -1: something is wrong with them */
 
-    port = 0;
-    uri = "/v1/chat/completions";
-    file = NULL;
+static int
+options(int argc, char *argv[])
+{
+    int  opt;
 
     while ((opt = getopt(argc, argv, "p:b:u:c:n:t:w:r:Hah:")) != -1) {
         switch (opt) {
@@ -802,15 +808,25 @@ main(int argc, char *argv[])
             break;
 
         default:
-            return usage();
+            return -1;
         }
     }
 
-    if (port == 0 || file == NULL || nconns == 0
-        || (limit == 0 && seconds == 0 && !hold))
-    {
-        return usage();
-    }
+    return (port == 0 || file == NULL || nconns == 0
+            || (limit == 0 && seconds == 0 && !hold))
+           ? -1 : 0;
+}
+
+
+/* all connections are spare ones; hold needs no more than each once */
+
+static void
+setup(void)
+{
+    conn_t              *conns;
+    unsigned             k;
+    struct rlimit        rl;
+    struct epoll_event   ee;
 
     getrlimit(RLIMIT_NOFILE, &rl);
     rl.rlim_cur = rl.rlim_max;
@@ -820,7 +836,7 @@ main(int argc, char *argv[])
     addr.sin_port = htons(port);
     addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 
-    make_request(uri, file);
+    make_request();
 
     ep = epoll_create1(EPOLL_CLOEXEC);
     timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -844,52 +860,100 @@ main(int argc, char *argv[])
         limit = nconns;
         rate = 4000;
     }
+}
 
-    start = now();
-    from = start + (uint64_t) (warm * 1e9);
-    till = seconds ? from + (uint64_t) (seconds * 1e9) : UINT64_MAX;
-    due = start;
+
+/* the requests that are due; returns when the next one is */
+
+static uint64_t
+begin_due(uint64_t t, uint64_t due, uint64_t tick)
+{
+    conn_t  *c;
+
+    while (spare && (limit == 0 || begun < limit)
+           && (tick == 0 || due <= t))
+    {
+        c = spare;
+        spare = c->next;
+
+        /* who waited for a connection counts from when it was due */
+
+        begin(c, tick && t - due > 5000000 && !hold ? due : now());
+        due += tick;
+    }
+
+    return due;
+}
+
+
+static void
+events_wait(void)
+{
+    int                 i, n;
+    uint64_t            expired;
+    struct epoll_event  ready[512];
+
+    n = epoll_wait(ep, ready, 512, -1);
+
+    for (i = 0; i < n; i++) {
+        if (ready[i].data.ptr == &timer) {
+            (void) !read(timer, &expired, sizeof(expired));
+            continue;
+        }
+
+        event(ready[i].data.ptr, ready[i].events);
+    }
+}
+
+
+/* until the time or the requests are over; due: the first request */
+
+static void
+run(uint64_t due)
+{
+    uint64_t  t, tick;
+
     tick = rate ? (uint64_t) (1e9 / rate) : 0;
 
     for ( ;; ) {
         t = now();
 
         if (t >= till) {
-            break;
+            return;
         }
 
         if (hold ? opened + failed >= nconns
                  : limit && ended + failed >= limit)
         {
-            break;
+            return;
         }
 
-        while (spare && (limit == 0 || begun < limit)
-               && (tick == 0 || due <= t))
-        {
-            c = spare;
-            spare = c->next;
+        due = begin_due(t, due, tick);
 
-            /* who waited for a connection counts from when it was due */
-
-            begin(c, tick && t - due > 5000000 && !hold ? due : now());
-            due += tick;
-        }
-
-        wait_until(timer, tick && spare && due < till
-                          && (limit == 0 || begun < limit) ? due : till);
-
-        n = epoll_wait(ep, ready, 512, -1);
-
-        for (i = 0; i < n; i++) {
-            if (ready[i].data.ptr == &timer) {
-                (void) !read(timer, &expired, sizeof(expired));
-                continue;
-            }
-
-            event(ready[i].data.ptr, ready[i].events);
-        }
+        wait_until(tick && spare && due < till
+                   && (limit == 0 || begun < limit) ? due : till);
+        events_wait();
     }
+}
+
+
+int
+main(int argc, char *argv[])
+{
+    char      c1;
+    uint64_t  start;
+
+    if (options(argc, argv) == -1) {
+        return usage();
+    }
+
+    setup();
+
+    start = now();
+    from = start + (uint64_t) (warm * 1e9);
+    till = seconds ? from + (uint64_t) (seconds * 1e9) : UINT64_MAX;
+
+    run(start);
 
     if (hold) {
         printf("%llu\n", (unsigned long long) opened);
@@ -900,8 +964,7 @@ main(int argc, char *argv[])
         return failed != 0;
     }
 
-    took = (now() - (limit ? start : from)) / 1e9;
-    report(took);
+    report((now() - (limit ? start : from)) / 1e9);
 
     return failed != 0;
 }

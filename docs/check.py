@@ -143,10 +143,12 @@ def check_directives() -> None:
 
 def check_parameters() -> None:
     """Each "name=" that the parsers compare with is in some Syntax."""
-    text = without_comments(sources("core", "prompt", "route", "store",
-                                    "guard", "check"))
+    text = without_comments(sources(*(
+        room.name for room in SOURCE.iterdir()
+        if room.name not in ("dialect", "ops"))))
     text += "".join(read(path) for path in SOURCE.glob("ops/*price*.c"))
     known = set(re.findall(r'"(\w+)="', text))
+    known |= set(re.findall(r'ngx_llmops_arg_is\(&?\w+, "(\w+)"\)', text))
     known |= set(re.findall(
         r'ngx_string\("(\w+)"\),\s*offsetof\(ngx_llmops_provider_t', text))
     told = set()

@@ -6,7 +6,7 @@
 
 #include "ngx_llmops_cache_embed.h"
 #include "ngx_llmops_detached.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -136,13 +136,13 @@ ngx_llmops_embed_known(ngx_llmops_embed_t *e)
 
     e->vector = NULL;
 
-    if (ngx_llmops_key_sha256(e->text.data, e->text.len, both) != NGX_OK) {
+    if (ngx_llmops_sha256(e->text.data, e->text.len, both) != NGX_OK) {
         return NULL;
     }
 
     ngx_memcpy(both + NGX_LLMOPS_CACHE_KEY, &e->target, sizeof(void *));
 
-    if (ngx_llmops_key_sha256(both, sizeof(both), e->digest) != NGX_OK) {
+    if (ngx_llmops_sha256(both, sizeof(both), e->digest) != NGX_OK) {
         return NULL;
     }
 

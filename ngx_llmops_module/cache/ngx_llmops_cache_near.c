@@ -6,7 +6,7 @@
 
 #include "ngx_llmops_cache_near_work.h"
 #include "ngx_llmops_cache_note.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -155,7 +155,7 @@ ngx_llmops_near_question(ngx_llmops_near_t *near)
 
     name = &near->conf->target->name;
 
-    if (ngx_llmops_key_sha256(name->data, name->len, all) != NGX_OK) {
+    if (ngx_llmops_sha256(name->data, name->len, all) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -163,7 +163,7 @@ ngx_llmops_near_question(ngx_llmops_near_t *near)
     p = ngx_cpymem(p, &near->text.guard, sizeof(uint64_t));
     p = ngx_cpymem(p, q.frame, NGX_LLMOPS_CACHE_KEY);
 
-    if (ngx_llmops_key_sha256(all, p - all, near->digest) != NGX_OK) {
+    if (ngx_llmops_sha256(all, p - all, near->digest) != NGX_OK) {
         return NGX_DECLINED;
     }
 

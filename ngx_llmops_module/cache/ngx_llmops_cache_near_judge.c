@@ -7,7 +7,7 @@
 #include "ngx_llmops_cache_near_work.h"
 #include "ngx_llmops_ask.h"
 #include "ngx_llmops_call.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 #include "ngx_llmops_plain.h"
 
 #include <openssl/rand.h>
@@ -126,7 +126,7 @@ ngx_llmops_near_remembered(ngx_llmops_near_t *near, u_char *digest)
     p = ngx_cpymem(p, &near->ask->answer.created, 8);
     p = ngx_cpymem(p, &judge, sizeof(void *));
 
-    if (ngx_llmops_key_sha256(all, p - all, digest) != NGX_OK) {
+    if (ngx_llmops_sha256(all, p - all, digest) != NGX_OK) {
         return NULL;
     }
 

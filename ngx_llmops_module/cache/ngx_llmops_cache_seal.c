@@ -7,9 +7,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_llmops_cache_redis.h"
+#include "ngx_llmops_digest.h"
 
-#include <openssl/err.h>
-#include <openssl/evp.h>
 #include <zlib.h>
 
 
@@ -162,26 +161,17 @@ static ngx_int_t
 ngx_llmops_seal_digest(const u_char *key, const u_char *head,
     const u_char *p, size_t len, u_char *digest)
 {
-    u_char              all[EVP_MAX_MD_SIZE];
-    static EVP_MD      *md;
-    static EVP_MD_CTX  *ctx;
+    u_char     all[NGX_LLMOPS_SHA256];
+    ngx_str_t  pieces[3];
 
-    if (md == NULL) {
-        md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    }
+    pieces[0].data = (u_char *) key;
+    pieces[0].len = NGX_LLMOPS_CACHE_KEY;
+    pieces[1].data = (u_char *) head;
+    pieces[1].len = NGX_LLMOPS_SEAL_HEAD;
+    pieces[2].data = (u_char *) p;
+    pieces[2].len = len;
 
-    if (ctx == NULL) {
-        ctx = EVP_MD_CTX_new();
-    }
-
-    if (md == NULL || ctx == NULL
-        || EVP_DigestInit_ex2(ctx, md, NULL) != 1
-        || EVP_DigestUpdate(ctx, key, NGX_LLMOPS_CACHE_KEY) != 1
-        || EVP_DigestUpdate(ctx, head, NGX_LLMOPS_SEAL_HEAD) != 1
-        || EVP_DigestUpdate(ctx, p, len) != 1
-        || EVP_DigestFinal_ex(ctx, all, NULL) != 1)
-    {
-        ERR_clear_error();
+    if (ngx_llmops_sha256_of(pieces, 3, all) != NGX_OK) {
         return NGX_ERROR;
     }
 

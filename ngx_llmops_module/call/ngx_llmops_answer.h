@@ -47,6 +47,11 @@ ngx_uint_t ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx);
 ngx_int_t ngx_llmops_answer_replaced(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t stream);
 
+/* The same with an error of ours in call->held, in the caller's dialect.
+   NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_answer_own_error(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err, ngx_uint_t status);
+
 ngx_int_t ngx_llmops_answer_peek_stream(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_answer_peek_json(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_answer_hold(ngx_http_request_t *r);

@@ -22,6 +22,8 @@
 #define NGX_LLMOPS_ERROR_WAIT      1000    /* ms */
 
 
+static ngx_int_t ngx_llmops_answer_last_word(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_uint_t status);
 static ngx_uint_t ngx_llmops_answer_retry_bit(ngx_uint_t status);
 static ngx_int_t ngx_llmops_answer_error_again(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_answer_body_hint(ngx_http_request_t *r,
@@ -140,10 +142,22 @@ ngx_llmops_answer_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_STATUS);
     }
 
-    /*
-     * The last word.  As it came, unless the caller speaks another dialect, or
-     * it is about the gateway's own key, which is none of the caller's.
-     */
+    return ngx_llmops_answer_last_word(r, ctx, status);
+}
+
+
+/* as it came, unless the caller speaks another dialect, or it is about the
+   gateway's own key, which is none of the caller's */
+
+static ngx_int_t
+ngx_llmops_answer_last_word(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    ngx_llmops_call_t  *call;
+    ngx_llmops_step_t  *step;
+
+    call = &ctx->call;
+    step = ngx_llmops_step(ctx);
 
     if (status == NGX_HTTP_UNAUTHORIZED && step->target->provider->key == NULL)
     {

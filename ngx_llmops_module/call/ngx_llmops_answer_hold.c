@@ -209,20 +209,15 @@ ngx_llmops_answer_rewritten(ngx_llmops_ctx_t *ctx, ngx_llmops_out_t *out)
 static ngx_int_t
 ngx_llmops_answer_held_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_uint_t            status;
-    ngx_str_t             body;
-    ngx_llmops_out_t      out;
-    ngx_llmops_call_t    *call;
-    ngx_llmops_error_t    err;
-    ngx_http_upstream_t  *u;
-    u_char                scratch[4096];
+    u_char               scratch[4096];
+    ngx_str_t            body;
+    ngx_uint_t           status;
+    ngx_llmops_error_t   err;
 
-    u = r->upstream;
-    call = &ctx->call;
-    status = u->headers_in.status_n;
+    status = r->upstream->headers_in.status_n;
 
-    body.data = call->held.data;
-    body.len = call->held.len;
+    body.data = ctx->call.held.data;
+    body.len = ctx->call.held.len;
 
     ngx_llmops_error_read(status, &body, scratch, sizeof(scratch), &err);
 
@@ -250,22 +245,32 @@ ngx_llmops_answer_held_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         status = ngx_llmops_error_status(ctx->env.dialect, err.kind);
     }
 
-    ctx->error = err.kind;
+    return ngx_llmops_answer_own_error(r, ctx, &err, status);
+}
+
+
+ngx_int_t
+ngx_llmops_answer_own_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_error_t *err, ngx_uint_t status)
+{
+    ngx_llmops_out_t  out;
+
+    ctx->error = err->kind;
 
     ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_ERROR_MAX);
 
-    ctx->env.dialect->write_error(&out, ctx->env.op, &err, &ctx->id, 0);
+    ctx->env.dialect->write_error(&out, ctx->env.op, err, &ctx->id, 0);
 
     if (out.failed) {
         ngx_llmops_out_free(&out);
         return NGX_ERROR;
     }
 
-    ngx_llmops_out_free(&call->held);
-    call->held = out;
+    ngx_llmops_out_free(&ctx->call.held);
+    ctx->call.held = out;
 
-    u->headers_in.status_n = status;
-    ngx_str_null(&u->headers_in.status_line);
+    r->upstream->headers_in.status_n = status;
+    ngx_str_null(&r->upstream->headers_in.status_line);
 
     return ngx_llmops_answer_replaced(r, ctx, 0);
 }

@@ -21,19 +21,20 @@
  *   ngx_llmops_read.c      the read stage: from a body to its envelope
  *   ngx_llmops_body.c      the body's bytes: pieces, one piece, slices
  *   ngx_llmops_request.c   the request that is sent to a provider
- *   ngx_llmops_attempt.c   the outer balancer: entering, leaving, timers
+ *   ngx_llmops_attempt*.c  the outer balancer: entering; leaving
  *   ngx_llmops_timer.c     the times that bound an attempt and its answer
  *   ngx_llmops_answer*.c   the header stage: errors, peek, hold
  *   ngx_llmops_checked*.c  answers with rules: bytes, header stage, verdict
  *   ngx_llmops_asked.c     answers that somebody is asked about
  *   ngx_llmops_keep.c      what has gone to a caller
- *   ngx_llmops_stream.c    the input filter: framing, taps, translation
+ *   ngx_llmops_stream*.c   the input filter: framing, taps, translation; its
+ *                          end
  *   ngx_llmops_stop.c      streams that are ended, or wait for a verdict
  *   ngx_llmops_emit.c      the bufs that go to the caller
  *   ngx_llmops_whole.c     what a whole answer says of itself
  *   ngx_llmops_inflate.c   answers that were compressed unasked
  *   ngx_llmops_drain.c     answers whose caller has left
- *   ngx_llmops_finish.c    every end of a call, in one place
+ *   ngx_llmops_finish*.c   every end of a call, in one place; errors
  *   ngx_llmops_detached*.c requests of the gateway's own
  */
 
@@ -129,6 +130,13 @@ ngx_int_t ngx_llmops_outer_init(ngx_http_request_t *r,
 /* The step that has been entered. */
 #define ngx_llmops_step(ctx)  (&(ctx)->plan.steps[(ctx)->call.cur])
 
+
+/* attempt_end.c */
+
+/* peer.free of the synthetic balancer: an attempt is over. */
+void ngx_llmops_outer_free(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state);
+
 /* Whether another target may be asked if the present one fails so. */
 ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t on);
@@ -140,6 +148,7 @@ ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
  */
 void ngx_llmops_attempt_status(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_uint_t back);
+
 
 /* timer.c */
 
@@ -216,6 +225,25 @@ ngx_llmops_framing_restore(ngx_llmops_call_t *call, ngx_llmops_framing_t *f)
 }
 
 
+/* An event: what its tap says of it, and it, or what becomes of it, to where
+   it belongs.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_filter_event(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_sse_event_t *ev);
+
+/* All that was read has been dealt with: the end of the body, if it has come,
+   and what is to go out. */
+ngx_int_t ngx_llmops_filter_end(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
+
+/* Reads from a provider; an error is an end of the stream. */
+ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
+
+
+/* stream_end.c */
+
+/* Where translated events go: to the filter of rules, or to what is held. */
+ngx_llmops_out_t *ngx_llmops_stream_out(ngx_llmops_call_t *call);
+
 /* Whether the answer has come to its own end, as its dialect tells it. */
 ngx_uint_t ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx);
 
@@ -233,15 +261,6 @@ ngx_int_t ngx_llmops_stream_finish(ngx_http_request_t *r,
 
 /* Moves translated events from call->held to u->out_bufs. */
 ngx_int_t ngx_llmops_stream_flush(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
-
-
-/* Reads from a provider; an error is an end of the stream. */
-ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
-
-/* All that was read has been dealt with: the end of the body, if it has come,
-   and what is to go out. */
-ngx_int_t ngx_llmops_filter_end(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
 
@@ -403,11 +422,6 @@ ngx_uint_t ngx_llmops_drain_wanted(ngx_http_request_t *r,
 /* Sets ctx->cost from what the meter has. */
 void ngx_llmops_call_cost(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
-/* Keeps the message of a provider's error event, a raw error object, for the
-   end of the stream in the caller's dialect. */
-ngx_int_t ngx_llmops_keep_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
-    ngx_str_t *error);
-
 /* u->finalize_request and u->abort_request. */
 void ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc);
 void ngx_llmops_abort(ngx_http_request_t *r);
@@ -419,6 +433,23 @@ void ngx_llmops_pool_cleanup(void *data);
 
 /* The handler of the LOG phase. */
 ngx_int_t ngx_llmops_log_handler(ngx_http_request_t *r);
+
+
+/* finish_error.c */
+
+/* Keeps the message of a provider's error event, a raw error object, for the
+   end of the stream in the caller's dialect. */
+ngx_int_t ngx_llmops_keep_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_str_t *error);
+
+/* What kind of error a call that ends with rc has ended in. */
+ngx_llmops_err_e ngx_llmops_finish_kind(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_int_t rc);
+
+/* Tells the caller of a stream in what error it ends, by an event of his
+   dialect, and sets ctx->error.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_finish_error_event(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 #endif /* _NGX_LLMOPS_CALL_H_INCLUDED_ */

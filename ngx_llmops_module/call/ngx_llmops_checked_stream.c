@@ -15,6 +15,8 @@
 /* The header stage of a stream with rules: until enough has passed them. */
 
 
+static ngx_llmops_fail_e ngx_llmops_checked_fails(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_checked_ready(ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_checked_wait(ngx_llmops_ctx_t *ctx);
 
@@ -28,6 +30,7 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
     ngx_int_t             rc;
     ngx_buf_t             b;
     ngx_llmops_ctx_t     *ctx;
+    ngx_llmops_fail_e     fail;
     ngx_llmops_call_t    *call;
     ngx_http_upstream_t  *u;
 
@@ -55,23 +58,10 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
         return ngx_llmops_checked_verdict(r, ctx);
     }
 
-    if ((ctx->meter.error || (call->complete && ctx->meter.events == 0))
-        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT))
-    {
-        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_FIRST_EVENT);
-    }
+    fail = ngx_llmops_checked_fails(r, ctx);
 
-    if (call->complete && !ngx_llmops_stream_complete(ctx)
-        && !ctx->meter.error
-        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CONNECT))
-    {
-        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_CLOSED);
-    }
-
-    if (call->held.failed) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "provider's answer is too large to be held");
-        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    if (fail != NGX_LLMOPS_FAIL_NONE) {
+        return ngx_llmops_answer_fail(ctx, fail);
     }
 
     if (!ngx_llmops_checked_ready(ctx)) {
@@ -92,6 +82,39 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
     ngx_llmops_checked_note(ctx);
 
     return ctx->meter.error ? NGX_OK : ngx_llmops_asked(r, ctx, 1);
+}
+
+
+/* an error, or a stream that breaks off, leads to another target if there is
+   one */
+
+static ngx_llmops_fail_e
+ngx_llmops_checked_fails(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_call_t  *call;
+
+    call = &ctx->call;
+
+    if ((ctx->meter.error || (call->complete && ctx->meter.events == 0))
+        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT))
+    {
+        return NGX_LLMOPS_FAIL_FIRST_EVENT;
+    }
+
+    if (call->complete && !ngx_llmops_stream_complete(ctx)
+        && !ctx->meter.error
+        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CONNECT))
+    {
+        return NGX_LLMOPS_FAIL_CLOSED;
+    }
+
+    if (call->held.failed) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "provider's answer is too large to be held");
+        return NGX_LLMOPS_FAIL_INVALID;
+    }
+
+    return NGX_LLMOPS_FAIL_NONE;
 }
 
 

@@ -96,13 +96,7 @@ ngx_llmops_checked_verdict(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static ngx_int_t
 ngx_llmops_checked_refuse(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_llmops_out_t      out;
-    ngx_llmops_call_t    *call;
-    ngx_llmops_error_t    err;
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-    call = &ctx->call;
+    ngx_llmops_error_t  err;
 
     ngx_memzero(&err, sizeof(ngx_llmops_error_t));
 
@@ -110,27 +104,16 @@ ngx_llmops_checked_refuse(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     err.message = ctx->stream_error;
     ngx_str_set(&err.code, "answer_refused");
 
-    ctx->error = err.kind;
-
-    ngx_llmops_out_init(&out, NGX_LLMOPS_HOLD_ERROR_MAX);
-
-    ctx->env.dialect->write_error(&out, ctx->env.op, &err, &ctx->id, 0);
-
-    if (out.failed) {
-        ngx_llmops_out_free(&out);
+    if (ngx_llmops_answer_own_error(r, ctx, &err, NGX_HTTP_BAD_GATEWAY)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    ngx_llmops_out_free(&call->held);
+    ctx->call.hold = 1;
+    ctx->call.streaming = 0;
 
-    call->held = out;
-    call->hold = 1;
-    call->streaming = 0;
-
-    u->headers_in.status_n = NGX_HTTP_BAD_GATEWAY;
-    ngx_str_null(&u->headers_in.status_line);
-
-    return ngx_llmops_answer_replaced(r, ctx, 0);
+    return NGX_OK;
 }
 
 

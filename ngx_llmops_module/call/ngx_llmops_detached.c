@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_detached.h"
 #include "ngx_llmops_detached_request.h"
 #include "ngx_llmops_provider.h"
@@ -538,30 +539,26 @@ static char *
 ngx_llmops_detached_word(ngx_conf_t *cf, ngx_llmops_bounds_of_detached_t *b,
     ngx_str_t *word)
 {
-    ssize_t    size;
-    ngx_int_t  n;
-    ngx_str_t  s;
+    ssize_t           n;
+    ngx_llmops_arg_t  arg;
 
-    if (b->max_requests == 0 && word->len > 9
-        && ngx_strncmp(word->data, "requests=", 9) == 0)
-    {
-        n = ngx_atoi(word->data + 9, word->len - 9);
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
+        ngx_str_null(&arg.name);
+    }
 
-        if (n != NGX_ERROR && n > 0) {
+    if (ngx_llmops_arg_is(&arg, "requests") && b->max_requests == 0) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
+
+        if (n > 0) {
             b->max_requests = n;
             return NGX_CONF_OK;
         }
-    }
 
-    if (b->max_bytes == 0 && word->len > 7
-        && ngx_strncmp(word->data, "memory=", 7) == 0)
-    {
-        s.data = word->data + 7;
-        s.len = word->len - 7;
-        size = ngx_parse_size(&s);
+    } else if (ngx_llmops_arg_is(&arg, "memory") && b->max_bytes == 0) {
+        n = ngx_parse_size(&arg.value);
 
-        if (size != NGX_ERROR && size > 0) {
-            b->max_bytes = size;
+        if (n > 0) {
+            b->max_bytes = n;
             return NGX_CONF_OK;
         }
     }

@@ -425,5 +425,3 @@ ngx_llmops_detached_plan(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     return d->target ? ngx_llmops_plan_target(r, ctx, d->target)
                      : ngx_llmops_plan_make(r, ctx, d->route);
 }
-
-

@@ -109,7 +109,7 @@ void ngx_llmops_ask_attach(ngx_llmops_main_conf_t *mcf,
 
 /* A parameter of such a line.  NGX_OK, or NGX_ERROR. */
 ngx_int_t ngx_llmops_ask_param(ngx_conf_t *cf, ngx_llmops_ask_t *ask,
-    ngx_str_t *arg);
+    ngx_str_t *word);
 
 
 /* ask_body.c: knows nothing of requests */

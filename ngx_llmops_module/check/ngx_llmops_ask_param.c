@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_ask.h"
+#include "ngx_llmops_arg.h"
 
 
 /* Parameters of a line of llm_rules that asks somebody. */
@@ -23,63 +24,56 @@ static ngx_int_t ngx_llmops_ask_rubric(ngx_conf_t *cf, ngx_llmops_ask_t *ask,
 
 
 ngx_int_t
-ngx_llmops_ask_param(ngx_conf_t *cf, ngx_llmops_ask_t *ask, ngx_str_t *arg)
+ngx_llmops_ask_param(ngx_conf_t *cf, ngx_llmops_ask_t *ask, ngx_str_t *word)
 {
-    u_char     *eq;
-    ngx_str_t   name, value;
+    ngx_llmops_arg_t  arg;
 
-    eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
-
-    if (eq == NULL) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name.data = arg->data;
-    name.len = eq - arg->data;
-    value.data = eq + 1;
-    value.len = arg->len - name.len - 1;
-
-#define is(word)  (name.len == sizeof(word) - 1                               \
-                   && ngx_memcmp(name.data, word, name.len) == 0)
-
-    if (is("timeout") && ask->timeout == 0) {
-        ask->timeout = ngx_parse_time(&value, 0);
+    if (ngx_llmops_arg_is(&arg, "timeout") && ask->timeout == 0) {
+        ask->timeout = ngx_parse_time(&arg.value, 0);
         return (ngx_int_t) ask->timeout > 0 ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("fail")) {
-        ask->fail_open = (ngx_strcmp(value.data, "open") == 0);
-        return ask->fail_open || ngx_strcmp(value.data, "closed") == 0
+    if (ngx_llmops_arg_is(&arg, "fail")) {
+        ask->fail_open = (ngx_strcmp(arg.value.data, "open") == 0);
+        return ask->fail_open || ngx_strcmp(arg.value.data, "closed") == 0
                ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("when") && !ask->input) {
-        ask->after = (ngx_strcmp(value.data, "after") == 0);
-        return ask->after || ngx_strcmp(value.data, "before") == 0
+    if (ngx_llmops_arg_is(&arg, "when") && !ask->input) {
+        ask->after = (ngx_strcmp(arg.value.data, "after") == 0);
+        return ask->after || ngx_strcmp(arg.value.data, "before") == 0
                ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("on_fail")) {
-        return ngx_llmops_ask_action(ask, &value);
+    if (ngx_llmops_arg_is(&arg, "on_fail")) {
+        return ngx_llmops_ask_action(ask, &arg.value);
     }
 
-    if (is("rubric") && ask->kind == NGX_LLMOPS_ASK_JUDGE) {
-        return ngx_llmops_ask_rubric(cf, ask, &value);
+    if (ngx_llmops_arg_is(&arg, "rubric")
+        && ask->kind == NGX_LLMOPS_ASK_JUDGE)
+    {
+        return ngx_llmops_ask_rubric(cf, ask, &arg.value);
     }
 
-    if (is("min") && ask->kind == NGX_LLMOPS_ASK_JUDGE) {
-        return ngx_llmops_ask_number(&value, &ask->min);
+    if (ngx_llmops_arg_is(&arg, "min") && ask->kind == NGX_LLMOPS_ASK_JUDGE) {
+        return ngx_llmops_ask_number(&arg.value, &ask->min);
     }
 
-    if (is("over") && ask->kind == NGX_LLMOPS_ASK_MODERATION) {
-        return ngx_llmops_ask_over(cf, ask, &value);
+    if (ngx_llmops_arg_is(&arg, "over")
+        && ask->kind == NGX_LLMOPS_ASK_MODERATION)
+    {
+        return ngx_llmops_ask_over(cf, ask, &arg.value);
     }
 
-    if (is("token") && ask->kind == NGX_LLMOPS_ASK_WEBHOOK) {
-        return ngx_llmops_secret_read(cf, &value, "token", &ask->token);
+    if (ngx_llmops_arg_is(&arg, "token")
+        && ask->kind == NGX_LLMOPS_ASK_WEBHOOK)
+    {
+        return ngx_llmops_secret_read(cf, &arg.value, "token", &ask->token);
     }
-
-#undef is
 
     return NGX_ERROR;
 }

@@ -270,26 +270,6 @@ ngx_llmops_check_events(ngx_llmops_check_t *check, u_char *p, size_t len,
 }
 
 
-static ngx_uint_t
-ngx_llmops_check_done(ngx_str_t *data)
-{
-    u_char  *p, *last;
-
-    p = data->data;
-    last = p + data->len;
-
-    while (last > p && last[-1] <= ' ') {
-        last--;
-    }
-
-    while (p < last && *p <= ' ') {
-        p++;
-    }
-
-    return last - p == 6 && ngx_memcmp(p, "[DONE]", 6) == 0;
-}
-
-
 /*
  * An LF before an event is the end of the CRLF that ended the one before it,
  * cut off by the pieces.  It goes, whatever becomes of this event: uncut it
@@ -377,7 +357,7 @@ ngx_llmops_check_event(ngx_llmops_check_t *check, ngx_llmops_sse_event_t *ev,
         return NGX_OK;
     }
 
-    if (ngx_llmops_check_done(&ev->data)) {
+    if (ngx_llmops_sse_done(&ev->data)) {
         rc = ngx_llmops_check_choices(check, out);
 
         if (rc == NGX_OK) {

@@ -102,17 +102,12 @@ ngx_llmops_json_before(ngx_llmops_choice_t *choice, u_char c)
 }
 
 
-/* a byte behind the fence's first line */
+/* a byte of the document, which may be its last */
 
 static ngx_int_t
-ngx_llmops_json_fenced(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
+ngx_llmops_json_take(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
     u_char *p)
 {
-    if (choice->fence == NGX_LLMOPS_FENCE_BEHIND) {
-        return (*p == '`' || ngx_llmops_fence_space(*p)) ? NGX_OK
-                                                         : NGX_DECLINED;
-    }
-
     if (ngx_llmops_jcheck_feed(choice->json, p, 1) != NGX_OK) {
         return NGX_DECLINED;
     }
@@ -124,6 +119,21 @@ ngx_llmops_json_fenced(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
     }
 
     return NGX_OK;
+}
+
+
+/* a byte behind the fence's first line */
+
+static ngx_int_t
+ngx_llmops_json_fenced(ngx_llmops_check_t *check, ngx_llmops_choice_t *choice,
+    u_char *p)
+{
+    if (choice->fence == NGX_LLMOPS_FENCE_BEHIND) {
+        return (*p == '`' || ngx_llmops_fence_space(*p)) ? NGX_OK
+                                                         : NGX_DECLINED;
+    }
+
+    return ngx_llmops_json_take(check, choice, p);
 }
 
 
@@ -203,17 +213,7 @@ ngx_llmops_json_repaired(ngx_llmops_check_t *check,
     (void) ngx_llmops_out_write(&check->plain, choice->comma, choice->ncomma);
     choice->ncomma = 0;
 
-    if (ngx_llmops_jcheck_feed(choice->json, p, 1) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
-    (void) ngx_llmops_out_write(&check->plain, p, 1);
-
-    if (ngx_llmops_jcheck_complete(choice->json)) {
-        choice->fence = NGX_LLMOPS_FENCE_BEHIND;
-    }
-
-    return NGX_OK;
+    return ngx_llmops_json_take(check, choice, p);
 }
 
 

@@ -213,6 +213,26 @@ ngx_llmops_jnode_t *ngx_llmops_jschema_node(ngx_llmops_jschema_t *s,
 void ngx_llmops_jschema_keywords(ngx_llmops_jschema_t *s,
     ngx_llmops_jnode_t *node);
 
+/* A keyword that is a schema: its node, or NULL. */
+ngx_llmops_jnode_t *ngx_llmops_jkey_node(ngx_llmops_jschema_t *s,
+    ngx_llmops_jnode_t *node, const char *keyword);
+
+/* A keyword that is a whole number; value, if it is not there. */
+size_t ngx_llmops_jkey_count(ngx_llmops_jschema_t *s,
+    ngx_llmops_jnode_t *node, const char *keyword, size_t value);
+
+/* Compiles a pattern; NULL: the error is noted. */
+pcre2_code *ngx_llmops_jkey_regex(ngx_llmops_jschema_t *s,
+    const char *pattern, size_t len);
+
+
+/* jschema_object.c: keywords of objects; the names come first */
+
+void ngx_llmops_jkey_names(ngx_llmops_jschema_t *s,
+    ngx_llmops_jnode_t *node);
+void ngx_llmops_jkey_objects(ngx_llmops_jschema_t *s,
+    ngx_llmops_jnode_t *node);
+
 
 /* jschema_ref.c */
 

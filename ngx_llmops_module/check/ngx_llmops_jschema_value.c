@@ -27,11 +27,15 @@
 #define NGX_LLMOPS_JHASH_K2         0xc2b2ae3d27d4eb4fULL
 
 
+static const u_char *ngx_llmops_jnumber_digits(ngx_llmops_jnumber_t *n,
+    const u_char *p, const u_char *last);
+static void ngx_llmops_jnumber_exponent(ngx_llmops_jnumber_t *n,
+    const u_char *p, const u_char *last);
+
+
 void
 ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p, size_t len)
 {
-    ngx_int_t      e;
-    ngx_uint_t     digits, point;
     const u_char  *last;
 
     ngx_memzero(n, sizeof(ngx_llmops_jnumber_t));
@@ -41,11 +45,38 @@ ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p, size_t len)
     n->negative = (*p == '-');
     n->exact = 1;
 
-    digits = 0;
-    point = 0;
     last = p + len;
 
-    for (p += n->negative; p < last && (*p | 0x20) != 'e'; p++) {
+    p = ngx_llmops_jnumber_digits(n, p + n->negative, last);
+
+    if (p < last) {
+        ngx_llmops_jnumber_exponent(n, p + 1, last);
+    }
+
+    while (n->digits && n->digits % 10 == 0) {
+        n->digits /= 10;
+        n->exp++;
+    }
+
+    if (n->digits == 0) {
+        n->exp = 0;
+        n->negative = 0;
+    }
+}
+
+
+/* up to the exponent, or the end */
+
+static const u_char *
+ngx_llmops_jnumber_digits(ngx_llmops_jnumber_t *n, const u_char *p,
+    const u_char *last)
+{
+    ngx_uint_t  digits, point;
+
+    digits = 0;
+    point = 0;
+
+    for ( /* void */ ; p < last && (*p | 0x20) != 'e'; p++) {
 
         if (*p == '.') {
             point = 1;
@@ -73,27 +104,25 @@ ngx_llmops_jnumber_read(ngx_llmops_jnumber_t *n, const u_char *p, size_t len)
         n->exp -= point;
     }
 
-    if (p < last) {
-        p++;
-        point = (*p == '-');
-        p += (*p == '-' || *p == '+');
+    return p;
+}
 
-        for (e = 0; p < last; p++) {
-            e = ngx_min(e * 10 + (*p - '0'), NGX_LLMOPS_JNUMBER_MAX_EXP);
-        }
 
-        n->exp += point ? -e : e;
+static void
+ngx_llmops_jnumber_exponent(ngx_llmops_jnumber_t *n, const u_char *p,
+    const u_char *last)
+{
+    ngx_int_t   e;
+    ngx_uint_t  minus;
+
+    minus = (*p == '-');
+    p += (*p == '-' || *p == '+');
+
+    for (e = 0; p < last; p++) {
+        e = ngx_min(e * 10 + (*p - '0'), NGX_LLMOPS_JNUMBER_MAX_EXP);
     }
 
-    while (n->digits && n->digits % 10 == 0) {
-        n->digits /= 10;
-        n->exp++;
-    }
-
-    if (n->digits == 0) {
-        n->exp = 0;
-        n->negative = 0;
-    }
+    n->exp += minus ? -e : e;
 }
 
 

@@ -20,10 +20,12 @@ static void ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
 
 /* events by their type, but whatever has a text counts */
 
-void
-ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json)
+/* the block that an event is about, and whether it begins or ends one */
+
+static ngx_uint_t
+ngx_llmops_texts_index(ngx_llmops_texts_t *t, ngx_str_t *json)
 {
-    ngx_str_t               key, value, type, reason, content;
+    ngx_str_t               key, value, type;
     ngx_uint_t              index;
     ngx_llmops_json_iter_t  it;
 
@@ -54,6 +56,19 @@ ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json)
         t->block = index;
         t->block_start = 1;
     }
+
+    return index;
+}
+
+
+void
+ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json)
+{
+    ngx_str_t               key, value, reason, content;
+    ngx_uint_t              index;
+    ngx_llmops_json_iter_t  it;
+
+    index = ngx_llmops_texts_index(t, json);
 
     (void) ngx_llmops_json_object(&it, json);
 

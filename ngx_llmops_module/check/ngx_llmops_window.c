@@ -502,7 +502,6 @@ ngx_llmops_window_held(ngx_llmops_window_t *w)
 }
 
 
-
 void
 ngx_llmops_window_map(ngx_llmops_window_t *w, ngx_llmops_window_map_pt map,
     void *data)

@@ -474,6 +474,11 @@ ngx_int_t ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id);
 ngx_table_elt_t *ngx_llmops_header_in(ngx_http_request_t *r,
     const char *name, size_t len);
 
+/* Appends a header to an answer's; name and value's bytes live as long as the
+   request.  NULL: out of memory. */
+ngx_table_elt_t *ngx_llmops_header_out(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value);
+
 
 /*
  * A walk over a list of headers, a request's or an answer's: _first() and

@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_conf.h"
 #include "ngx_llmops_handler.h"
 #include "ngx_llmops_headers.h"
@@ -429,10 +430,9 @@ ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llmops_loc_conf_t *llcf = conf;
 
-    ngx_str_t                         *value;
-    ngx_llmops_main_conf_t            *mcf;
-    ngx_http_core_loc_conf_t          *clcf;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                 *value;
+    ngx_llmops_main_conf_t    *mcf;
+    ngx_http_core_loc_conf_t  *clcf;
 
     if (llcf->pass) {
         return "is duplicate";
@@ -461,24 +461,11 @@ ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    llcf->route = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (llcf->route == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
     value = cf->args->elts;
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+    llcf->route = ngx_llmops_arg_complex(cf, &value[1]);
 
-    ccv.cf = cf;
-    ccv.value = &value[1];
-    ccv.complex_value = llcf->route;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
+    return llcf->route ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 

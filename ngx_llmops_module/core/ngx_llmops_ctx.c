@@ -156,6 +156,29 @@ ngx_llmops_header_in(ngx_http_request_t *r, const char *name, size_t len)
 }
 
 
+ngx_table_elt_t *
+ngx_llmops_header_out(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return h;
+}
+
+
 ngx_int_t
 ngx_llmops_id(ngx_pool_t *pool, ngx_str_t *id)
 {

@@ -41,6 +41,7 @@ static ngx_int_t ngx_llmops_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_llmops_phase(ngx_http_core_main_conf_t *cmcf,
     ngx_uint_t phase, ngx_http_handler_pt handler);
 static ngx_int_t ngx_llmops_init_process(ngx_cycle_t *cycle);
+static void ngx_llmops_attach(ngx_llmops_main_conf_t *mcf);
 static void ngx_llmops_exit_process(ngx_cycle_t *cycle);
 
 
@@ -357,9 +358,7 @@ ngx_llmops_phase(ngx_http_core_main_conf_t *cmcf, ngx_uint_t phase,
 static ngx_int_t
 ngx_llmops_init_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t               i, k;
-    ngx_llmops_route_t     **routes;
-    ngx_llmops_target_t     *targets, **named;
+    ngx_uint_t               i;
     ngx_llmops_provider_t  **providers;
     ngx_llmops_main_conf_t  *mcf;
 
@@ -389,24 +388,7 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
-    routes = mcf->routes.elts;
-
-    for (i = 0; i < mcf->routes.nelts; i++) {
-        ngx_llmops_rules_attach(mcf, routes[i]);
-        ngx_llmops_shadows_attach(mcf, routes[i]);
-
-        targets = routes[i]->targets.elts;
-
-        for (k = 0; k < routes[i]->targets.nelts; k++) {
-            ngx_llmops_metrics_attach(mcf, &targets[k]);
-        }
-    }
-
-    named = mcf->named ? mcf->named->elts : NULL;
-
-    for (i = 0; mcf->named && i < mcf->named->nelts; i++) {
-        ngx_llmops_metrics_attach(mcf, named[i]);
-    }
+    ngx_llmops_attach(mcf);
 
     providers = mcf->providers.elts;
 
@@ -427,6 +409,36 @@ ngx_llmops_init_process(ngx_cycle_t *cycle)
     }
 
     return ngx_llmops_evaluations_start(cycle, mcf);
+}
+
+
+/* what this worker counts in shared memory, of each route and target */
+
+static void
+ngx_llmops_attach(ngx_llmops_main_conf_t *mcf)
+{
+    ngx_uint_t             i, k;
+    ngx_llmops_route_t   **routes;
+    ngx_llmops_target_t   *targets, **named;
+
+    routes = mcf->routes.elts;
+
+    for (i = 0; i < mcf->routes.nelts; i++) {
+        ngx_llmops_rules_attach(mcf, routes[i]);
+        ngx_llmops_shadows_attach(mcf, routes[i]);
+
+        targets = routes[i]->targets.elts;
+
+        for (k = 0; k < routes[i]->targets.nelts; k++) {
+            ngx_llmops_metrics_attach(mcf, &targets[k]);
+        }
+    }
+
+    named = mcf->named ? mcf->named->elts : NULL;
+
+    for (i = 0; mcf->named && i < mcf->named->nelts; i++) {
+        ngx_llmops_metrics_attach(mcf, named[i]);
+    }
 }
 
 

@@ -17,9 +17,10 @@ static void ngx_llmops_anthropic_block_in(ngx_llmops_xlate_t *x,
     ngx_llmops_out_t *reasoning);
 static json_t *ngx_llmops_anthropic_call_in(ngx_llmops_xlate_t *x,
     json_t *block);
+static json_t *ngx_llmops_anthropic_message_in(ngx_llmops_xlate_t *x,
+    json_t *content);
 static void ngx_llmops_anthropic_usage_read(json_t *body,
     ngx_llmops_usage_t *u);
-static int64_t ngx_llmops_anthropic_count(json_t *object, const char *key);
 static json_t *ngx_llmops_anthropic_content(ngx_llmops_xlate_t *x,
     json_t *message);
 static void ngx_llmops_anthropic_thoughts(ngx_llmops_xlate_t *x, json_t *to,
@@ -50,10 +51,7 @@ json_t *
 ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     ngx_llmops_usage_t *usage)
 {
-    size_t             i;
-    json_t            *content, *block, *out, *choice, *message, *list;
-    json_t            *thinking, *calls, *v;
-    ngx_llmops_out_t   text, reasoning;
+    json_t  *content, *out, *choice, *list;
 
     memset(usage, 0, sizeof(ngx_llmops_usage_t));
 
@@ -62,6 +60,37 @@ ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     if (!json_is_array(content)) {
         return NULL;
     }
+
+    choice = ngx_llmops_object(x);
+    ngx_llmops_set(x, choice, "message",
+                   ngx_llmops_anthropic_message_in(x, content));
+    ngx_llmops_set(x, choice, "finish_reason",
+        json_string(ngx_llmops_finish_text(
+            ngx_llmops_anthropic_finish(ngx_llmops_tree_str(body,
+                                                           "stop_reason")))));
+    ngx_llmops_copy(x, choice, "stop_sequence", body, "stop_sequence");
+
+    list = ngx_llmops_array(x);
+    ngx_llmops_append(x, list, choice);
+
+    out = ngx_llmops_object(x);
+    ngx_llmops_copy(x, out, "id", body, "id");
+    ngx_llmops_set(x, out, "choices", list);
+
+    ngx_llmops_anthropic_usage_read(body, usage);
+
+    return out;
+}
+
+
+/* the one message of a chat's answer, with all that the blocks have */
+
+static json_t *
+ngx_llmops_anthropic_message_in(ngx_llmops_xlate_t *x, json_t *content)
+{
+    size_t             i;
+    json_t            *block, *message, *thinking, *calls, *v;
+    ngx_llmops_out_t   text, reasoning;
 
     thinking = ngx_llmops_array(x);
     calls = ngx_llmops_array(x);
@@ -104,24 +133,7 @@ ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     json_decref(thinking);
     json_decref(calls);
 
-    choice = ngx_llmops_object(x);
-    ngx_llmops_set(x, choice, "message", message);
-    ngx_llmops_set(x, choice, "finish_reason",
-        json_string(ngx_llmops_finish_text(
-            ngx_llmops_anthropic_finish(ngx_llmops_tree_str(body,
-                                                           "stop_reason")))));
-    ngx_llmops_copy(x, choice, "stop_sequence", body, "stop_sequence");
-
-    list = ngx_llmops_array(x);
-    ngx_llmops_append(x, list, choice);
-
-    out = ngx_llmops_object(x);
-    ngx_llmops_copy(x, out, "id", body, "id");
-    ngx_llmops_set(x, out, "choices", list);
-
-    ngx_llmops_anthropic_usage_read(body, usage);
-
-    return out;
+    return message;
 }
 
 
@@ -192,21 +204,6 @@ ngx_llmops_anthropic_call_in(ngx_llmops_xlate_t *x, json_t *block)
 }
 
 
-static int64_t
-ngx_llmops_anthropic_count(json_t *object, const char *key)
-{
-    double  n;
-
-    if (ngx_llmops_tree_number(json_object_get(object, key), &n) != NGX_OK
-        || n < 0 || n > 9007199254740992.0)
-    {
-        return 0;
-    }
-
-    return (int64_t) n;
-}
-
-
 /* cached tokens are counted beside the input there */
 
 static void
@@ -221,20 +218,20 @@ ngx_llmops_anthropic_usage_read(json_t *body, ngx_llmops_usage_t *u)
     }
 
     u->source = NGX_LLMOPS_USAGE_REPORTED;
-    u->cache_read = ngx_llmops_anthropic_count(usage,
+    u->cache_read = ngx_llmops_tree_count(usage,
                                                "cache_read_input_tokens");
-    u->cache_write = ngx_llmops_anthropic_count(usage,
+    u->cache_write = ngx_llmops_tree_count(usage,
                                              "cache_creation_input_tokens");
-    u->input = ngx_llmops_anthropic_count(usage, "input_tokens")
+    u->input = ngx_llmops_tree_count(usage, "input_tokens")
                + u->cache_read + u->cache_write;
-    u->output = ngx_llmops_anthropic_count(usage, "output_tokens");
+    u->output = ngx_llmops_tree_count(usage, "output_tokens");
 
     details = json_object_get(usage, "cache_creation");
-    u->cache_write_1h = ngx_llmops_anthropic_count(details,
+    u->cache_write_1h = ngx_llmops_tree_count(details,
                                                "ephemeral_1h_input_tokens");
 
     details = json_object_get(usage, "output_tokens_details");
-    u->reasoning = ngx_llmops_anthropic_count(details, "thinking_tokens");
+    u->reasoning = ngx_llmops_tree_count(details, "thinking_tokens");
 }
 
 
@@ -341,15 +338,7 @@ ngx_llmops_anthropic_response_out(ngx_llmops_xlate_t *x, json_t *neutral,
     ngx_llmops_gather_init(&text);
     ngx_llmops_anthropic_usage_write(&text, usage);
 
-    if (text.failed) {
-        x->nomem = 1;
-
-    } else {
-        ngx_llmops_set(x, out, "usage",
-                       ngx_llmops_tree_raw((char *) text.data, text.len));
-    }
-
-    ngx_llmops_out_free(&text);
+    ngx_llmops_set_gathered(x, out, "usage", &text);
 
     return out;
 }

@@ -36,6 +36,8 @@ static void ngx_llmops_anthropic_part_in(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_user_t *u, json_t *block);
 static void ngx_llmops_anthropic_result_in(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_user_t *u, json_t *block);
+static json_t *ngx_llmops_anthropic_result_text(ngx_llmops_xlate_t *x,
+    ngx_llmops_anthropic_user_t *u, json_t *block);
 static void ngx_llmops_anthropic_image_in(ngx_llmops_xlate_t *x, json_t *to,
     json_t *block);
 static void ngx_llmops_anthropic_document_in(ngx_llmops_xlate_t *x,
@@ -262,8 +264,39 @@ static void
 ngx_llmops_anthropic_result_in(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_user_t *u, json_t *block)
 {
+    json_t            *message, *text;
+    ngx_llmops_out_t   out;
+
+    text = ngx_llmops_anthropic_result_text(x, u, block);
+
+    /* there is no member that says so */
+
+    if (json_is_true(json_object_get(block, "is_error"))) {
+        ngx_llmops_gather_init(&out);
+        ngx_llmops_gather(&out, "Error: ", 7, "");
+        ngx_llmops_gather(&out, json_string_value(text),
+                          json_string_length(text), "");
+        json_decref(text);
+        text = ngx_llmops_gathered(x, &out);
+    }
+
+    message = ngx_llmops_object(x);
+    ngx_llmops_set(x, message, "role", json_string("tool"));
+    ngx_llmops_copy(x, message, "tool_call_id", block, "tool_use_id");
+    ngx_llmops_set(x, message, "content", text);
+
+    ngx_llmops_append(x, u->messages, message);
+}
+
+
+/* all texts of a result; what else there is goes into the turn */
+
+static json_t *
+ngx_llmops_anthropic_result_text(ngx_llmops_xlate_t *x,
+    ngx_llmops_anthropic_user_t *u, json_t *block)
+{
     size_t             i;
-    json_t            *content, *part, *message, *texts, *text;
+    json_t            *content, *part, *texts, *text;
     const char        *type;
     ngx_llmops_out_t   out;
 
@@ -310,25 +343,7 @@ ngx_llmops_anthropic_result_in(ngx_llmops_xlate_t *x,
 
     json_decref(texts);
 
-    text = ngx_llmops_gathered(x, &out);
-
-    /* there is no member that says so */
-
-    if (json_is_true(json_object_get(block, "is_error"))) {
-        ngx_llmops_gather_init(&out);
-        ngx_llmops_gather(&out, "Error: ", 7, "");
-        ngx_llmops_gather(&out, json_string_value(text),
-                          json_string_length(text), "");
-        json_decref(text);
-        text = ngx_llmops_gathered(x, &out);
-    }
-
-    message = ngx_llmops_object(x);
-    ngx_llmops_set(x, message, "role", json_string("tool"));
-    ngx_llmops_copy(x, message, "tool_call_id", block, "tool_use_id");
-    ngx_llmops_set(x, message, "content", text);
-
-    ngx_llmops_append(x, u->messages, message);
+    return ngx_llmops_gathered(x, &out);
 }
 
 

@@ -219,6 +219,10 @@ void ngx_llmops_gather(ngx_llmops_out_t *out, const char *text, size_t len,
     const char *separator);
 json_t *ngx_llmops_gathered(ngx_llmops_xlate_t *x, ngx_llmops_out_t *out);
 
+/* Sets a member to a value that has been written, and frees out. */
+void ngx_llmops_set_gathered(ngx_llmops_xlate_t *x, json_t *object,
+    const char *key, ngx_llmops_out_t *out);
+
 
 /* notes of what a request loses; in strict mode they refuse it */
 
@@ -287,6 +291,10 @@ void ngx_llmops_emit(ngx_llmops_xlate_t *x, ngx_llmops_ev_e type,
     const char *text, size_t len);
 void ngx_llmops_emit_string(ngx_llmops_xlate_t *x, ngx_llmops_ev_e type,
     json_t *v);
+
+/* Blocks of thinking: their signatures, what is redacted, and their texts. */
+void ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *blocks,
+    ngx_uint_t texts);
 ngx_llmops_slot_t *ngx_llmops_slot(ngx_llmops_xlate_t *x, int64_t key);
 ngx_llmops_slot_t *ngx_llmops_emit_tool(ngx_llmops_xlate_t *x, int64_t key,
     const char *id, const char *name);

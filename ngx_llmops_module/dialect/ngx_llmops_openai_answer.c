@@ -19,7 +19,6 @@ static void ngx_llmops_openai_custom(ngx_llmops_xlate_t *x, json_t *call,
     json_t *custom);
 static void ngx_llmops_openai_usage_read(json_t *body,
     ngx_llmops_usage_t *usage);
-static int64_t ngx_llmops_openai_count(json_t *object, const char *key);
 static json_t *ngx_llmops_openai_choice(ngx_llmops_xlate_t *x, json_t *from,
     size_t n);
 
@@ -276,21 +275,6 @@ ngx_llmops_openai_arguments(ngx_llmops_xlate_t *x, json_t *args)
 }
 
 
-static int64_t
-ngx_llmops_openai_count(json_t *object, const char *key)
-{
-    double  n;
-
-    if (ngx_llmops_tree_number(json_object_get(object, key), &n) != NGX_OK
-        || n < 0 || n > 9007199254740992.0)
-    {
-        return 0;
-    }
-
-    return (int64_t) n;
-}
-
-
 static void
 ngx_llmops_openai_usage_read(json_t *body, ngx_llmops_usage_t *u)
 {
@@ -311,28 +295,28 @@ ngx_llmops_openai_usage_read(json_t *body, ngx_llmops_usage_t *u)
     out = json_object_get(usage, "completion_tokens_details");
 
     u->source = NGX_LLMOPS_USAGE_REPORTED;
-    u->input = ngx_llmops_openai_count(usage, "prompt_tokens");
-    u->output = ngx_llmops_openai_count(usage, "completion_tokens");
-    u->cache_read = ngx_llmops_openai_count(in, "cached_tokens");
-    u->cache_write = ngx_llmops_openai_count(in, "cache_write_tokens");
-    u->reasoning = ngx_llmops_openai_count(out, "reasoning_tokens");
+    u->input = ngx_llmops_tree_count(usage, "prompt_tokens");
+    u->output = ngx_llmops_tree_count(usage, "completion_tokens");
+    u->cache_read = ngx_llmops_tree_count(in, "cached_tokens");
+    u->cache_write = ngx_llmops_tree_count(in, "cache_write_tokens");
+    u->reasoning = ngx_llmops_tree_count(out, "reasoning_tokens");
 
     if (u->cache_read == 0) {
-        u->cache_read = ngx_llmops_openai_count(usage, "cached_tokens");
+        u->cache_read = ngx_llmops_tree_count(usage, "cached_tokens");
     }
 
     if (u->cache_read == 0) {
-        u->cache_read = ngx_llmops_openai_count(usage,
+        u->cache_read = ngx_llmops_tree_count(usage,
                                                 "prompt_cache_hit_tokens");
     }
 
     if (u->reasoning == 0) {
-        u->reasoning = ngx_llmops_openai_count(usage, "reasoning_tokens");
+        u->reasoning = ngx_llmops_tree_count(usage, "reasoning_tokens");
     }
 
     /* some count reasoning beside the completion: the sum tells */
 
-    total = ngx_llmops_openai_count(usage, "total_tokens");
+    total = ngx_llmops_tree_count(usage, "total_tokens");
 
     if (u->reasoning > 0 && total == u->input + u->output + u->reasoning) {
         u->output += u->reasoning;
@@ -394,15 +378,7 @@ ngx_llmops_openai_response_out(ngx_llmops_xlate_t *x, json_t *neutral,
     ngx_llmops_gather_init(&text);
     ngx_llmops_openai_usage_write(&text, usage);
 
-    if (text.failed) {
-        x->nomem = 1;
-
-    } else {
-        ngx_llmops_set(x, out, "usage",
-                       ngx_llmops_tree_raw((char *) text.data, text.len));
-    }
-
-    ngx_llmops_out_free(&text);
+    ngx_llmops_set_gathered(x, out, "usage", &text);
 
     return out;
 }

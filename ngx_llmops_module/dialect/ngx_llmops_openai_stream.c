@@ -152,24 +152,11 @@ ngx_llmops_openai_delta(ngx_llmops_xlate_t *x, json_t *delta)
 static void
 ngx_llmops_openai_thinking(ngx_llmops_xlate_t *x, json_t *blocks)
 {
-    size_t                    i;
-    json_t                   *block;
-    ngx_llmops_openai_in_t   *in;
+    ngx_llmops_openai_in_t  *in;
 
     in = x->in;
 
-    json_array_foreach(blocks, i, block) {
-
-        if (!in->reasoning) {
-            ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING,
-                                   json_object_get(block, "thinking"));
-        }
-
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_SIGNATURE,
-                               json_object_get(block, "signature"));
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REDACTED,
-                               json_object_get(block, "data"));
-    }
+    ngx_llmops_emit_thinking(x, blocks, !in->reasoning);
 }
 
 

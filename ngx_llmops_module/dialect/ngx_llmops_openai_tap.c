@@ -136,34 +136,13 @@ ngx_llmops_chunk_hide(ngx_llmops_chunk_t *ch, ngx_llmops_sse_event_t *ev,
 }
 
 
-static ngx_uint_t
-ngx_llmops_openai_done(ngx_str_t *data)
-{
-    u_char  *p, *last;
-
-    p = data->data;
-    last = p + data->len;
-
-    while (last > p && last[-1] <= ' ') {
-        last--;
-    }
-
-    while (p < last && *p <= ' ') {
-        p++;
-    }
-
-    return last - p == sizeof("[DONE]") - 1
-           && ngx_memcmp(p, "[DONE]", sizeof("[DONE]") - 1) == 0;
-}
-
-
 /* no JSON object: the end, an error in plain text, or not ours to judge */
 
 static void
 ngx_llmops_openai_text_event(ngx_llmops_meter_t *m,
     ngx_llmops_sse_event_t *ev, ngx_llmops_tap_t *tap)
 {
-    if (ngx_llmops_openai_done(&ev->data)) {
+    if (ngx_llmops_sse_done(&ev->data)) {
         m->terminal = 1;
 
     } else if (ngx_llmops_is(&ev->name, "error")) {

@@ -98,6 +98,21 @@ ngx_llmops_tree_number(json_t *v, double *d)
 }
 
 
+int64_t
+ngx_llmops_tree_count(json_t *object, const char *key)
+{
+    double  n;
+
+    if (ngx_llmops_tree_number(json_object_get(object, key), &n) != NGX_OK
+        || n < 0 || n > 9007199254740992.0)
+    {
+        return 0;
+    }
+
+    return (int64_t) n;
+}
+
+
 json_t *
 ngx_llmops_tree_raw(const char *p, size_t len)
 {

@@ -51,6 +51,9 @@ ngx_uint_t ngx_llmops_tree_has_text(json_t *v);
 /* A number: NGX_OK and *d, or NGX_DECLINED. */
 ngx_int_t ngx_llmops_tree_number(json_t *v, double *d);
 
+/* The member of that name as a count: 0 if it is none, or above 2^53. */
+int64_t ngx_llmops_tree_count(json_t *object, const char *key);
+
 /* The string member of that name, or NULL. */
 const char *ngx_llmops_tree_str(json_t *object, const char *key);
 

@@ -16,7 +16,7 @@
 
 
 static void ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message);
-static void ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *message);
+static void ngx_llmops_emit_reasoning(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_emit_calls(ngx_llmops_xlate_t *x, json_t *calls);
 static void ngx_llmops_call_restore(ngx_llmops_xlate_t *x, json_t *call);
 
@@ -195,7 +195,7 @@ ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral)
 static void
 ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message)
 {
-    ngx_llmops_emit_thinking(x, message);
+    ngx_llmops_emit_reasoning(x, message);
 
     ngx_llmops_emit_string(x, NGX_LLMOPS_EV_TEXT,
                            json_object_get(message, "content"));
@@ -207,10 +207,9 @@ ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message)
 
 
 static void
-ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *message)
+ngx_llmops_emit_reasoning(ngx_llmops_xlate_t *x, json_t *message)
 {
-    size_t   i;
-    json_t  *blocks, *block;
+    json_t  *blocks;
 
     blocks = json_object_get(message, "thinking_blocks");
 
@@ -220,9 +219,24 @@ ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *message)
         return;
     }
 
+    ngx_llmops_emit_thinking(x, blocks, 1);
+}
+
+
+void
+ngx_llmops_emit_thinking(ngx_llmops_xlate_t *x, json_t *blocks,
+    ngx_uint_t texts)
+{
+    size_t   i;
+    json_t  *block;
+
     json_array_foreach(blocks, i, block) {
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING,
-                               json_object_get(block, "thinking"));
+
+        if (texts) {
+            ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REASONING,
+                                   json_object_get(block, "thinking"));
+        }
+
         ngx_llmops_emit_string(x, NGX_LLMOPS_EV_SIGNATURE,
                                json_object_get(block, "signature"));
         ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REDACTED,

@@ -146,6 +146,22 @@ ngx_llmops_gathered(ngx_llmops_xlate_t *x, ngx_llmops_out_t *out)
 
 
 void
+ngx_llmops_set_gathered(ngx_llmops_xlate_t *x, json_t *object,
+    const char *key, ngx_llmops_out_t *out)
+{
+    if (out->failed) {
+        x->nomem = 1;
+
+    } else {
+        ngx_llmops_set(x, object, key,
+                       ngx_llmops_tree_raw((char *) out->data, out->len));
+    }
+
+    ngx_llmops_out_free(out);
+}
+
+
+void
 ngx_llmops_drop(ngx_llmops_xlate_t *x, const char *param)
 {
     ngx_llmops_note(x, &x->dropped, param);

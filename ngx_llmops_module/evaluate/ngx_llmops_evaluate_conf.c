@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_evaluate.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_rules.h"
@@ -26,9 +27,12 @@
 
 
 static ngx_int_t ngx_llmops_evaluations_param(ngx_conf_t *cf,
-    ngx_llmops_evaluations_t *evs, ngx_str_t *arg);
+    ngx_llmops_evaluations_t *evs, ngx_str_t *word);
 static ngx_int_t ngx_llmops_evaluations_targets(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs);
+static ngx_int_t ngx_llmops_evaluations_route(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs,
+    ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_evaluations_target(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_evaluations_t *evs,
     ngx_str_t *name, ngx_llmops_place_t *place);
@@ -112,28 +116,18 @@ ngx_llmops_evaluations_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 
 static ngx_int_t
 ngx_llmops_evaluations_param(ngx_conf_t *cf, ngx_llmops_evaluations_t *evs,
-    ngx_str_t *arg)
+    ngx_str_t *word)
 {
-    u_char     *eq;
-    ngx_int_t   n;
-    ngx_str_t   name, value, *more;
+    ngx_int_t          n;
+    ngx_str_t         *more;
+    ngx_llmops_arg_t   arg;
 
-    eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
-
-    if (eq == NULL) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name.data = arg->data;
-    name.len = eq - arg->data;
-    value.data = eq + 1;
-    value.len = arg->len - name.len - 1;
-
-#define is(word)  (name.len == sizeof(word) - 1                               \
-                   && ngx_memcmp(name.data, word, name.len) == 0)
-
-    if (is("dir") && evs->dir.len == 0 && value.len) {
-        evs->dir = value;
+    if (ngx_llmops_arg_is(&arg, "dir") && evs->dir.len == 0 && arg.value.len) {
+        evs->dir = arg.value;
 
         while (evs->dir.len > 1 && evs->dir.data[evs->dir.len - 1] == '/') {
             evs->dir.len--;
@@ -142,35 +136,33 @@ ngx_llmops_evaluations_param(ngx_conf_t *cf, ngx_llmops_evaluations_t *evs,
         return ngx_conf_full_name(cf->cycle, &evs->dir, 1);
     }
 
-    if (is("target") && value.len) {
+    if (ngx_llmops_arg_is(&arg, "target") && arg.value.len) {
         more = ngx_array_push(&evs->more);
         if (more == NULL) {
             return NGX_ERROR;
         }
 
-        *more = value;
+        *more = arg.value;
         return NGX_OK;
     }
 
-    if (is("max") && evs->max == 0) {
-        n = ngx_atoi(value.data, value.len);
+    if (ngx_llmops_arg_is(&arg, "max") && evs->max == 0) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
         evs->max = n;
         return (n > 0 && n <= 10000) ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("concurrency") && evs->concurrency == 0) {
-        n = ngx_atoi(value.data, value.len);
+    if (ngx_llmops_arg_is(&arg, "concurrency") && evs->concurrency == 0) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
         evs->concurrency = n;
         return (n > 0 && n <= 1024) ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("keep") && evs->keep == 0) {
-        n = ngx_parse_time(&value, 1);
+    if (ngx_llmops_arg_is(&arg, "keep") && evs->keep == 0) {
+        n = ngx_parse_time(&arg.value, 1);
         evs->keep = n;
         return n > 0 ? NGX_OK : NGX_ERROR;
     }
-
-#undef is
 
     return NGX_ERROR;
 }
@@ -220,10 +212,9 @@ ngx_llmops_evaluations_targets(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     ngx_llmops_evaluations_t *evs)
 {
     ngx_str_t             *more;
-    ngx_uint_t             i, k, n;
+    ngx_uint_t             i, n;
     ngx_llmops_route_t   **routes;
-    ngx_llmops_shadow_t   *s;
-    ngx_llmops_target_t   *t, **named;
+    ngx_llmops_target_t  **named;
 
     /* judges, shadows, embeddings; who is pushed is one of them */
 
@@ -257,29 +248,47 @@ ngx_llmops_evaluations_targets(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
     routes = mcf->routes.elts;
 
     for (i = 0; i < mcf->routes.nelts; i++) {
-        t = routes[i]->targets.elts;
-
-        for (k = 0; k < routes[i]->targets.nelts; k++) {
-            if (t[k].model.len
-                && ngx_llmops_evaluations_target(cf, mcf, evs, &t[k].name,
-                                                 &t[k].place)
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+        if (ngx_llmops_evaluations_route(cf, mcf, evs, routes[i]) != NGX_OK) {
+            return NGX_ERROR;
         }
+    }
 
-        s = routes[i]->shadows ? routes[i]->shadows->elts : NULL;
-        n = routes[i]->shadows ? routes[i]->shadows->nelts : 0;
+    return NGX_OK;
+}
 
-        for (k = 0; k < n; k++) {
-            if (s[k].target->model.len
-                && ngx_llmops_evaluations_target(cf, mcf, evs, &s[k].name,
-                                                 &s[k].place)
-                   != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
+
+/* whom a route asks, and its shadows */
+
+static ngx_int_t
+ngx_llmops_evaluations_route(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_evaluations_t *evs, ngx_llmops_route_t *route)
+{
+    ngx_uint_t            i, n;
+    ngx_llmops_shadow_t  *s;
+    ngx_llmops_target_t  *t;
+
+    t = route->targets.elts;
+
+    for (i = 0; i < route->targets.nelts; i++) {
+        if (t[i].model.len
+            && ngx_llmops_evaluations_target(cf, mcf, evs, &t[i].name,
+                                             &t[i].place)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    s = route->shadows ? route->shadows->elts : NULL;
+    n = route->shadows ? route->shadows->nelts : 0;
+
+    for (i = 0; i < n; i++) {
+        if (s[i].target->model.len
+            && ngx_llmops_evaluations_target(cf, mcf, evs, &s[i].name,
+                                             &s[i].place)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
     }
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_evaluate.h"
 #include "ngx_llmops_rollout.h"
 #include "ngx_llmops_score.h"
@@ -18,10 +19,12 @@
  */
 
 
+static ngx_llmops_evaluate_t *ngx_llmops_evaluate_add(ngx_conf_t *cf,
+    ngx_llmops_evaluations_t *evs, ngx_llmops_route_t *route);
 static ngx_uint_t ngx_llmops_evaluate_known(ngx_llmops_evaluations_t *evs,
     ngx_llmops_route_t *route, ngx_str_t *name);
 static ngx_int_t ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev,
-    ngx_str_t *arg);
+    ngx_str_t *word);
 static ngx_int_t ngx_llmops_evaluate_text(json_t *spec, const char *name,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_evaluate_real(json_t *spec, const char *name,
@@ -52,7 +55,6 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                 *value;
     ngx_uint_t                 i;
-    ngx_pool_cleanup_t        *cln;
     ngx_llmops_evaluate_t     *ev;
     ngx_llmops_evaluations_t  *evs;
 
@@ -69,24 +71,10 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
 
-    ev = ngx_array_push(&evs->lines);
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-
-    if (ev == NULL || cln == NULL) {
+    ev = ngx_llmops_evaluate_add(cf, evs, route);
+    if (ev == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    ngx_memzero(ev, sizeof(ngx_llmops_evaluate_t));
-
-    ev->name = value[1];
-    ev->file = value[2];
-    ev->route = route;
-    ev->place.file = cf->conf_file->file.name;
-    ev->place.line = cf->conf_file->line;
-    ev->spec = json_object();
-
-    cln->handler = ngx_llmops_evaluate_cleanup;
-    cln->data = ev->spec;
 
     if (!ngx_llmops_evaluation_is_name(&ev->name)) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -119,6 +107,38 @@ ngx_llmops_evaluate_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static ngx_llmops_evaluate_t *
+ngx_llmops_evaluate_add(ngx_conf_t *cf, ngx_llmops_evaluations_t *evs,
+    ngx_llmops_route_t *route)
+{
+    ngx_str_t              *value;
+    ngx_pool_cleanup_t     *cln;
+    ngx_llmops_evaluate_t  *ev;
+
+    value = cf->args->elts;
+    ev = ngx_array_push(&evs->lines);
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+
+    if (ev == NULL || cln == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(ev, sizeof(ngx_llmops_evaluate_t));
+
+    ev->name = value[1];
+    ev->file = value[2];
+    ev->route = route;
+    ev->place.file = cf->conf_file->file.name;
+    ev->place.line = cf->conf_file->line;
+    ev->spec = json_object();
+
+    cln->handler = ngx_llmops_evaluate_cleanup;
+    cln->data = ev->spec;
+
+    return ev;
+}
+
+
 static ngx_uint_t
 ngx_llmops_evaluate_known(ngx_llmops_evaluations_t *evs,
     ngx_llmops_route_t *route, ngx_str_t *name)
@@ -148,71 +168,59 @@ ngx_llmops_evaluate_cleanup(void *data)
 
 
 static ngx_int_t
-ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev, ngx_str_t *arg)
+ngx_llmops_evaluate_param(ngx_llmops_evaluate_t *ev, ngx_str_t *word)
 {
-    u_char     *eq;
-    ngx_int_t   n;
-    ngx_str_t   name, value;
+    ngx_int_t         n;
+    ngx_llmops_arg_t  arg;
 
-    eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
-
-    if (eq == NULL || eq == arg->data + arg->len - 1) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK || arg.value.len == 0) {
         return NGX_ERROR;
     }
 
-    name.data = arg->data;
-    name.len = eq - arg->data;
-    value.data = eq + 1;
-    value.len = arg->len - name.len - 1;
-
-#define is(word)  (name.len == sizeof(word) - 1                               \
-                   && ngx_memcmp(name.data, word, name.len) == 0)
-
-    if (is("every") && ev->every == 0) {
-        n = ngx_parse_time(&value, 1);
+    if (ngx_llmops_arg_is(&arg, "every") && ev->every == 0) {
+        n = ngx_parse_time(&arg.value, 1);
         ev->every = n;
         return n >= 1 ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("min_score")) {
-        return ngx_llmops_evaluate_real(ev->spec, "min_score", &value);
+    if (ngx_llmops_arg_is(&arg, "min_score")) {
+        return ngx_llmops_evaluate_real(ev->spec, "min_score", &arg.value);
     }
 
-    if (is("margin")) {
-        return ngx_llmops_evaluate_real(ev->spec, "margin", &value);
+    if (ngx_llmops_arg_is(&arg, "margin")) {
+        return ngx_llmops_evaluate_real(ev->spec, "margin", &arg.value);
     }
 
-    if (is("judge")) {
-        return ngx_llmops_evaluate_text(ev->spec, "judge", &value);
+    if (ngx_llmops_arg_is(&arg, "judge")) {
+        return ngx_llmops_evaluate_text(ev->spec, "judge", &arg.value);
     }
 
-    if (is("candidate")) {
-        return ngx_llmops_evaluate_candidate(ev->spec, "candidate", &value);
+    if (ngx_llmops_arg_is(&arg, "candidate")) {
+        return ngx_llmops_evaluate_candidate(ev->spec, "candidate", &arg.value);
     }
 
-    if (is("baseline")) {
-        return ngx_llmops_evaluate_candidate(ev->spec, "baseline", &value);
+    if (ngx_llmops_arg_is(&arg, "baseline")) {
+        return ngx_llmops_evaluate_candidate(ev->spec, "baseline", &arg.value);
     }
 
-    if (is("check")) {
-        return ngx_llmops_evaluate_check(ev->spec, &value);
+    if (ngx_llmops_arg_is(&arg, "check")) {
+        return ngx_llmops_evaluate_check(ev->spec, &arg.value);
     }
 
-    if (is("budget")) {
-        return ngx_llmops_evaluate_budget(ev->spec, &value);
+    if (ngx_llmops_arg_is(&arg, "budget")) {
+        return ngx_llmops_evaluate_budget(ev->spec, &arg.value);
     }
 
-    if (is("concurrency") && json_object_get(ev->spec, "concurrency") == NULL)
+    if (ngx_llmops_arg_is(&arg, "concurrency")
+        && json_object_get(ev->spec, "concurrency") == NULL)
     {
-        n = ngx_atoi(value.data, value.len);
+        n = ngx_atoi(arg.value.data, arg.value.len);
 
         return (n > 0 && n <= NGX_LLMOPS_EVAL_CONCURRENCY
                 && json_object_set_new(ev->spec, "concurrency",
                                        json_integer(n)) == 0)
                ? NGX_OK : NGX_ERROR;
     }
-
-#undef is
 
     return NGX_ERROR;
 }

@@ -25,6 +25,8 @@ typedef struct {
 
 
 static void ngx_llmops_run_samples_here(ngx_llmops_samples_read_t *rd);
+static ngx_int_t ngx_llmops_run_samples_take(
+    ngx_llmops_evaluation_run_t *run, char *err);
 
 
 ngx_int_t
@@ -96,10 +98,7 @@ ngx_int_t
 ngx_llmops_run_sampled(ngx_llmops_evaluation_run_t *run)
 {
     char                       err[NGX_LLMOPS_EVAL_TEXT];
-    json_t                    *json, *kase;
     ngx_int_t                  rc;
-    ngx_uint_t                 i;
-    ngx_llmops_sample_t       *sample;
     ngx_llmops_run_samples_t  *s;
 
     s = run->samples;
@@ -113,27 +112,9 @@ ngx_llmops_run_sampled(ngx_llmops_evaluation_run_t *run)
         return ngx_llmops_evaluation_later(run, NGX_LLMOPS_RUN_SAMPLES);
     }
 
-    rc = NGX_OK;
-    sample = s->rd.samples.elts;
-
-    for (i = s->rd.samples.nelts; i-- > 0 && rc == NGX_OK; /* void */) {
-
-        json = ngx_llmops_evaluation_load(&sample[i].text);
-        kase = ngx_llmops_dataset_sample(json);
-
-        if (kase) {
-            rc = ngx_llmops_dataset_add(&run->set, kase, err);
-        }
-
-        json_decref(kase);
-        json_decref(json);
-    }
+    rc = ngx_llmops_run_samples_take(run, err);
 
     ngx_llmops_run_samples_drop(run);
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_dataset_end(&run->set, err);
-    }
 
     if (rc == NGX_DECLINED) {
         return ngx_llmops_evaluation_fail(run, "samples: %s", err);
@@ -156,6 +137,37 @@ ngx_llmops_run_sampled(ngx_llmops_evaluation_run_t *run)
 
     return ngx_llmops_evaluation_ask(run, ngx_llmops_store_put,
                                      NGX_LLMOPS_RUN_SAMPLES_PUT);
+}
+
+
+/* makes cases of the samples, the oldest first; as ngx_llmops_dataset_add() */
+
+static ngx_int_t
+ngx_llmops_run_samples_take(ngx_llmops_evaluation_run_t *run, char *err)
+{
+    json_t                    *json, *kase;
+    ngx_int_t                  rc;
+    ngx_uint_t                 i;
+    ngx_llmops_sample_t       *sample;
+    ngx_llmops_run_samples_t  *s = run->samples;
+
+    rc = NGX_OK;
+    sample = s->rd.samples.elts;
+
+    for (i = s->rd.samples.nelts; i-- > 0 && rc == NGX_OK; /* void */) {
+
+        json = ngx_llmops_evaluation_load(&sample[i].text);
+        kase = ngx_llmops_dataset_sample(json);
+
+        if (kase) {
+            rc = ngx_llmops_dataset_add(&run->set, kase, err);
+        }
+
+        json_decref(kase);
+        json_decref(json);
+    }
+
+    return rc == NGX_OK ? ngx_llmops_dataset_end(&run->set, err) : rc;
 }
 
 

@@ -18,8 +18,6 @@
  */
 
 
-
-
 typedef struct {
     ngx_str_t                  name;
     const char                *type;

@@ -68,23 +68,11 @@ ngx_llmops_report_xml_text(ngx_llmops_out_t *out, const char *text,
             continue;
         }
 
+        if (ngx_llmops_out_entity(out, *p)) {
+            continue;
+        }
+
         switch (*p) {
-
-        case '&':
-            (void) ngx_llmops_out_lit(out, "&amp;");
-            break;
-
-        case '<':
-            (void) ngx_llmops_out_lit(out, "&lt;");
-            break;
-
-        case '>':
-            (void) ngx_llmops_out_lit(out, "&gt;");
-            break;
-
-        case '"':
-            (void) ngx_llmops_out_lit(out, "&quot;");
-            break;
 
         case '\n':
             (void) ngx_llmops_out_lit(out, "&#10;");

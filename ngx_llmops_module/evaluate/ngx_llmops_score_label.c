@@ -17,6 +17,10 @@ static ngx_int_t ngx_llmops_choice_at(ngx_llmops_choices_t *ch, u_char *p,
     u_char *last, ngx_uint_t marked);
 static ngx_int_t ngx_llmops_choice_label(ngx_llmops_choices_t *ch,
     u_char **pos, u_char *last, ngx_uint_t marked);
+static u_char *ngx_llmops_choice_undress(u_char *start, u_char *last,
+    ngx_uint_t *open);
+static u_char *ngx_llmops_choice_ends(u_char *p, u_char *last,
+    ngx_str_t *label, ngx_uint_t marked, ngx_uint_t open);
 
 
 /* what stands before a label that is a conclusion; without case */
@@ -129,14 +133,36 @@ ngx_llmops_choice_label(ngx_llmops_choices_t *ch, u_char **pos, u_char *last,
     ngx_int_t   i;
     ngx_uint_t  open;
 
-    open = 0;
+    p = ngx_llmops_choice_undress(*pos, last, &open);
 
-    for (p = *pos; p < last && p - *pos < NGX_LLMOPS_CHOICE_DRESS; p++) {
+    for (i = 0; i < ch->n; i++) {
+        end = ngx_llmops_choice_ends(p, last, &ch->labels[i], marked, open);
+
+        if (end) {
+            *pos = end;
+            return i;
+        }
+    }
+
+    return NGX_LLMOPS_CHOICE_NONE;
+}
+
+
+/* what stands around a label, up to it; open: something that will be closed */
+
+static u_char *
+ngx_llmops_choice_undress(u_char *start, u_char *last, ngx_uint_t *open)
+{
+    u_char  *p;
+
+    *open = 0;
+
+    for (p = start; p < last && p - start < NGX_LLMOPS_CHOICE_DRESS; p++) {
 
         if (*p == '(' || *p == '[' || *p == '{' || *p == '*' || *p == '"'
             || *p == '`' || *p == '\'')
         {
-            open = 1;
+            *open = 1;
 
         } else if (*p > ' ' && *p != ':' && *p != '\\' && *p != '$') {
 
@@ -144,7 +170,7 @@ ngx_llmops_choice_label(ngx_llmops_choices_t *ch, u_char **pos, u_char *last,
 
             if (last - p > 5 && ngx_llmops_score_same(p, "text{", 5)) {
                 p += 4;
-                open = 1;
+                *open = 1;
                 continue;
             }
 
@@ -152,46 +178,51 @@ ngx_llmops_choice_label(ngx_llmops_choices_t *ch, u_char **pos, u_char *last,
         }
     }
 
-    for (i = 0; i < ch->n; i++) {
+    return p;
+}
 
-        if ((size_t) (last - p) < ch->labels[i].len
-            || !ngx_llmops_score_same(p, ch->labels[i].data,
-                                      ch->labels[i].len))
-        {
-            continue;
-        }
 
-        end = p + ch->labels[i].len;
+/* where a label that is the one at p ends, with what closes it; NULL: it is
+   another one, or a word */
 
-        if (end < last && ngx_llmops_choice_word(*end)) {
-            continue;
-        }
+static u_char *
+ngx_llmops_choice_ends(u_char *p, u_char *last, ngx_str_t *label,
+    ngx_uint_t marked, ngx_uint_t open)
+{
+    u_char  *end;
 
-        /* "a" and "i" are words */
-
-        if (marked && !open && end < last && *end == ' '
-            && (*p == 'a' || *p == 'i'))
-        {
-            continue;
-        }
-
-        if (!marked && end < last && strchr(").:]*}\"'`\n\r,/&", *end) == NULL
-            && !(last - end > 4 && ngx_llmops_score_same(end, " or ", 4))
-            && !(last - end > 5 && ngx_llmops_score_same(end, " and ", 5)))
-        {
-            continue;
-        }
-
-        while (end < last && strchr(").:]*}\"'`", *end)) {
-            end++;
-        }
-
-        *pos = end;
-
-        return i;
+    if ((size_t) (last - p) < label->len
+        || !ngx_llmops_score_same(p, label->data, label->len))
+    {
+        return NULL;
     }
 
-    return NGX_LLMOPS_CHOICE_NONE;
+    end = p + label->len;
+
+    if (end < last && ngx_llmops_choice_word(*end)) {
+        return NULL;
+    }
+
+    /* "a" and "i" are words */
+
+    if (marked && !open && end < last && *end == ' '
+        && (*p == 'a' || *p == 'i'))
+    {
+        return NULL;
+    }
+
+    if (!marked && end < last && strchr(").:]*}\"'`\n\r,/&", *end) == NULL
+        && !(last - end > 4 && ngx_llmops_score_same(end, " or ", 4))
+        && !(last - end > 5 && ngx_llmops_score_same(end, " and ", 5)))
+    {
+        return NULL;
+    }
+
+    while (end < last && strchr(").:]*}\"'`", *end)) {
+        end++;
+    }
+
+    return end;
 }
 
 

@@ -28,6 +28,8 @@
 static u_char *ngx_llmops_numeric_next(u_char *start, u_char *p,
     u_char *last, double *n);
 static u_char *ngx_llmops_numeric_read(u_char *p, u_char *last, double *n);
+static u_char *ngx_llmops_numeric_exponent(u_char *p, u_char *last,
+    char *buf, size_t *len);
 static ngx_int_t ngx_llmops_numeric_take(ngx_llmops_take_e take,
     ngx_str_t *text, double *n);
 static ngx_int_t ngx_llmops_numeric_expected(json_t *json, double *n);
@@ -318,21 +320,7 @@ ngx_llmops_numeric_read(u_char *p, u_char *last, double *n)
     /* an exponent, and no word that begins with an e */
 
     if (last - end > 1 && (*end | 0x20) == 'e') {
-        p = end + 1 + (end[1] == '-' || end[1] == '+');
-
-        if (p < last && *p >= '0' && *p <= '9') {
-            buf[len++] = 'e';
-
-            if (end[1] == '-') {
-                buf[len++] = '-';
-            }
-
-            for (end = p; end < last && *end >= '0' && *end <= '9'; end++) {
-                if (end - p < 4) {
-                    buf[len++] = *end;
-                }
-            }
-        }
+        end = ngx_llmops_numeric_exponent(end, last, buf, &len);
     }
 
     buf[len] = '\0';
@@ -340,6 +328,35 @@ ngx_llmops_numeric_read(u_char *p, u_char *last, double *n)
 
     if (over) {
         *n = HUGE_VAL;
+    }
+
+    return end;
+}
+
+
+/* from the e at p on; at most 6 bytes go to buf, none if no digits follow */
+
+static u_char *
+ngx_llmops_numeric_exponent(u_char *p, u_char *last, char *buf, size_t *len)
+{
+    u_char  *end, *digits;
+
+    digits = p + 1 + (p[1] == '-' || p[1] == '+');
+
+    if (digits >= last || *digits < '0' || *digits > '9') {
+        return p;
+    }
+
+    buf[(*len)++] = 'e';
+
+    if (p[1] == '-') {
+        buf[(*len)++] = '-';
+    }
+
+    for (end = digits; end < last && *end >= '0' && *end <= '9'; end++) {
+        if (end - digits < 4) {
+            buf[(*len)++] = *end;
+        }
     }
 
     return end;

@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -108,7 +109,7 @@ ngx_llmops_auth_create(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     switch (ngx_llmops_auth_credential(a)) {
 
     case NGX_OK:
-        if (ngx_llmops_key_sha256(a->credential.data, a->credential.len,
+        if (ngx_llmops_sha256(a->credential.data, a->credential.len,
                                   a->digest)
             != NGX_OK)
         {

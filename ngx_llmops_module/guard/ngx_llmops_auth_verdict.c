@@ -120,20 +120,16 @@ ngx_llmops_auth_refuse(ngx_llmops_auth_t *a)
 static ngx_int_t
 ngx_llmops_auth_challenge(ngx_http_request_t *r, const char *challenge)
 {
+    ngx_str_t         value;
     ngx_table_elt_t  *h;
 
-    h = ngx_list_push(&r->headers_out.headers);
+    value.data = (u_char *) challenge;
+    value.len = ngx_strlen(challenge);
+
+    h = ngx_llmops_header_out(r, "WWW-Authenticate", &value);
     if (h == NULL) {
         return NGX_ERROR;
     }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    ngx_str_set(&h->key, "WWW-Authenticate");
-    h->value.data = (u_char *) challenge;
-    h->value.len = ngx_strlen(challenge);
 
     /* nginx takes it back if something else satisfies */
 

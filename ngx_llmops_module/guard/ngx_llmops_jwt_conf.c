@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_jwt_set.h"
+#include "ngx_llmops_arg.h"
 
 
 /*
@@ -379,26 +380,16 @@ static char *
 ngx_llmops_jwt_set_algorithms(ngx_conf_t *cf, ngx_llmops_jwt_t *jwt,
     ngx_str_t *value)
 {
-    u_char      *p, *last, *comma;
-    ngx_str_t    word;
-    ngx_uint_t   bit;
+    ngx_str_t   list, word;
+    ngx_uint_t  bit;
 
     if (jwt->algs) {
         return "is duplicate";
     }
 
-    last = value->data + value->len;
+    list = *value;
 
-    for (p = value->data; p <= last; p = comma + 1) {
-
-        comma = ngx_strlchr(p, last, ',');
-
-        if (comma == NULL) {
-            comma = last;
-        }
-
-        word.data = p;
-        word.len = comma - p;
+    while (ngx_llmops_arg_next(&list, &word)) {
 
         bit = ngx_llmops_jwt_alg_bit(&word);
 

@@ -72,10 +72,6 @@ ngx_int_t ngx_llmops_key_unhex(ngx_str_t *hex,
 /* Bytes to 64 digits; returns one past the last. */
 u_char *ngx_llmops_key_hex(u_char *p, const u_char *bytes, size_t len);
 
-/* SHA-256.  NGX_OK or NGX_ERROR (OpenSSL has none). */
-ngx_int_t ngx_llmops_key_sha256(const u_char *p, size_t len,
-    u_char digest[NGX_LLMOPS_KEY_DIGEST]);
-
 /* Whether two digests are the same, in a time that does not tell. */
 ngx_uint_t ngx_llmops_key_equal(const u_char a[NGX_LLMOPS_KEY_DIGEST],
     const u_char b[NGX_LLMOPS_KEY_DIGEST]);

@@ -12,6 +12,8 @@
 /* Networks, without nginx's own parser, so that tests link it alone. */
 
 
+static ngx_int_t ngx_llmops_key_bits(u_char *p, u_char *last,
+    ngx_uint_t *bits);
 static void ngx_llmops_key_mask(u_char *addr, u_char *mask, size_t len,
     ngx_uint_t bits);
 
@@ -21,7 +23,7 @@ ngx_llmops_key_cidr(ngx_str_t *text, ngx_cidr_t *cidr)
 {
     char         addr[INET6_ADDRSTRLEN];
     size_t       len;
-    u_char      *p, *slash;
+    u_char      *slash;
     ngx_uint_t   bits, most;
 
     ngx_memzero(cidr, sizeof(ngx_cidr_t));
@@ -52,25 +54,12 @@ ngx_llmops_key_cidr(ngx_str_t *text, ngx_cidr_t *cidr)
 
     bits = most;
 
-    if (slash) {
-        p = slash + 1;
-        len = text->data + text->len - p;
-
-        if (len == 0 || len > 3) {
-            return NGX_DECLINED;
-        }
-
-        for (bits = 0; len; len--, p++) {
-            if (*p < '0' || *p > '9') {
-                return NGX_DECLINED;
-            }
-
-            bits = bits * 10 + (*p - '0');
-        }
-
-        if (bits > most) {
-            return NGX_DECLINED;
-        }
+    if (slash
+        && (ngx_llmops_key_bits(slash + 1, text->data + text->len, &bits)
+            != NGX_OK
+            || bits > most))
+    {
+        return NGX_DECLINED;
     }
 
 #if (NGX_HAVE_INET6)
@@ -83,6 +72,27 @@ ngx_llmops_key_cidr(ngx_str_t *text, ngx_cidr_t *cidr)
 
     ngx_llmops_key_mask((u_char *) &cidr->u.in.addr,
                         (u_char *) &cidr->u.in.mask, 4, bits);
+
+    return NGX_OK;
+}
+
+
+/* one to three digits */
+
+static ngx_int_t
+ngx_llmops_key_bits(u_char *p, u_char *last, ngx_uint_t *bits)
+{
+    if (p == last || last - p > 3) {
+        return NGX_DECLINED;
+    }
+
+    for (*bits = 0; p < last; p++) {
+        if (*p < '0' || *p > '9') {
+            return NGX_DECLINED;
+        }
+
+        *bits = *bits * 10 + (*p - '0');
+    }
 
     return NGX_OK;
 }

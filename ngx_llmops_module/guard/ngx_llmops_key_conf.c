@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_auth.h"
+#include "ngx_llmops_arg.h"
 
 
 /*
@@ -456,24 +457,13 @@ ngx_llmops_keys_text(ngx_str_t *value)
 static json_t *
 ngx_llmops_keys_list(ngx_str_t *value)
 {
-    u_char     *p, *last, *comma;
     json_t     *list;
-    ngx_str_t   word;
+    ngx_str_t   rest, word;
 
     list = json_array();
-    last = value->data + value->len;
+    rest = *value;
 
-    for (p = value->data; p <= last; p = comma + 1) {
-
-        comma = ngx_strlchr(p, last, ',');
-
-        if (comma == NULL) {
-            comma = last;
-        }
-
-        word.data = p;
-        word.len = comma - p;
-
+    while (ngx_llmops_arg_next(&rest, &word)) {
         if (json_array_append_new(list, ngx_llmops_keys_text(&word)) != 0) {
             json_decref(list);
             return NULL;

@@ -6,11 +6,11 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_llmops_digest.h"
 #include "ngx_llmops_key_check.h"
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 
@@ -31,36 +31,6 @@ static const char  ngx_llmops_key_letters[] =
 
 
 static size_t ngx_llmops_key_id_len(ngx_str_t *key);
-
-
-ngx_int_t
-ngx_llmops_key_sha256(const u_char *p, size_t len,
-    u_char digest[NGX_LLMOPS_KEY_DIGEST])
-{
-    /* fetched once: a look-up costs more than the digest of a key */
-
-    static EVP_MD      *md;
-    static EVP_MD_CTX  *ctx;
-
-    if (md == NULL) {
-        md = EVP_MD_fetch(NULL, "SHA256", NULL);
-    }
-
-    if (ctx == NULL) {
-        ctx = EVP_MD_CTX_new();
-    }
-
-    if (md == NULL || ctx == NULL
-        || EVP_DigestInit_ex2(ctx, md, NULL) != 1
-        || EVP_DigestUpdate(ctx, p, len) != 1
-        || EVP_DigestFinal_ex(ctx, digest, NULL) != 1)
-    {
-        ERR_clear_error();
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
 
 
 u_char *
@@ -164,7 +134,7 @@ ngx_llmops_key_secret(ngx_str_t *id, ngx_llmops_key_secret_t *secret,
 
     secret->len = p - secret->text;
 
-    if (ngx_llmops_key_sha256(secret->text, secret->len, digest) != NGX_OK) {
+    if (ngx_llmops_sha256(secret->text, secret->len, digest) != NGX_OK) {
         return NGX_ERROR;
     }
 

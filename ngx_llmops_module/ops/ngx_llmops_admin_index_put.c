@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_llmops_admin_indexes.h"
+#include "ngx_llmops_admin_index_put.h"
 #include "ngx_llmops_chunker.h"
 #include "ngx_llmops_prompt_conf.h"
 
@@ -22,37 +22,6 @@
  */
 
 
-#define NGX_LLMOPS_INDEX_TRIES  8          /* against others who are faster */
-
-
-typedef struct {
-    ngx_llmops_index_t        *index;
-    json_t                    *list;       /* documents, borrowed; or */
-    u_char                    *pos;        /* lines */
-    u_char                    *last;
-    ngx_uint_t                 number;     /* of the present document */
-    json_t                    *given;      /* it, owned */
-    json_t                    *head;       /* that is there, or NULL */
-    char                      *value;      /* being put */
-    json_t                    *seen;       /* ids in the store */
-    json_t                    *others;     /* an array of them: to go */
-    uint64_t                   revision;   /* of head */
-    ngx_uint_t                 tries;
-    ngx_uint_t                 taken;
-    ngx_uint_t                 unchanged;
-    ngx_uint_t                 removed;
-    u_char                     sha[NGX_LLMOPS_HEAD_SHA256 + 1];
-    u_char                     id[NGX_LLMOPS_INDEX_ID + 1];
-    u_char                     text[NGX_LLMOPS_DOC_ID + 1];
-    unsigned                   stored:1;   /* text is in the store, and no head
-                                              names it yet */
-    unsigned                   sweep:1;    /* others=delete */
-    unsigned                   one:1;      /* a call to delete */
-} ngx_llmops_admin_put_t;
-
-
-static ngx_llmops_admin_put_t *ngx_llmops_index_put_create(
-    ngx_llmops_admin_t *a, ngx_int_t *rc);
 static void ngx_llmops_index_put_free(void *data);
 static ngx_int_t ngx_llmops_index_put_next(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_index_put_given(ngx_llmops_admin_t *a,
@@ -64,16 +33,7 @@ static ngx_int_t ngx_llmops_index_put_got(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_index_put_text(ngx_llmops_admin_t *a,
     ngx_llmops_admin_put_t *put);
 static ngx_int_t ngx_llmops_index_put_stored(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_put_head(ngx_llmops_admin_t *a,
-    json_t *head);
 static ngx_int_t ngx_llmops_index_put_made(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_put_list(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_put_listed(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_drop_next(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_drop_got(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_drop_made(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_put_end(ngx_llmops_admin_t *a);
-static ngx_int_t ngx_llmops_index_put_busy(ngx_llmops_admin_t *a);
 
 
 /* -- begin ----------------------------------------------------------------- */
@@ -120,47 +80,7 @@ ngx_llmops_admin_index_put(ngx_llmops_admin_t *a)
 }
 
 
-ngx_int_t
-ngx_llmops_admin_index_delete(ngx_llmops_admin_t *a)
-{
-    char                    *doc;
-    ngx_int_t                rc;
-    ngx_str_t               *id;
-    ngx_llmops_admin_put_t  *put;
-
-    put = ngx_llmops_index_put_create(a, &rc);
-    if (put == NULL) {
-        return rc;
-    }
-
-    id = ngx_llmops_admin_arg(a, "id");
-
-    if (id == NULL || id->len == 0) {
-        return ngx_llmops_admin_error(a, NGX_HTTP_BAD_REQUEST, "invalid",
-                                      "\"id\" must be that of a document");
-    }
-
-    doc = ngx_pnalloc(a->request->pool, id->len + 1);
-    if (doc == NULL) {
-        return NGX_ERROR;
-    }
-
-    (void) ngx_cpystrn((u_char *) doc, id->data, id->len + 1);
-
-    if (ngx_llmops_index_id(put->index, doc, put->id) != NGX_OK
-        || json_array_append_new(put->others, json_string((char *) put->id))
-           != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    put->one = 1;
-
-    return ngx_llmops_index_drop_next(a);
-}
-
-
-static ngx_llmops_admin_put_t *
+ngx_llmops_admin_put_t *
 ngx_llmops_index_put_create(ngx_llmops_admin_t *a, ngx_int_t *rc)
 {
     ngx_llmops_index_t      *index;
@@ -231,7 +151,7 @@ ngx_llmops_index_put_next(ngx_llmops_admin_t *a)
     rc = ngx_llmops_index_put_given(a, put);
 
     if (rc == NGX_DONE) {
-        return put->sweep ? ngx_llmops_index_put_list(a)
+        return put->sweep ? ngx_llmops_index_drop_others(a)
                           : ngx_llmops_index_put_end(a);
     }
 
@@ -345,34 +265,21 @@ ngx_llmops_index_put_check(ngx_llmops_admin_t *a, ngx_llmops_admin_put_t *put)
 static ngx_int_t
 ngx_llmops_index_put_get(ngx_llmops_admin_t *a)
 {
-    ngx_llmops_admin_put_t  *put = a->data;
-
-    a->op.docs = NGX_LLMOPS_DOCS_INDEXED;
-    a->op.id.data = put->id;
-    a->op.id.len = ngx_strlen(put->id);
-
-    return ngx_llmops_admin_ask(a, ngx_llmops_store_get,
-                                ngx_llmops_index_put_got);
+    return ngx_llmops_index_head_get(a, ngx_llmops_index_put_got);
 }
 
 
 static ngx_int_t
 ngx_llmops_index_put_got(ngx_llmops_admin_t *a)
 {
+    ngx_int_t                rc;
     ngx_llmops_admin_put_t  *put = a->data;
 
-    json_decref(put->head);
-    put->head = NULL;
+    rc = ngx_llmops_index_head_got(a);
 
-    if (a->op.rc == NGX_OK) {
-        put->head = ngx_llmops_doc_load(&a->op.doc.value);
-
-    } else if (a->op.rc != NGX_DECLINED) {
-        return ngx_llmops_admin_store_error(a);
+    if (rc != NGX_OK) {
+        return rc;
     }
-
-    put->revision = (a->op.rc == NGX_OK) ? a->op.doc.revision
-                                         : NGX_LLMOPS_REVISION_NONE;
 
     if (put->head && !put->stored
         && ngx_llmops_doc_same(put->head, put->given, (char *) put->sha,
@@ -440,41 +347,11 @@ ngx_llmops_index_put_stored(ngx_llmops_admin_t *a)
                                (char *) put->text,
                                (char *) put->index->chunking, ngx_time());
 
-    a->next = ngx_llmops_index_put_made;
-    rc = ngx_llmops_index_put_head(a, head);
+    rc = ngx_llmops_index_head_put(a, head, ngx_llmops_index_put_made);
 
     json_decref(head);
 
     return rc;
-}
-
-
-/* in the place of the revision that was read; then a->next */
-
-static ngx_int_t
-ngx_llmops_index_put_head(ngx_llmops_admin_t *a, json_t *head)
-{
-    ngx_llmops_admin_put_t  *put = a->data;
-
-    free(put->value);
-    put->value = head ? json_dumps(head, JSON_COMPACT) : NULL;
-
-    if (put->value == NULL) {
-        return NGX_ERROR;
-    }
-
-    a->op.docs = NGX_LLMOPS_DOCS_INDEXED;
-    a->op.id.data = put->id;
-    a->op.id.len = ngx_strlen(put->id);
-    a->op.value.data = (u_char *) put->value;
-    a->op.value.len = ngx_strlen(put->value);
-    a->op.expected = put->revision;
-
-    if (a->op.value.len > NGX_LLMOPS_DOC_SIZE) {
-        return ngx_llmops_index_put_busy(a);
-    }
-
-    return ngx_llmops_admin_ask(a, ngx_llmops_store_put, a->next);
 }
 
 
@@ -484,13 +361,8 @@ ngx_llmops_index_put_made(ngx_llmops_admin_t *a)
     const char              *old;
     ngx_llmops_admin_put_t  *put = a->data;
 
-    if (a->op.rc == NGX_DECLINED) {
-        return ++put->tries < NGX_LLMOPS_INDEX_TRIES
-               ? ngx_llmops_index_put_get(a) : ngx_llmops_index_put_busy(a);
-    }
-
     if (a->op.rc != NGX_OK) {
-        return ngx_llmops_admin_store_error(a);
+        return ngx_llmops_index_head_late(a, ngx_llmops_index_put_get);
     }
 
     put->taken++;
@@ -513,160 +385,9 @@ ngx_llmops_index_put_made(ngx_llmops_admin_t *a)
 }
 
 
-/* -- documents that go ----------------------------------------------------- */
-
-static ngx_int_t
-ngx_llmops_index_put_list(ngx_llmops_admin_t *a)
-{
-    a->op.docs = NGX_LLMOPS_DOCS_INDEXED;
-    ngx_str_null(&a->op.id);
-    a->op.max = 500;
-
-    if (a->op.next.len) {
-        a->op.id = a->op.next;
-    }
-
-    return ngx_llmops_admin_ask(a, ngx_llmops_store_list,
-                                ngx_llmops_index_put_listed);
-}
-
-
-static ngx_int_t
-ngx_llmops_index_put_listed(ngx_llmops_admin_t *a)
-{
-    json_t                  *id;
-    ngx_uint_t               i;
-    ngx_llmops_doc_t        *docs;
-    ngx_llmops_admin_put_t  *put = a->data;
-
-    if (a->op.rc != NGX_OK) {
-        return ngx_llmops_admin_store_error(a);
-    }
-
-    docs = a->op.list.elts;
-
-    for (i = 0; i < a->op.list.nelts; i++) {
-
-        if (!ngx_llmops_admin_index_has(put->index, &docs[i].id)) {
-            continue;
-        }
-
-        id = json_stringn((char *) docs[i].id.data, docs[i].id.len);
-
-        if (id && json_object_get(put->seen, json_string_value(id))) {
-            json_decref(id);
-            continue;
-        }
-
-        if (json_array_append_new(put->others, id) != 0) {
-            return NGX_ERROR;
-        }
-    }
-
-    return a->op.next.len ? ngx_llmops_index_put_list(a)
-                          : ngx_llmops_index_drop_next(a);
-}
-
-
-static ngx_int_t
-ngx_llmops_index_drop_next(ngx_llmops_admin_t *a)
-{
-    size_t                   n;
-    json_t                  *id;
-    ngx_llmops_admin_put_t  *put = a->data;
-
-    n = json_array_size(put->others);
-
-    if (n == 0) {
-        return ngx_llmops_index_put_end(a);
-    }
-
-    id = json_array_get(put->others, n - 1);
-
-    if (json_string_length(id) > NGX_LLMOPS_INDEX_ID) {
-        (void) json_array_remove(put->others, n - 1);
-        return ngx_llmops_index_drop_next(a);
-    }
-
-    ngx_memcpy(put->id, json_string_value(id), json_string_length(id) + 1);
-
-    a->op.docs = NGX_LLMOPS_DOCS_INDEXED;
-    a->op.id.data = put->id;
-    a->op.id.len = ngx_strlen(put->id);
-
-    return ngx_llmops_admin_ask(a, ngx_llmops_store_get,
-                                ngx_llmops_index_drop_got);
-}
-
-
-static ngx_int_t
-ngx_llmops_index_drop_got(ngx_llmops_admin_t *a)
-{
-    ngx_llmops_admin_put_t  *put = a->data;
-
-    json_decref(put->head);
-    put->head = NULL;
-
-    if (a->op.rc == NGX_OK) {
-        put->head = ngx_llmops_doc_load(&a->op.doc.value);
-        put->revision = a->op.doc.revision;
-
-    } else if (a->op.rc != NGX_DECLINED) {
-        return ngx_llmops_admin_store_error(a);
-    }
-
-    if (put->head == NULL) {
-
-        if (put->one) {
-            return ngx_llmops_admin_index_no_doc(a);
-        }
-
-        (void) json_array_remove(put->others,
-                                 json_array_size(put->others) - 1);
-        return ngx_llmops_index_drop_next(a);
-    }
-
-    if (json_object_set_new(put->head, "state", json_string("deleting")) != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    (void) json_object_del(put->head, "after");
-
-    a->next = ngx_llmops_index_drop_made;
-
-    return ngx_llmops_index_put_head(a, put->head);
-}
-
-
-static ngx_int_t
-ngx_llmops_index_drop_made(ngx_llmops_admin_t *a)
-{
-    ngx_llmops_admin_put_t  *put = a->data;
-
-    if (a->op.rc == NGX_DECLINED) {
-        return ++put->tries < NGX_LLMOPS_INDEX_TRIES
-               ? ngx_llmops_index_drop_next(a) : ngx_llmops_index_put_busy(a);
-    }
-
-    if (a->op.rc != NGX_OK) {
-        return ngx_llmops_admin_store_error(a);
-    }
-
-    put->removed++;
-    put->tries = 0;
-
-    ngx_llmops_index_enqueue(a->mcf, &a->op.id);
-
-    (void) json_array_remove(put->others, json_array_size(put->others) - 1);
-
-    return ngx_llmops_index_drop_next(a);
-}
-
-
 /* -- the end --------------------------------------------------------------- */
 
-static ngx_int_t
+ngx_int_t
 ngx_llmops_index_put_end(ngx_llmops_admin_t *a)
 {
     ngx_llmops_admin_put_t  *put = a->data;
@@ -680,13 +401,4 @@ ngx_llmops_index_put_end(ngx_llmops_admin_t *a)
                          "taken", (json_int_t) put->taken,
                          "unchanged", (json_int_t) put->unchanged,
                          "removed", (json_int_t) put->removed));
-}
-
-
-static ngx_int_t
-ngx_llmops_index_put_busy(ngx_llmops_admin_t *a)
-{
-    return ngx_llmops_admin_error(a, NGX_HTTP_SERVICE_UNAVAILABLE, "busy",
-                                  "a document is being changed by others, "
-                                  "retry later");
 }

@@ -13,8 +13,11 @@
 
 
 /*
- *   ngx_llmops_admin_indexes.c        what there is; a search
- *   ngx_llmops_admin_index_put.c      documents put, and taken out
+ *   ngx_llmops_admin_indexes.c        what there is
+ *   ngx_llmops_admin_index_search.c   a search
+ *   ngx_llmops_admin_index_put.c      documents put
+ *   ngx_llmops_admin_index_drop.c     documents taken out
+ *   ngx_llmops_admin_index_head.c     the head of a document, read and put
  *   ngx_llmops_admin_index_export.c   documents as lines of JSON
  */
 
@@ -36,6 +39,7 @@ json_t **ngx_llmops_admin_index_json(ngx_llmops_admin_t *a, json_t *value);
 ngx_int_t ngx_llmops_admin_index_put(ngx_llmops_admin_t *a);
 ngx_int_t ngx_llmops_admin_index_delete(ngx_llmops_admin_t *a);
 ngx_int_t ngx_llmops_admin_index_export(ngx_llmops_admin_t *a);
+ngx_int_t ngx_llmops_admin_index_search(ngx_llmops_admin_t *a);
 
 
 #endif /* _NGX_LLMOPS_ADMIN_INDEXES_H_INCLUDED_ */

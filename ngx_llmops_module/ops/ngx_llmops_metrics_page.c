@@ -28,12 +28,6 @@ static ngx_int_t ngx_llmops_print_node(ngx_str_t *name, void *node,
 static ngx_int_t ngx_llmops_gather_worker(ngx_str_t *name, void *node,
     void *data);
 
-static ngx_uint_t ngx_llmops_openmetrics(ngx_str_t *accept);
-static ngx_uint_t ngx_llmops_accept_range(u_char *p, u_char *last,
-    ngx_uint_t *openmetrics);
-static ngx_uint_t ngx_llmops_accept_q(u_char *p, u_char *last);
-static u_char *ngx_llmops_accept_end(u_char *p, u_char *last, u_char c);
-
 
 #define NGX_LLMOPS_SERIES(field)  offsetof(ngx_llmops_series_sh_t, field)
 #define NGX_LLMOPS_TARGET(field)  offsetof(ngx_llmops_target_sh_t, field)
@@ -179,6 +173,7 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
     { ngx_string("llm_samples_seconds_total"), "counter", NULL,
       "Time that workers have spent on recording.",
       NGX_LLMOPS_NODE_SAMPLE, ngx_llmops_print_sample_us, 0, NULL },
+
     { ngx_string("llm_retrievals_total"), "counter", NULL,
       "Searches for a prompt's context, by how they ended.",
       NGX_LLMOPS_NODE_INDEX, ngx_llmops_print_retrievals, 0, NULL },
@@ -313,31 +308,31 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
 
     { ngx_string("llm_rollout_requests_total"), "counter", NULL,
       "Requests of a canary, by arm and by how its first target did.",
-      0, ngx_llmops_print_rollout_requests, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_requests, 0, NULL },
 
     { ngx_string("llm_rollout_share_ratio"), "gauge", NULL,
       "Share of the requests that a canary's candidate gets.",
-      0, ngx_llmops_print_rollout_share, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_share, 0, NULL },
 
     { ngx_string("llm_rollout_state"), "gauge", NULL,
       "State of a canary: 1 for the one that it is in.",
-      0, ngx_llmops_print_rollout_state, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_state, 0, NULL },
 
     { ngx_string("llm_rollout_stale"), "gauge", NULL,
       "Whether a canary stays as it is because the store cannot be asked.",
-      0, ngx_llmops_print_rollout_stale, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_stale, 0, NULL },
 
     { ngx_string("llm_rollout_guard_evidence_ratio"), "gauge", NULL,
       "Evidence that a guard is broken, by that which ends the canary: 1.",
-      0, ngx_llmops_print_rollout_evidence, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_evidence, 0, NULL },
 
     { ngx_string("llm_rollout_decisions_total"), "counter", NULL,
       "Decisions about a canary that this nginx has made, by action.",
-      0, ngx_llmops_print_rollout_decisions, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_decisions, 0, NULL },
 
     { ngx_string("llm_rollout_webhooks_total"), "counter", NULL,
       "Messages to the webhook of a canary, by what became of them.",
-      0, ngx_llmops_print_rollout_told, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_told, 0, NULL },
 
     { ngx_string("llm_evaluations_total"), "counter", NULL,
       "Evaluations that have ended, by how.",
@@ -378,11 +373,11 @@ static const ngx_llmops_family_t  ngx_llmops_families[] = {
 
     { ngx_string("llm_rollout_judged_total"), "counter", NULL,
       "Answers drawn to be judged by a model, by what became of it.",
-      0, ngx_llmops_print_rollout_judged, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_judged, 0, NULL },
 
     { ngx_string("llm_rollout_judge_score_ratio"), "gauge", NULL,
       "Mean score of the answers that a model has judged, by arm.",
-      0, ngx_llmops_print_rollout_score, 0, NULL },
+      NGX_LLMOPS_NODE_ROLLOUT, ngx_llmops_print_rollout_score, 0, NULL },
 
     { ngx_string("llm_feedback_total"), "counter", NULL,
       "Requests that people have judged, by arm of the route's canary.",
@@ -503,6 +498,11 @@ ngx_llmops_print_family(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f)
         return;
     }
 
+    if (f->kind == NGX_LLMOPS_NODE_ROLLOUT) {
+        ngx_llmops_print_rollouts(pr, f);
+        return;
+    }
+
     pr->family = f;
 
     (void) ngx_llmops_zone_each(pr->mcf->zone, f->kind, ngx_llmops_print_node,
@@ -518,121 +518,4 @@ ngx_llmops_print_node(ngx_str_t *name, void *node, void *data)
     pr->family->print(pr, pr->family, name, node);
 
     return pr->page.failed ? NGX_ERROR : NGX_OK;
-}
-
-
-/*
- * Whether a scraper prefers OpenMetrics.  Only what it names counts: "*" in
- * either place is a browser's or a script's, which get the older format.
- */
-
-static ngx_uint_t
-ngx_llmops_openmetrics(ngx_str_t *accept)
-{
-    u_char      *p, *end, *last;
-    ngx_uint_t   q, best[2], openmetrics;
-
-    best[0] = 0;
-    best[1] = 0;
-
-    last = accept->data + accept->len;
-
-    for (p = accept->data; p < last; p = end + 1) {
-
-        end = ngx_llmops_accept_end(p, last, ',');
-
-        q = ngx_llmops_accept_range(p, end, &openmetrics);
-
-        best[openmetrics] = ngx_max(best[openmetrics], q);
-    }
-
-    return best[1] && best[1] >= best[0];
-}
-
-
-/* one media range of Accept: its quality, 0 ... 1000 */
-
-static ngx_uint_t
-ngx_llmops_accept_range(u_char *p, u_char *last, ngx_uint_t *openmetrics)
-{
-    size_t       len;
-    u_char      *end;
-    ngx_uint_t   q;
-
-    static const char  om[] = "application/openmetrics-text";
-    static const char  text[] = "text/plain";
-
-    while (p < last && *p == ' ') {
-        p++;
-    }
-
-    end = ngx_llmops_accept_end(p, last, ';');
-
-    for (len = end - p; len && p[len - 1] == ' '; len--) { /* void */ }
-
-    *openmetrics = (len == sizeof(om) - 1
-                    && ngx_strncasecmp(p, (u_char *) om, len) == 0);
-
-    if (!*openmetrics
-        && (len != sizeof(text) - 1
-            || ngx_strncasecmp(p, (u_char *) text, len) != 0))
-    {
-        return 0;
-    }
-
-    q = 1000;
-
-    while (end < last) {
-
-        p = end + 1;
-        end = ngx_llmops_accept_end(p, last, ';');
-
-        while (p < end && *p == ' ') {
-            p++;
-        }
-
-        if (end - p > 2 && ngx_strncasecmp(p, (u_char *) "q=", 2) == 0) {
-            q = ngx_llmops_accept_q(p + 2, end);
-
-        } else if (*openmetrics && end - p > 8
-                   && ngx_strncasecmp(p, (u_char *) "version=0", 9) == 0)
-        {
-            return 0;                        /* a draft of the format */
-        }
-    }
-
-    return q;
-}
-
-
-static ngx_uint_t
-ngx_llmops_accept_q(u_char *p, u_char *last)
-{
-    ngx_uint_t  q, digit;
-
-    q = (*p == '1') ? 1000 : 0;
-
-    if (p + 1 >= last || p[1] != '.') {
-        return q;
-    }
-
-    p += 2;
-
-    for (digit = 100; digit && p < last && *p >= '0' && *p <= '9'; p++) {
-        q += (*p - '0') * digit;
-        digit /= 10;
-    }
-
-    return ngx_min(q, 1000);
-}
-
-
-static u_char *
-ngx_llmops_accept_end(u_char *p, u_char *last, u_char c)
-{
-    u_char  *end;
-
-    end = ngx_strlchr(p, last, c);
-
-    return end ? end : last;
 }

@@ -30,7 +30,9 @@ struct ngx_llmops_family_s {
     const char                *type;
     const char                *unit;       /* if the name ends in it */
     const char                *help;
-    ngx_llmops_node_e          kind;       /* 0: printed once */
+    ngx_llmops_node_e          kind;       /* 0: printed once; _ROLLOUT: for
+                                              each canary of the configuration,
+                                              which is the node then */
     ngx_llmops_print_pt        print;
     size_t                     offset;     /* in the node */
     const ngx_llmops_bounds_t *bounds;
@@ -49,6 +51,11 @@ struct ngx_llmops_print_s {
     ngx_uint_t                 targets[NGX_LLMOPS_MAX_GAUGES];
     unsigned                   openmetrics:1;
 };
+
+
+/* Whether the value of Accept asks for OpenMetrics rather than for the older
+   format. */
+ngx_uint_t ngx_llmops_openmetrics(ngx_str_t *accept);
 
 
 /* The samples of a family, of the whole page or of one node. */
@@ -118,6 +125,9 @@ void ngx_llmops_print_limit_told(ngx_llmops_print_t *pr,
 void ngx_llmops_print_limit_ratio(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 
+/* A family of canaries, by print() of each that has been shown. */
+void ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f);
 void ngx_llmops_print_rollout_requests(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node);
 void ngx_llmops_print_rollout_share(ngx_llmops_print_t *pr,

@@ -17,40 +17,18 @@
  */
 
 
-typedef void (*ngx_llmops_print_rollout_pt)(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-
-
-static void ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_print_rollout_pt print);
 static void ngx_llmops_print_rollout_name(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-
-static void ngx_llmops_print_one_requests(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_share(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_state(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_stale(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_evidence(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_decisions(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_judged(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
-static void ngx_llmops_print_one_score(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro);
+static void ngx_llmops_print_results(ngx_llmops_print_t *pr,
+    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro, ngx_uint_t n,
+    ngx_atomic_t *counts, const char *const *results);
 static void ngx_llmops_print_feedback(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, ngx_uint_t arm);
 
 
-static void
+void
 ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_print_rollout_pt print)
+    const ngx_llmops_family_t *f)
 {
     ngx_uint_t               i;
     ngx_llmops_rollout_t   **ro;
@@ -66,7 +44,7 @@ ngx_llmops_print_rollouts(ngx_llmops_print_t *pr,
 
     for (i = 0; i < rollouts->rollouts.nelts; i++) {
         if (ro[i]->sh && ro[i]->sh->word) {
-            print(pr, f, ro[i]);
+            f->print(pr, f, NULL, ro[i]);
         }
     }
 }
@@ -84,18 +62,31 @@ ngx_llmops_print_rollout_name(ngx_llmops_print_t *pr,
 }
 
 
+/* those of n results that have been seen */
+
+static void
+ngx_llmops_print_results(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
+    ngx_llmops_rollout_t *ro, ngx_uint_t n, ngx_atomic_t *counts,
+    const char *const *results)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (counts[i]) {
+            ngx_llmops_print_rollout_name(pr, f, ro);
+            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
+                                   results[i], counts[i]);
+        }
+    }
+}
+
+
 void
 ngx_llmops_print_rollout_requests(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_requests);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_requests(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  arm, failed;
 
     static const char  *arms[] = { "stable", "candidate" };
@@ -117,14 +108,8 @@ void
 ngx_llmops_print_rollout_share(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_share);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_share(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  share;
 
     share = ngx_llmops_rollout_share(ro->sh->word);
@@ -139,14 +124,8 @@ void
 ngx_llmops_print_rollout_state(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_state);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_state(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  i, state;
 
     state = ngx_llmops_rollout_state(ro->sh->word);
@@ -164,33 +143,21 @@ void
 ngx_llmops_print_rollout_stale(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_stale);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_stale(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_llmops_print_rollout_name(pr, f, ro);
     ngx_llmops_page_printf(&pr->page, "} %uA\n", ro->sh->stale);
 }
 
 
+/* as a share of the logarithm that is needed: it grows evenly, and ends at 1 */
+
 void
 ngx_llmops_print_rollout_evidence(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_evidence);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-/* as a share of the logarithm that is needed: it grows evenly, and ends at 1 */
-
-static void
-ngx_llmops_print_one_evidence(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     double             ratio;
     ngx_uint_t         i;
     ngx_atomic_uint_t  evidence;
@@ -218,14 +185,8 @@ void
 ngx_llmops_print_rollout_decisions(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_decisions);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_decisions(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_LLMOPS_ROLLOUT_ACTIONS; i++) {
@@ -243,25 +204,11 @@ void
 ngx_llmops_print_rollout_told(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_told);
-}
-
-
-static void
-ngx_llmops_print_one_told(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
-    ngx_uint_t  i;
+    ngx_llmops_rollout_t *ro = node;
 
     static const char  *results[] = { "failed", "sent" };
 
-    for (i = 0; i < 2; i++) {
-        if (ro->sh->told[i]) {
-            ngx_llmops_print_rollout_name(pr, f, ro);
-            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
-                                   results[i], ro->sh->told[i]);
-        }
-    }
+    ngx_llmops_print_results(pr, f, ro, 2, ro->sh->told, results);
 }
 
 
@@ -269,25 +216,12 @@ void
 ngx_llmops_print_rollout_judged(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_judged);
-}
-
-
-static void
-ngx_llmops_print_one_judged(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
-    ngx_uint_t  i;
+    ngx_llmops_rollout_t *ro = node;
 
     static const char  *results[] = { "scored", "failed", "dropped" };
 
-    for (i = 0; i < NGX_LLMOPS_JUDGED_MAX; i++) {
-        if (ro->sh->judged[i]) {
-            ngx_llmops_print_rollout_name(pr, f, ro);
-            ngx_llmops_page_printf(&pr->page, ",result=\"%s\"} %uA\n",
-                                   results[i], ro->sh->judged[i]);
-        }
-    }
+    ngx_llmops_print_results(pr, f, ro, NGX_LLMOPS_JUDGED_MAX, ro->sh->judged,
+                             results);
 }
 
 
@@ -295,14 +229,8 @@ void
 ngx_llmops_print_rollout_score(ngx_llmops_print_t *pr,
     const ngx_llmops_family_t *f, ngx_str_t *name, void *node)
 {
-    ngx_llmops_print_rollouts(pr, f, ngx_llmops_print_one_score);
-}
+    ngx_llmops_rollout_t *ro = node;
 
-
-static void
-ngx_llmops_print_one_score(ngx_llmops_print_t *pr,
-    const ngx_llmops_family_t *f, ngx_llmops_rollout_t *ro)
-{
     ngx_uint_t  arm;
 
     for (arm = 0; arm < 2; arm++) {

@@ -40,6 +40,8 @@ static ngx_int_t ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file,
     ngx_str_t *text);
 static ngx_int_t ngx_llmops_prices_parse(ngx_llmops_price_map_t *map,
     ngx_array_t *prices);
+static ngx_int_t ngx_llmops_prices_add(ngx_llmops_price_map_t *map,
+    ngx_array_t *prices, ngx_llmops_price_t *price);
 static ngx_int_t ngx_llmops_prices_model(ngx_llmops_price_map_t *map,
     json_t *object, ngx_llmops_price_t *price);
 static ngx_int_t ngx_llmops_prices_tiers(ngx_llmops_price_map_t *map,
@@ -192,12 +194,11 @@ ngx_llmops_prices_read(ngx_conf_t *cf, ngx_str_t *file, ngx_str_t *text)
 static ngx_int_t
 ngx_llmops_prices_parse(ngx_llmops_price_map_t *map, ngx_array_t *prices)
 {
-    json_t                    *root, *object;
-    ngx_int_t                  rc;
-    const char                *model;
-    json_error_t               error;
-    ngx_llmops_price_t         price;
-    ngx_llmops_price_entry_t  *entry;
+    json_t              *root, *object;
+    ngx_int_t            rc;
+    const char          *model;
+    json_error_t         error;
+    ngx_llmops_price_t   price;
 
     root = json_loadb((char *) map->text.data, map->text.len, 0, &error);
 
@@ -236,26 +237,40 @@ ngx_llmops_prices_parse(ngx_llmops_price_map_t *map, ngx_array_t *prices)
             break;
         }
 
-        entry = ngx_array_push(prices);
-        if (entry == NULL) {
-            rc = NGX_ERROR;
+        rc = ngx_llmops_prices_add(map, prices, &price);
+
+        if (rc != NGX_OK) {
             break;
         }
-
-        entry->price = price;
-        entry->model.len = ngx_strlen(model);
-        entry->model.data = ngx_pnalloc(map->cf->pool, entry->model.len);
-        if (entry->model.data == NULL) {
-            rc = NGX_ERROR;
-            break;
-        }
-
-        ngx_memcpy(entry->model.data, model, entry->model.len);
     }
 
     json_decref(root);
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_llmops_prices_add(ngx_llmops_price_map_t *map, ngx_array_t *prices,
+    ngx_llmops_price_t *price)
+{
+    ngx_llmops_price_entry_t  *entry;
+
+    entry = ngx_array_push(prices);
+    if (entry == NULL) {
+        return NGX_ERROR;
+    }
+
+    entry->price = *price;
+    entry->model.len = ngx_strlen(map->model);
+    entry->model.data = ngx_pnalloc(map->cf->pool, entry->model.len);
+    if (entry->model.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(entry->model.data, map->model, entry->model.len);
+
+    return NGX_OK;
 }
 
 

@@ -22,6 +22,8 @@
 static ngx_int_t ngx_llmops_compile_tag(ngx_llmops_compile_t *c);
 static ngx_int_t ngx_llmops_compile_inside(ngx_llmops_compile_t *c,
     u_char *kind, ngx_str_t *inside, u_char **after);
+static ngx_int_t ngx_llmops_compile_first(ngx_llmops_compile_t *c,
+    u_char *kind, ngx_str_t *close);
 static ngx_uint_t ngx_llmops_compile_alone(ngx_llmops_compile_t *c,
     u_char **line, u_char **after);
 static ngx_int_t ngx_llmops_compile_text(ngx_llmops_compile_t *c, u_char *p,
@@ -132,6 +134,7 @@ ngx_llmops_compile_inside(ngx_llmops_compile_t *c, u_char *kind,
     ngx_str_t *inside, u_char **after)
 {
     u_char     *p, *end;
+    ngx_int_t   rc;
     ngx_str_t   close;
 
     p = c->start + c->open.len;
@@ -143,39 +146,13 @@ ngx_llmops_compile_inside(ngx_llmops_compile_t *c, u_char *kind,
 
     *kind = (p < c->last) ? *p : '\0';
 
-    switch (*kind) {
+    rc = ngx_llmops_compile_first(c, kind, &close);
 
-    case '{':
-        ngx_str_set(&close, "}}}");
-
-        if (c->close.len != 2 || ngx_memcmp(c->close.data, "}}", 2) != 0) {
-            return ngx_llmops_compile_fault(c, c->start, "three braces need "
-                                            "the delimiters {{ and }}, write "
-                                            "\"&\" before the name%s", NULL);
-        }
-
-        p++;
-        break;
-
-    case '#':
-    case '^':
-    case '/':
-    case '>':
-    case '&':
-    case '!':
-    case '=':
-        p++;
-        break;
-
-    case '<':
-    case '$':
-        return ngx_llmops_compile_fault(c, c->start, "inheritance ({{<name}}, "
-                                        "{{$name}}) is not known here, use a "
-                                        "partial%s", NULL);
-
-    default:
-        *kind = '\0';
+    if (rc != NGX_OK) {
+        return rc;
     }
+
+    p += (*kind != '\0');
 
     end = ngx_llmops_compile_find(p, c->last, &close);
 
@@ -203,6 +180,47 @@ ngx_llmops_compile_inside(ngx_llmops_compile_t *c, u_char *kind,
     ngx_llmops_compile_trim(inside);
 
     return NGX_OK;
+}
+
+
+/* a tag's first character: what kind that makes it, and how it has to end */
+
+static ngx_int_t
+ngx_llmops_compile_first(ngx_llmops_compile_t *c, u_char *kind,
+    ngx_str_t *close)
+{
+    switch (*kind) {
+
+    case '{':
+        ngx_str_set(close, "}}}");
+
+        if (c->close.len != 2 || ngx_memcmp(c->close.data, "}}", 2) != 0) {
+            return ngx_llmops_compile_fault(c, c->start, "three braces need "
+                                            "the delimiters {{ and }}, write "
+                                            "\"&\" before the name%s", NULL);
+        }
+
+        return NGX_OK;
+
+    case '#':
+    case '^':
+    case '/':
+    case '>':
+    case '&':
+    case '!':
+    case '=':
+        return NGX_OK;
+
+    case '<':
+    case '$':
+        return ngx_llmops_compile_fault(c, c->start, "inheritance ({{<name}}, "
+                                        "{{$name}}) is not known here, use a "
+                                        "partial%s", NULL);
+
+    default:
+        *kind = '\0';
+        return NGX_OK;
+    }
 }
 
 

@@ -396,29 +396,14 @@ ngx_llmops_render_xml(ngx_llmops_out_t *out, ngx_llmops_value_t *v)
         (void) ngx_llmops_out_write(out, from, p - from);
         from = p + n;
 
-        switch (c) {
+        if (ngx_llmops_out_entity(out, c)) {
+            continue;
+        }
 
-        case '<':
-            (void) ngx_llmops_out_lit(out, "&lt;");
-            break;
-
-        case '>':
-            (void) ngx_llmops_out_lit(out, "&gt;");
-            break;
-
-        case '&':
-            (void) ngx_llmops_out_lit(out, "&amp;");
-            break;
-
-        case '"':
-            (void) ngx_llmops_out_lit(out, "&quot;");
-            break;
-
-        case '\\':
+        if (c == '\\') {
             (void) ngx_llmops_out_lit(out, "\\\\");
-            break;
 
-        default:                               /* white space between tokens */
+        } else {                               /* white space between tokens */
             (void) ngx_llmops_out_lit(out, " ");
         }
     }

@@ -46,6 +46,8 @@ static ngx_int_t ngx_llmops_body_system(ngx_llmops_prompt_writing_t *w);
 static ngx_int_t ngx_llmops_body_messages(ngx_llmops_prompt_writing_t *w);
 static ngx_int_t ngx_llmops_body_caller(ngx_llmops_prompt_writing_t *w,
     ngx_str_t *raw, ngx_uint_t system, size_t start);
+static void ngx_llmops_body_text(ngx_llmops_prompt_writing_t *w,
+    ngx_str_t *text, ngx_uint_t system);
 static void ngx_llmops_body_decorate(ngx_llmops_prompt_writing_t *w,
     ngx_uint_t append, ngx_uint_t system, size_t start);
 static ngx_int_t ngx_llmops_body_pieces(ngx_llmops_prompt_writing_t *w,
@@ -417,9 +419,21 @@ ngx_llmops_body_caller(ngx_llmops_prompt_writing_t *w, ngx_str_t *raw,
 
     if (type == NGX_LLMOPS_JSON_ARRAY) {
         ngx_llmops_body_raw(w, &inner);
-        return NGX_OK;
+
+    } else {
+        ngx_llmops_body_text(w, &inner, system);
     }
 
+    return NGX_OK;
+}
+
+
+/* a string, as one block of the system's text, or as one message */
+
+static void
+ngx_llmops_body_text(ngx_llmops_prompt_writing_t *w, ngx_str_t *text,
+    ngx_uint_t system)
+{
     if (system) {
         ngx_llmops_body_lit(w, "{\"type\":\"text\",\"text\":");
 
@@ -427,10 +441,8 @@ ngx_llmops_body_caller(ngx_llmops_prompt_writing_t *w, ngx_str_t *raw,
         ngx_llmops_body_lit(w, "{\"role\":\"user\",\"content\":");
     }
 
-    ngx_llmops_body_raw(w, &inner);
+    ngx_llmops_body_raw(w, text);
     ngx_llmops_body_lit(w, "}");
-
-    return NGX_OK;
 }
 
 

@@ -24,6 +24,8 @@ static ngx_int_t ngx_llmops_prompt_options(ngx_llmops_prompt_t *p,
     ngx_llmops_prompt_error_t *err);
 static ngx_int_t ngx_llmops_prompt_partials(ngx_llmops_prompt_t *p,
     ngx_llmops_prompt_error_t *err);
+static ngx_int_t ngx_llmops_prompt_compile(ngx_llmops_prompt_t *p,
+    ngx_llmops_value_t *v, ngx_llmops_prompt_error_t *err);
 
 
 static const ngx_llmops_prompt_member_t  ngx_llmops_prompt_file_members[] = {
@@ -252,11 +254,9 @@ static ngx_int_t
 ngx_llmops_prompt_partials(ngx_llmops_prompt_t *p,
     ngx_llmops_prompt_error_t *err)
 {
-    ngx_int_t                     rc;
-    ngx_str_t                     text;
-    ngx_llmops_value_t           *v, *partials;
-    ngx_llmops_template_t        *t, **last;
-    ngx_llmops_mustache_error_t   fault;
+    ngx_str_t               text;
+    ngx_llmops_value_t     *v, *partials;
+    ngx_llmops_template_t  *t, **last;
 
     last = &p->partials;
 
@@ -294,9 +294,23 @@ ngx_llmops_prompt_partials(ngx_llmops_prompt_t *p,
         last = &t->next;
     }
 
-    t = p->partials;
+    return partials ? ngx_llmops_prompt_compile(p, partials->first, err)
+                    : NGX_OK;
+}
 
-    for (v = partials ? partials->first : NULL; v; v = v->next) {
+
+/* they may name each other, so that all have to be known before; v: the first
+   one as it was given */
+
+static ngx_int_t
+ngx_llmops_prompt_compile(ngx_llmops_prompt_t *p, ngx_llmops_value_t *v,
+    ngx_llmops_prompt_error_t *err)
+{
+    ngx_int_t                     rc;
+    ngx_llmops_template_t        *t;
+    ngx_llmops_mustache_error_t   fault;
+
+    for (t = p->partials; t; t = t->next, v = v->next) {
 
         rc = ngx_llmops_mustache_compile(t, p->partials, &p->arena, &fault);
 
@@ -310,8 +324,6 @@ ngx_llmops_prompt_partials(ngx_llmops_prompt_t *p,
         }
 
         p->context |= ngx_llmops_form_context(t->first);
-
-        t = t->next;
     }
 
     return NGX_OK;

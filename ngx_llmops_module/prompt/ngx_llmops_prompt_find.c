@@ -7,8 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_prompt_kept.h"
-
-#include <openssl/evp.h>
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -313,15 +312,13 @@ ngx_int_t
 ngx_llmops_prompt_sha256(ngx_str_t *text,
     u_char hex[NGX_LLMOPS_HEAD_SHA256 + 1])
 {
-    u_char  digest[EVP_MAX_MD_SIZE], *last;
+    u_char  digest[NGX_LLMOPS_SHA256], *last;
 
-    if (EVP_Digest(text->data, text->len, digest, NULL, EVP_sha256(), NULL)
-        != 1)
-    {
+    if (ngx_llmops_sha256(text->data, text->len, digest) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    last = ngx_hex_dump(hex, digest, NGX_LLMOPS_HEAD_SHA256 / 2);
+    last = ngx_hex_dump(hex, digest, NGX_LLMOPS_SHA256);
     *last = '\0';
 
     return NGX_OK;

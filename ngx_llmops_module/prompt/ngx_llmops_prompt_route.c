@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_prompt_conf.h"
 
 
@@ -177,9 +178,8 @@ static char *
 ngx_llmops_route_prompt_param(ngx_conf_t *cf, ngx_llmops_route_prompt_t *rp,
     ngx_str_t *arg)
 {
-    u_char                            *at;
-    ngx_str_t                          by, name, which;
-    ngx_http_compile_complex_value_t   ccv;
+    u_char     *at;
+    ngx_str_t   by, name, which;
 
     if (ngx_strcmp(arg->data, "only") == 0) {
         rp->only = 1;
@@ -195,19 +195,9 @@ ngx_llmops_route_prompt_param(ngx_conf_t *cf, ngx_llmops_route_prompt_t *rp,
         by.data = arg->data + 3;
         by.len = arg->len - 3;
 
-        rp->by = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
-        if (rp->by == NULL) {
-            return NGX_CONF_ERROR;
-        }
+        rp->by = ngx_llmops_arg_complex(cf, &by);
 
-        ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-        ccv.cf = cf;
-        ccv.value = &by;
-        ccv.complex_value = rp->by;
-
-        return ngx_http_compile_complex_value(&ccv) == NGX_OK
-               ? NGX_CONF_OK : NGX_CONF_ERROR;
+        return rp->by ? NGX_CONF_OK : NGX_CONF_ERROR;
     }
 
     at = ngx_strlchr(arg->data, arg->data + arg->len, '@');
@@ -279,10 +269,9 @@ ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_llmops_route_t *route = conf;
 
-    ngx_str_t                         *value;
-    ngx_llmops_route_prompt_t         *rp;
-    ngx_llmops_route_message_t        *m;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_str_t                   *value;
+    ngx_llmops_route_prompt_t   *rp;
+    ngx_llmops_route_message_t  *m;
 
     value = cf->args->elts;
 
@@ -312,12 +301,6 @@ ngx_llmops_route_message_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     m->role = value[1];
     m->append = (cmd->name.data[0] == 'a');
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &value[2];
-    ccv.complex_value = &m->text;
-
-    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK
-                                                          : NGX_CONF_ERROR;
+    return ngx_llmops_arg_compile(cf, &value[2], &m->text) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }

@@ -5,9 +5,10 @@
 
 
 #include "ngx_llmops_index.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_chunker.h"
 #include "ngx_llmops_route.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -98,48 +99,47 @@ ngx_llmops_index_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static char *
 ngx_llmops_index_param(ngx_conf_t *cf, ngx_llmops_index_t *index,
-    ngx_str_t *arg)
+    ngx_str_t *word)
 {
-    ssize_t     n;
-    ngx_str_t   s;
+    ssize_t           n;
+    ngx_llmops_arg_t  arg;
 
-    s.data = (u_char *) ngx_strchr(arg->data, '=');
-
-    if (s.data) {
-        s.data++;
-        s.len = arg->data + arg->len - s.data;
-
-        if (ngx_strncmp(arg->data, "embed=", 6) == 0 && s.len) {
-            index->embed = s;
-            return NGX_CONF_OK;
-        }
-
-        n = ngx_parse_size(&s);
-
-        if (ngx_strncmp(arg->data, "chunk=", 6) == 0
-            && n >= NGX_LLMOPS_CHUNK_MIN && n <= NGX_LLMOPS_CHUNK_MAX)
-        {
-            index->chunk = n;
-            return NGX_CONF_OK;
-        }
-
-        if (ngx_strncmp(arg->data, "overlap=", 8) == 0
-            && n >= 0 && n <= NGX_LLMOPS_CHUNK_MAX)
-        {
-            index->overlap = n;
-            return NGX_CONF_OK;
-        }
-
-        if (ngx_strncmp(arg->data, "batch=", 6) == 0 && n >= 1 && n <= 64) {
-            index->batch = n;
-            return NGX_CONF_OK;
-        }
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
+        goto invalid;
     }
+
+    if (ngx_llmops_arg_is(&arg, "embed") && arg.value.len) {
+        index->embed = arg.value;
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_parse_size(&arg.value);
+
+    if (ngx_llmops_arg_is(&arg, "chunk")
+        && n >= NGX_LLMOPS_CHUNK_MIN && n <= NGX_LLMOPS_CHUNK_MAX)
+    {
+        index->chunk = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_llmops_arg_is(&arg, "overlap")
+        && n >= 0 && n <= NGX_LLMOPS_CHUNK_MAX)
+    {
+        index->overlap = n;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_llmops_arg_is(&arg, "batch") && n >= 1 && n <= 64) {
+        index->batch = n;
+        return NGX_CONF_OK;
+    }
+
+invalid:
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "invalid parameter \"%V\", write \"llm_index NAME "
                        "embed=PROVIDER/MODEL [chunk=200 to 8k] [overlap=SIZE] "
-                       "[batch=1 to 64];\"", arg);
+                       "[batch=1 to 64];\"", word);
     return NGX_CONF_ERROR;
 }
 
@@ -303,7 +303,7 @@ ngx_llmops_index_set(ngx_conf_t *cf, ngx_llmops_index_t *index)
                               + NGX_LLMOPS_INDEX_CHUNK);
 
     if (p == NULL
-        || ngx_llmops_key_sha256(index->target->name.data,
+        || ngx_llmops_sha256(index->target->name.data,
                                  index->target->name.len, digest)
            != NGX_OK)
     {

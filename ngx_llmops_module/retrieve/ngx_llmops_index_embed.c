@@ -52,6 +52,8 @@ static ngx_int_t ngx_llmops_index_embed_body(ngx_llmops_index_batcher_t *b,
 static void ngx_llmops_index_embed_answer(ngx_llmops_detached_t *d);
 static const char *ngx_llmops_index_embed_read(ngx_llmops_detached_t *d,
     ngx_uint_t n, float **vectors, uint32_t *dims);
+static float *ngx_llmops_index_embed_room(ngx_str_t *first, ngx_uint_t n,
+    uint32_t *dims);
 static ngx_int_t ngx_llmops_index_embed_floats(ngx_str_t *array, float *v,
     uint32_t max, uint32_t *dims);
 static void ngx_llmops_index_embed_tell(ngx_llmops_index_batcher_t *b,
@@ -390,17 +392,11 @@ ngx_llmops_index_embed_read(ngx_llmops_detached_t *d, ngx_uint_t n,
         seen |= (uint64_t) 1 << k;
 
         if (all == NULL) {
+            all = ngx_llmops_index_embed_room(&value, n, dims);
+        }
 
-            if (ngx_llmops_index_embed_floats(&value, NULL,
-                                              NGX_LLMOPS_VECTORS_DIMS, dims)
-                == NGX_OK)
-            {
-                all = ngx_calloc(n * *dims * sizeof(float), ngx_cycle->log);
-            }
-
-            if (all == NULL) {
-                break;
-            }
+        if (all == NULL) {
+            break;
         }
 
         v = all + k * *dims;
@@ -422,6 +418,19 @@ ngx_llmops_index_embed_read(ngx_llmops_detached_t *d, ngx_uint_t n,
     }
 
     return "the provider's answer has not one embedding for each text";
+}
+
+
+/* for n vectors that are as long as the first one; NULL: it is none, or out of
+   memory */
+
+static float *
+ngx_llmops_index_embed_room(ngx_str_t *first, ngx_uint_t n, uint32_t *dims)
+{
+    return ngx_llmops_index_embed_floats(first, NULL, NGX_LLMOPS_VECTORS_DIMS,
+                                         dims)
+           == NGX_OK ? ngx_calloc(n * *dims * sizeof(float), ngx_cycle->log)
+                     : NULL;
 }
 
 

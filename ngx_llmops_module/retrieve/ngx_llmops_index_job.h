@@ -11,9 +11,9 @@
 #include "ngx_llmops_index.h"
 
 
-/* What the two files of a job have in common: ngx_llmops_index_job.c, its
-   document in the store, and ngx_llmops_index_chunks.c, its vectors; nobody
-   else includes this. */
+/* What the files of a job have in common: ngx_llmops_index_job.c, its steps and
+   its document's text, ngx_llmops_index_claim.c, the document's head, and
+   ngx_llmops_index_chunks.c, its vectors; nobody else includes this. */
 
 
 typedef struct {
@@ -76,6 +76,19 @@ void ngx_llmops_job_store(ngx_llmops_index_job_t *job,
     ngx_int_t (*call)(ngx_llmops_store_t *store, ngx_llmops_docop_t *op),
     ngx_llmops_doc_pt handler);
 
+/* Makes a step in so many milliseconds. */
+void ngx_llmops_job_later(ngx_llmops_index_job_t *job,
+    ngx_llmops_index_job_pt next, ngx_msec_t ms);
+
+/* Begins anew: what the head says now. */
+void ngx_llmops_job_get(ngx_llmops_index_job_t *job);
+
+
+/* ngx_llmops_index_claim.c; the same holds */
+
+/* The chunks are known: claims the document, then looks or removes. */
+void ngx_llmops_job_claim(ngx_llmops_index_job_t *job);
+
 /* Writes the head, with a fresh claim or without. */
 void ngx_llmops_job_put(ngx_llmops_index_job_t *job, ngx_uint_t claim,
     ngx_llmops_doc_pt handler);
@@ -85,10 +98,6 @@ void ngx_llmops_job_put(ngx_llmops_index_job_t *job, ngx_uint_t claim,
 ngx_int_t ngx_llmops_job_renew(ngx_llmops_index_job_t *job,
     ngx_llmops_index_job_pt next);
 void ngx_llmops_job_renewed(ngx_llmops_docop_t *op);
-
-/* Makes a step in so many milliseconds. */
-void ngx_llmops_job_later(ngx_llmops_index_job_t *job,
-    ngx_llmops_index_job_pt next, ngx_msec_t ms);
 
 /* All chunks are where they should be. */
 void ngx_llmops_job_finish(ngx_llmops_index_job_t *job);

@@ -6,7 +6,7 @@
 
 #include "ngx_llmops_index.h"
 #include "ngx_llmops_redis.h"
-#include "ngx_llmops_key_check.h"
+#include "ngx_llmops_digest.h"
 #include "ngx_llmops_cache_embed.h"
 
 
@@ -489,7 +489,7 @@ ngx_llmops_index_id(ngx_llmops_index_t *index, const char *doc,
 {
     u_char  digest[32], text[NGX_LLMOPS_INDEX_CHUNK + 1];
 
-    if (ngx_llmops_key_sha256((u_char *) doc, ngx_strlen(doc), digest)
+    if (ngx_llmops_sha256((u_char *) doc, ngx_strlen(doc), digest)
         != NGX_OK)
     {
         return NGX_ERROR;

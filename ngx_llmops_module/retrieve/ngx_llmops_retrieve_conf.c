@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_index.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_retrieve.h"
 
 
@@ -17,9 +18,9 @@
 
 
 static ngx_int_t ngx_llmops_retrieve_param(ngx_conf_t *cf,
-    ngx_llmops_retrieve_conf_t *conf, ngx_str_t *arg);
-static ngx_int_t ngx_llmops_retrieve_number(ngx_llmops_retrieve_conf_t *conf,
-    ngx_str_t *arg, ngx_str_t *s);
+    ngx_llmops_retrieve_conf_t *conf, ngx_str_t *word);
+static ngx_int_t ngx_llmops_retrieve_number(
+    ngx_llmops_retrieve_conf_t *conf, ngx_llmops_arg_t *arg);
 static ngx_int_t ngx_llmops_retrieve_where(ngx_conf_t *cf,
     ngx_llmops_retrieve_conf_t *conf, ngx_str_t *s);
 
@@ -87,72 +88,67 @@ ngx_llmops_retrieve_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static ngx_int_t
 ngx_llmops_retrieve_param(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
-    ngx_str_t *arg)
+    ngx_str_t *word)
 {
-    ngx_str_t  s;
+    ngx_llmops_arg_t  arg;
 
-    s.data = (u_char *) ngx_strchr(arg->data, '=');
-
-    if (s.data == NULL) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
         return NGX_DECLINED;
     }
 
-    s.data++;
-    s.len = arg->data + arg->len - s.data;
-
-    if (ngx_strcmp(arg->data, "fail=open") == 0) {
+    if (ngx_strcmp(word->data, "fail=open") == 0) {
         return NGX_OK;
     }
 
-    if (ngx_strcmp(arg->data, "fail=closed") == 0) {
+    if (ngx_strcmp(word->data, "fail=closed") == 0) {
         conf->closed = 1;
         return NGX_OK;
     }
 
-    if (ngx_strncmp(arg->data, "query=", 6) == 0) {
-        conf->query = s;
-        return s.len ? NGX_OK : NGX_DECLINED;
+    if (ngx_llmops_arg_is(&arg, "query")) {
+        conf->query = arg.value;
+        return arg.value.len ? NGX_OK : NGX_DECLINED;
     }
 
-    if (ngx_strncmp(arg->data, "where=", 6) == 0) {
-        return ngx_llmops_retrieve_where(cf, conf, &s);
+    if (ngx_llmops_arg_is(&arg, "where")) {
+        return ngx_llmops_retrieve_where(cf, conf, &arg.value);
     }
 
-    return ngx_llmops_retrieve_number(conf, arg, &s);
+    return ngx_llmops_retrieve_number(conf, &arg);
 }
 
 
 static ngx_int_t
-ngx_llmops_retrieve_number(ngx_llmops_retrieve_conf_t *conf, ngx_str_t *arg,
-    ngx_str_t *s)
+ngx_llmops_retrieve_number(ngx_llmops_retrieve_conf_t *conf,
+    ngx_llmops_arg_t *arg)
 {
     ssize_t  n;
 
-    if (ngx_strncmp(arg->data, "top=", 4) == 0) {
-        n = ngx_atoi(s->data, s->len);
+    if (ngx_llmops_arg_is(arg, "top")) {
+        n = ngx_atoi(arg->value.data, arg->value.len);
         conf->top = n;
 
         return (n >= 1 && n <= NGX_LLMOPS_RETRIEVE_TOP_MAX) ? NGX_OK
                                                             : NGX_DECLINED;
     }
 
-    if (ngx_strncmp(arg->data, "min=", 4) == 0) {
-        n = ngx_atofp(s->data, s->len, 4);
+    if (ngx_llmops_arg_is(arg, "min")) {
+        n = ngx_atofp(arg->value.data, arg->value.len, 4);
         conf->min = (float) n / 10000;
 
         return (n >= 0 && n < 10000) ? NGX_OK : NGX_DECLINED;
     }
 
-    if (ngx_strncmp(arg->data, "max=", 4) == 0) {
-        n = ngx_parse_size(s);
+    if (ngx_llmops_arg_is(arg, "max")) {
+        n = ngx_parse_size(&arg->value);
         conf->max = n;
 
         return (n >= 1024 && n <= NGX_LLMOPS_RETRIEVE_MAX_MAX) ? NGX_OK
                                                               : NGX_DECLINED;
     }
 
-    if (ngx_strncmp(arg->data, "timeout=", 8) == 0) {
-        n = ngx_parse_time(s, 0);
+    if (ngx_llmops_arg_is(arg, "timeout")) {
+        n = ngx_parse_time(&arg->value, 0);
         conf->timeout = n;
 
         return (n >= 1 && n <= 10000) ? NGX_OK : NGX_DECLINED;
@@ -168,10 +164,9 @@ static ngx_int_t
 ngx_llmops_retrieve_where(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
     ngx_str_t *s)
 {
-    u_char                            *colon, *p;
-    ngx_str_t                          text;
-    ngx_llmops_where_t                *where;
-    ngx_http_compile_complex_value_t   ccv;
+    u_char              *colon, *p;
+    ngx_str_t            text;
+    ngx_llmops_where_t  *where;
 
     colon = ngx_strlchr(s->data, s->data + s->len, ':');
 
@@ -201,12 +196,5 @@ ngx_llmops_retrieve_where(ngx_conf_t *cf, ngx_llmops_retrieve_conf_t *conf,
     text.data = colon + 1;
     text.len = s->data + s->len - text.data;
 
-    ngx_memzero(&where->value, sizeof(ngx_http_complex_value_t));
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = &text;
-    ccv.complex_value = &where->value;
-
-    return ngx_http_compile_complex_value(&ccv);
+    return ngx_llmops_arg_compile(cf, &text, &where->value);
 }

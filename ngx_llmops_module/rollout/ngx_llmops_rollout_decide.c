@@ -19,6 +19,10 @@
 static ngx_uint_t ngx_llmops_rollout_lacking(ngx_llmops_rollout_run_t *run);
 static ngx_int_t ngx_llmops_rollout_broken(ngx_llmops_rollout_run_t *run,
     uint32_t epoch);
+static void ngx_llmops_rollout_back(ngx_llmops_rollout_run_t *run,
+    ngx_uint_t broken);
+static void ngx_llmops_rollout_sum(ngx_llmops_rollout_run_t *run,
+    uint32_t epoch);
 static void ngx_llmops_rollout_reason(ngx_llmops_rollout_t *ro, ngx_uint_t i,
     ngx_str_t *reason);
 static int64_t ngx_llmops_rollout_stable(ngx_llmops_rollout_run_t *run,
@@ -31,12 +35,11 @@ static void ngx_llmops_rollout_apply(ngx_llmops_rollout_run_t *run,
 void
 ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 {
-    int64_t                    now, ill;
+    u_char                     text[NGX_LLMOPS_ROLLOUT_TEXT];
+    int64_t                    now;
     ngx_int_t                  broken;
     ngx_str_t                  reason;
-    u_char                     text[NGX_LLMOPS_ROLLOUT_TEXT];
     ngx_llmops_rollout_t      *ro;
-    ngx_llmops_guard_seen_t    seen;
     ngx_llmops_rollout_doc_t   doc;
 
     ro = run->ro;
@@ -56,28 +59,12 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
 
     broken = ngx_llmops_rollout_broken(run, doc.epoch);
 
-    reason.data = text;
-
     if (broken != NGX_DECLINED) {
-        ngx_llmops_rollout_reason(ro, broken, &reason);
-        ill = ngx_llmops_rollout_stable(run, &reason);
-
-        ngx_llmops_rollout_apply(run, NGX_LLMOPS_ROLLOUT_ROLLBACK, "guard",
-                                 &reason,
-                                 ngx_llmops_rollout_figures(ro, broken), ill);
+        ngx_llmops_rollout_back(run, broken);
         return;
     }
 
-    ngx_memzero(&seen, sizeof(ngx_llmops_guard_seen_t));
-
-    seen.arm[0].n = (double) ro->sh->requests[0];
-    seen.arm[1].n = (double) ro->sh->requests[1];
-
-    ngx_llmops_rollout_fleet_add(run->mcf, ro, NGX_LLMOPS_ROLLOUT_GUARDS,
-                                 doc.epoch, &seen);
-
-    ro->sh->seen[0] = (ngx_atomic_uint_t) seen.arm[0].n;
-    ro->sh->seen[1] = (ngx_atomic_uint_t) seen.arm[1].n;
+    ngx_llmops_rollout_sum(run, doc.epoch);
 
     now = ngx_llmops_store_now(run->mcf->store);
 
@@ -89,6 +76,7 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
         return;
     }
 
+    reason.data = text;
     reason.len = ngx_snprintf(text, NGX_LLMOPS_ROLLOUT_TEXT,
                               "%L s at this step with %uA requests of the "
                               "candidate, and no guard is broken",
@@ -98,6 +86,47 @@ ngx_llmops_rollout_decide(ngx_llmops_rollout_run_t *run)
     ngx_llmops_rollout_apply(run, ro->manual ? NGX_LLMOPS_ROLLOUT_HOLD
                                              : NGX_LLMOPS_ROLLOUT_STEP,
                              "time", &reason, NULL, 0);
+}
+
+
+static void
+ngx_llmops_rollout_back(ngx_llmops_rollout_run_t *run, ngx_uint_t broken)
+{
+    u_char      text[NGX_LLMOPS_ROLLOUT_TEXT];
+    int64_t     ill;
+    ngx_str_t   reason;
+
+    reason.data = text;
+
+    ngx_llmops_rollout_reason(run->ro, broken, &reason);
+    ill = ngx_llmops_rollout_stable(run, &reason);
+
+    ngx_llmops_rollout_apply(run, NGX_LLMOPS_ROLLOUT_ROLLBACK, "guard",
+                             &reason,
+                             ngx_llmops_rollout_figures(run->ro, broken), ill);
+}
+
+
+/* how many requests both arms have had at this step, everywhere */
+
+static void
+ngx_llmops_rollout_sum(ngx_llmops_rollout_run_t *run, uint32_t epoch)
+{
+    ngx_llmops_rollout_t     *ro;
+    ngx_llmops_guard_seen_t   seen;
+
+    ro = run->ro;
+
+    ngx_memzero(&seen, sizeof(ngx_llmops_guard_seen_t));
+
+    seen.arm[0].n = (double) ro->sh->requests[0];
+    seen.arm[1].n = (double) ro->sh->requests[1];
+
+    ngx_llmops_rollout_fleet_add(run->mcf, ro, NGX_LLMOPS_ROLLOUT_GUARDS,
+                                 epoch, &seen);
+
+    ro->sh->seen[0] = (ngx_atomic_uint_t) seen.arm[0].n;
+    ro->sh->seen[1] = (ngx_atomic_uint_t) seen.arm[1].n;
 }
 
 

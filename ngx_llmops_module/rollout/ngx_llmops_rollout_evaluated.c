@@ -5,7 +5,7 @@
 
 
 #include "ngx_llmops_rollout_evaluated.h"
-#include "ngx_llmops_rollout.h"
+#include "ngx_llmops_rollout_run.h"
 
 
 /*
@@ -502,25 +502,17 @@ ngx_llmops_told_rollback(ngx_llmops_told_t *told, json_t *noted)
 static void
 ngx_llmops_told_put(ngx_llmops_told_t *told, uint64_t expected)
 {
-    char       *text;
-    ngx_int_t   rc;
+    ngx_int_t  rc;
 
-    text = json_dumps(told->json, JSON_COMPACT);
     rc = NGX_ERROR;
 
-    if (text && ngx_llmops_told_op(told, ngx_llmops_told_done) == NGX_OK) {
+    if (ngx_llmops_told_op(told, ngx_llmops_told_done) == NGX_OK
+        && ngx_llmops_rollout_value(&told->op, told->asked, told->json)
+           == NGX_OK)
+    {
         told->op.expected = expected;
-        told->op.value.len = ngx_strlen(text);
-        told->op.value.data = ngx_pnalloc(told->asked, told->op.value.len);
-
-        if (told->op.value.data) {
-            ngx_memcpy(told->op.value.data, text, told->op.value.len);
-
-            rc = ngx_llmops_store_put(told->mcf->store, &told->op);
-        }
+        rc = ngx_llmops_store_put(told->mcf->store, &told->op);
     }
-
-    free(text);
 
     if (rc == NGX_OK) {
         ngx_llmops_told_done(&told->op);

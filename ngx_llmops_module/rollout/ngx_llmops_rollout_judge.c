@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_registry.h"
 #include "ngx_llmops_prompt_conf.h"
 #include "ngx_llmops_ask.h"
@@ -360,19 +361,10 @@ ngx_llmops_judge_set_share(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
         return NGX_ERROR;
     }
 
-    if (value->len < 2 || value->data[value->len - 1] != '%') {
-        return NGX_DECLINED;
-    }
-
-    n = ngx_atofp(value->data, value->len - 1, 2);
-
-    if (n == NGX_ERROR || n == 0 || n > 10000) {
-        return NGX_DECLINED;
-    }
-
+    n = ngx_llmops_arg_percent(value);
     judge->share = n;
 
-    return NGX_OK;
+    return n > 0 ? NGX_OK : NGX_DECLINED;
 }
 
 

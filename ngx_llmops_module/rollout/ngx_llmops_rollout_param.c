@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_rollout.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_prompt_conf.h"
 
 
@@ -54,6 +55,10 @@ static ngx_int_t ngx_llmops_rollout_set_webhook(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
 static ngx_int_t ngx_llmops_rollout_set_secret(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro, ngx_str_t *value);
+static ngx_int_t ngx_llmops_rollout_time(ngx_str_t *value, ngx_int_t least,
+    ngx_msec_t *field);
+static ngx_int_t ngx_llmops_rollout_either(ngx_str_t *value, const char *no,
+    const char *yes, ngx_flag_t *flag);
 static ngx_llmops_webhook_t *ngx_llmops_rollout_hook(ngx_conf_t *cf,
     ngx_llmops_rollout_t *ro);
 
@@ -215,8 +220,7 @@ static ngx_int_t
 ngx_llmops_rollout_set_rules(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
-    u_char     *p, *end, *last;
-    ngx_str_t  *name;
+    ngx_str_t  *name, list;
 
     ro->other = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_route_t));
     if (ro->other == NULL) {
@@ -230,23 +234,18 @@ ngx_llmops_rollout_set_rules(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
 
     ro->rules = *value;
 
-    last = value->data + value->len;
-
-    for (p = value->data; p <= last; p = end + 1) {
-        end = ngx_strlchr(p, last, ',');
-        end = end ? end : last;
-
-        if (end == p) {
-            return NGX_DECLINED;
-        }
+    for (list = *value; list.data; /* void */ ) {
 
         name = ngx_array_push(ro->other->rules);
         if (name == NULL) {
             return NGX_ERROR;
         }
 
-        name->data = p;
-        name->len = end - p;
+        (void) ngx_llmops_arg_next(&list, name);
+
+        if (name->len == 0) {
+            return NGX_DECLINED;
+        }
     }
 
     return NGX_OK;
@@ -294,41 +293,25 @@ static ngx_int_t
 ngx_llmops_rollout_set_steps(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
-    u_char      *p, *end, *last;
-    ngx_int_t    n;
-    ngx_uint_t   share, count;
+    ngx_int_t   n;
+    ngx_str_t   list, item;
+    ngx_uint_t  share, count;
 
     share = ro->nsteps ? ro->steps[0] : 0;
     count = 0;
+    list = *value;
 
-    p = value->data;
-    last = p + value->len;
+    while (ngx_llmops_arg_next(&list, &item)) {
 
-    for ( ;; ) {
-        end = ngx_strlchr(p, last, ',');
-        end = end ? end : last;
+        n = ngx_llmops_arg_percent(&item);
 
-        if (end - p < 2 || end[-1] != '%'
-            || count == NGX_LLMOPS_ROLLOUT_STEPS)
-        {
-            return NGX_DECLINED;
-        }
-
-        n = ngx_atofp(p, end - p - 1, 2);
-
-        if (n == NGX_ERROR || n == 0 || n > 10000
+        if (n <= 0 || count == NGX_LLMOPS_ROLLOUT_STEPS
             || (count && (ngx_uint_t) n <= ro->steps[count - 1]))
         {
             return NGX_DECLINED;
         }
 
         ro->steps[count++] = n;
-
-        if (end == last) {
-            break;
-        }
-
-        p = end + 1;
     }
 
     ro->nsteps = count;
@@ -348,24 +331,12 @@ static ngx_int_t
 ngx_llmops_rollout_set_by(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
-    ngx_http_compile_complex_value_t  ccv;
-
     if (value->len == 0) {
         return NGX_DECLINED;
     }
 
-    ro->by = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    ro->by = ngx_llmops_arg_complex(cf, value);
     if (ro->by == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = ro->by;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -377,15 +348,32 @@ static ngx_int_t
 ngx_llmops_rollout_set_hold(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
+    return ngx_llmops_rollout_time(value, 0, &ro->hold);
+}
+
+
+static ngx_int_t
+ngx_llmops_rollout_set_fallback(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
+    ngx_str_t *value)
+{
+    return ngx_llmops_rollout_time(value, 1, &ro->fallback);
+}
+
+
+/* at least so many milliseconds */
+
+static ngx_int_t
+ngx_llmops_rollout_time(ngx_str_t *value, ngx_int_t least, ngx_msec_t *field)
+{
     ngx_int_t  n;
 
     n = ngx_parse_time(value, 0);
 
-    if (n == NGX_ERROR || value->len == 0) {
+    if (n < least || value->len == 0) {
         return NGX_DECLINED;
     }
 
-    ro->hold = n;
+    *field = n;
 
     return NGX_OK;
 }
@@ -466,14 +454,9 @@ ngx_llmops_rollout_set_min(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_int_t  n;
 
     n = ngx_atoi(value->data, value->len);
-
-    if (n == NGX_ERROR || n == 0 || n > 1000000000) {
-        return NGX_DECLINED;
-    }
-
     ro->min = n;
 
-    return NGX_OK;
+    return (n > 0 && n <= 1000000000) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -484,14 +467,9 @@ ngx_llmops_rollout_set_alpha(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_int_t  n;
 
     n = ngx_atofp(value->data, value->len, 9);
-
-    if (n == NGX_ERROR || n == 0 || n > 500000000) {
-        return NGX_DECLINED;
-    }
-
     ro->alpha = (double) n / 1e9;
 
-    return NGX_OK;
+    return (n > 0 && n <= 500000000) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -499,35 +477,7 @@ static ngx_int_t
 ngx_llmops_rollout_set_promote(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
-    if (ngx_strcmp(value->data, "auto") == 0) {
-        ro->manual = 0;
-        return NGX_OK;
-    }
-
-    if (ngx_strcmp(value->data, "manual") == 0) {
-        ro->manual = 1;
-        return NGX_OK;
-    }
-
-    return NGX_DECLINED;
-}
-
-
-static ngx_int_t
-ngx_llmops_rollout_set_fallback(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
-    ngx_str_t *value)
-{
-    ngx_int_t  n;
-
-    n = ngx_parse_time(value, 0);
-
-    if (n == NGX_ERROR || n == 0) {
-        return NGX_DECLINED;
-    }
-
-    ro->fallback = n;
-
-    return NGX_OK;
+    return ngx_llmops_rollout_either(value, "auto", "manual", &ro->manual);
 }
 
 
@@ -537,16 +487,19 @@ static ngx_int_t
 ngx_llmops_rollout_set_streams(ngx_conf_t *cf, ngx_llmops_rollout_t *ro,
     ngx_str_t *value)
 {
-    if (ngx_strcmp(value->data, "finish") == 0) {
-        return NGX_OK;
-    }
+    return ngx_llmops_rollout_either(value, "finish", "cut", &ro->cut);
+}
 
-    if (ngx_strcmp(value->data, "cut") == 0) {
-        ro->cut = 1;
-        return NGX_OK;
-    }
 
-    return NGX_DECLINED;
+/* the second of two words sets the flag */
+
+static ngx_int_t
+ngx_llmops_rollout_either(ngx_str_t *value, const char *no, const char *yes,
+    ngx_flag_t *flag)
+{
+    *flag = (ngx_strcmp(value->data, yes) == 0);
+
+    return *flag || ngx_strcmp(value->data, no) == 0 ? NGX_OK : NGX_DECLINED;
 }
 
 

@@ -43,6 +43,10 @@ struct ngx_llmops_rollout_run_s {
    there; makes one if there is none.  Not while run->pool is set. */
 void ngx_llmops_rollout_read(ngx_llmops_rollout_run_t *run);
 
+/* Makes a document the value of op, as text in pool.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_rollout_value(ngx_llmops_docop_t *op, ngx_pool_t *pool,
+    json_t *doc);
+
 /* Puts run->next in the place of that revision (NGX_LLMOPS_REVISION_NONE: of
    none); once it is there it is shown, and told unless run->quiet.  NULL, that
    memory has run out, is tried again later.  Not while run->pool is set. */

@@ -220,30 +220,44 @@ ngx_llmops_rollout_create(ngx_llmops_rollout_run_t *run)
 }
 
 
-void
-ngx_llmops_rollout_put(ngx_llmops_rollout_run_t *run, uint64_t expected)
+ngx_int_t
+ngx_llmops_rollout_value(ngx_llmops_docop_t *op, ngx_pool_t *pool,
+    json_t *doc)
 {
-    char       *text;
-    ngx_int_t   rc;
+    char  *text;
 
-    text = run->next ? json_dumps(run->next, JSON_COMPACT) : NULL;
-    rc = NGX_ERROR;
+    text = json_dumps(doc, JSON_COMPACT);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (text
-        && ngx_llmops_rollout_op(run, ngx_llmops_rollout_put_done) == NGX_OK)
-    {
-        run->op.expected = expected;
-        run->op.value.len = ngx_strlen(text);
-        run->op.value.data = ngx_pnalloc(run->pool, run->op.value.len);
+    op->value.len = ngx_strlen(text);
+    op->value.data = ngx_pnalloc(pool, op->value.len);
 
-        if (run->op.value.data) {
-            ngx_memcpy(run->op.value.data, text, run->op.value.len);
-
-            rc = ngx_llmops_store_put(run->mcf->store, &run->op);
-        }
+    if (op->value.data) {
+        ngx_memcpy(op->value.data, text, op->value.len);
     }
 
     free(text);
+
+    return op->value.data ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_llmops_rollout_put(ngx_llmops_rollout_run_t *run, uint64_t expected)
+{
+    ngx_int_t  rc;
+
+    rc = NGX_ERROR;
+
+    if (run->next
+        && ngx_llmops_rollout_op(run, ngx_llmops_rollout_put_done) == NGX_OK
+        && ngx_llmops_rollout_value(&run->op, run->pool, run->next) == NGX_OK)
+    {
+        run->op.expected = expected;
+        rc = ngx_llmops_store_put(run->mcf->store, &run->op);
+    }
 
     if (rc == NGX_OK) {
         ngx_llmops_rollout_put_done(&run->op);

@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_shadow_own.h"
 #include "ngx_llmops_route.h"
 #include "ngx_llmops_rules.h"
@@ -19,7 +20,7 @@
 
 
 static ngx_int_t ngx_llmops_shadow_param(ngx_conf_t *cf,
-    ngx_llmops_shadow_t *s, ngx_str_t *arg);
+    ngx_llmops_shadow_t *s, ngx_str_t *word);
 static ngx_int_t ngx_llmops_shadow_rate(ngx_llmops_shadow_t *s,
     ngx_str_t *value);
 static ngx_int_t ngx_llmops_shadow_budget(ngx_llmops_shadow_t *s,
@@ -95,85 +96,53 @@ ngx_llmops_shadow_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static ngx_int_t
 ngx_llmops_shadow_param(ngx_conf_t *cf, ngx_llmops_shadow_t *s,
-    ngx_str_t *arg)
+    ngx_str_t *word)
 {
-    u_char     *eq;
-    ngx_int_t   n;
-    ngx_str_t   name, value;
+    ngx_int_t         n;
+    ngx_llmops_arg_t  arg;
 
-    n = ngx_llmops_shadow_judge_param(cf, s, arg);
+    n = ngx_llmops_shadow_judge_param(cf, s, word);
 
     if (n != NGX_DECLINED) {
         return n;
     }
 
-    eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
-
-    if (eq == NULL) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name.data = arg->data;
-    name.len = eq - arg->data;
-    value.data = eq + 1;
-    value.len = arg->len - name.len - 1;
-
-#define is(word)  (name.len == sizeof(word) - 1                               \
-                   && ngx_memcmp(name.data, word, name.len) == 0)
-
-    if (is("share") && s->share == NGX_CONF_UNSET_UINT) {
-        return ngx_llmops_shadow_share(&value, &s->share);
+    if (ngx_llmops_arg_is(&arg, "share") && s->share == NGX_CONF_UNSET_UINT) {
+        return ngx_llmops_arg_share(&arg.value, &s->share);
     }
 
-    if (is("max") && s->max == NGX_CONF_UNSET_UINT) {
-        n = ngx_atoi(value.data, value.len);
+    if (ngx_llmops_arg_is(&arg, "max") && s->max == NGX_CONF_UNSET_UINT) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
         s->max = n;
         return n > 0 ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("rate") && s->rate == 0) {
-        return ngx_llmops_shadow_rate(s, &value);
+    if (ngx_llmops_arg_is(&arg, "rate") && s->rate == 0) {
+        return ngx_llmops_shadow_rate(s, &arg.value);
     }
 
-    if (is("budget") && s->budget == 0) {
-        return ngx_llmops_shadow_budget(s, &value);
+    if (ngx_llmops_arg_is(&arg, "budget") && s->budget == 0) {
+        return ngx_llmops_shadow_budget(s, &arg.value);
     }
 
-    if (is("embed") && s->embed.len == 0) {
-        s->embed = value;
-        return value.len ? NGX_OK : NGX_ERROR;
+    if (ngx_llmops_arg_is(&arg, "embed") && s->embed.len == 0) {
+        s->embed = arg.value;
+        return arg.value.len ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("timeout") && s->timeout == NGX_CONF_UNSET_MSEC) {
-        n = ngx_parse_time(&value, 0);
+    if (ngx_llmops_arg_is(&arg, "timeout")
+        && s->timeout == NGX_CONF_UNSET_MSEC)
+    {
+        n = ngx_parse_time(&arg.value, 0);
         s->timeout = n;
         return n > 0 ? NGX_OK : NGX_ERROR;
     }
 
-#undef is
-
     return NGX_ERROR;
-}
-
-
-ngx_int_t
-ngx_llmops_shadow_share(ngx_str_t *value, ngx_uint_t *share)
-{
-    ngx_int_t  n;
-
-    if (value->len < 2 || value->data[value->len - 1] != '%') {
-        return NGX_ERROR;
-    }
-
-    n = ngx_atofp(value->data, value->len - 1, 2);
-
-    if (n == NGX_ERROR || n > 10000) {
-        return NGX_ERROR;
-    }
-
-    *share = n;
-
-    return NGX_OK;
 }
 
 

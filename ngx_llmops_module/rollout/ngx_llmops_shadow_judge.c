@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_shadow_own.h"
 #include "ngx_llmops_call.h"
 #include "ngx_llmops_plain.h"
@@ -355,45 +356,47 @@ ngx_llmops_shadow_judge_of(ngx_conf_t *cf, ngx_llmops_shadow_t *s)
 
 ngx_int_t
 ngx_llmops_shadow_judge_param(ngx_conf_t *cf, ngx_llmops_shadow_t *s,
-    ngx_str_t *arg)
+    ngx_str_t *word)
 {
     ngx_int_t                   n;
-    ngx_str_t                   value;
+    ngx_llmops_arg_t            arg;
     ngx_llmops_shadow_judge_t  *judge;
 
-#define is(word)  (arg->len >= sizeof(word) - 1                               \
-                   && ngx_memcmp(arg->data, word, sizeof(word) - 1) == 0      \
-                   && (value.data = arg->data + sizeof(word) - 1,             \
-                       value.len = arg->len - (sizeof(word) - 1),             \
-                       judge = ngx_llmops_shadow_judge_of(cf, s)) != NULL)
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK
+        || (!ngx_llmops_arg_is(&arg, "judge")
+            && !ngx_llmops_arg_is(&arg, "judge_share")
+            && !ngx_llmops_arg_is(&arg, "judge_timeout")
+            && !ngx_llmops_arg_is(&arg, "rubric")))
+    {
+        return NGX_DECLINED;
+    }
 
-    if (is("judge=")) {
-        n = judge->ask.whom.len == 0 && value.len;
-        judge->ask.whom = value;
+    judge = ngx_llmops_shadow_judge_of(cf, s);
+    if (judge == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_llmops_arg_is(&arg, "judge")) {
+        n = judge->ask.whom.len == 0 && arg.value.len;
+        judge->ask.whom = arg.value;
         return n ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("judge_share=")) {
+    if (ngx_llmops_arg_is(&arg, "judge_share")) {
         return judge->share == 0
-               && ngx_llmops_shadow_share(&value, &judge->share) == NGX_OK
+               && ngx_llmops_arg_share(&arg.value, &judge->share) == NGX_OK
                && judge->share
                ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("judge_timeout=")) {
-        n = judge->ask.timeout ? NGX_ERROR : ngx_parse_time(&value, 0);
+    if (ngx_llmops_arg_is(&arg, "judge_timeout")) {
+        n = judge->ask.timeout ? NGX_ERROR : ngx_parse_time(&arg.value, 0);
         judge->ask.timeout = n;
         return n > 0 ? NGX_OK : NGX_ERROR;
     }
 
-    if (is("rubric=")) {
-        return judge->ask.rubric.len == 0 && value.len
-               ? ngx_llmops_ask_param(cf, &judge->ask, arg) : NGX_ERROR;
-    }
-
-#undef is
-
-    return NGX_DECLINED;
+    return judge->ask.rubric.len == 0 && arg.value.len
+           ? ngx_llmops_ask_param(cf, &judge->ask, word) : NGX_ERROR;
 }
 
 

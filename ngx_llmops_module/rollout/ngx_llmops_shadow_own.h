@@ -97,7 +97,7 @@ void ngx_llmops_shadow_judge(ngx_llmops_pair_t *pair);
 /* judge=, judge_share=, judge_timeout= and rubric=.  NGX_OK; NGX_DECLINED: the
    parameter is none of them; NGX_ERROR: it is wrong, or there twice. */
 ngx_int_t ngx_llmops_shadow_judge_param(ngx_conf_t *cf,
-    ngx_llmops_shadow_t *s, ngx_str_t *arg);
+    ngx_llmops_shadow_t *s, ngx_str_t *word);
 
 /* When all is read.  NGX_OK, or NGX_ERROR (logged). */
 ngx_int_t ngx_llmops_shadow_judge_resolve(ngx_conf_t *cf,
@@ -105,9 +105,6 @@ ngx_int_t ngx_llmops_shadow_judge_resolve(ngx_conf_t *cf,
 
 
 /* shadow_conf.c */
-
-/* share=12.5%, in 10000ths.  NGX_OK or NGX_ERROR. */
-ngx_int_t ngx_llmops_shadow_share(ngx_str_t *value, ngx_uint_t *share);
 
 /* The target that a parameter names, which has to have a model.  NULL:
    logged. */

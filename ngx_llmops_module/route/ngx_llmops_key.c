@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_endpoint.h"
 
 #include <sys/mman.h>
@@ -177,20 +178,9 @@ static ngx_int_t
 ngx_llmops_key_variable(ngx_conf_t *cf, ngx_llmops_provider_t *p,
     ngx_str_t *value)
 {
-    ngx_http_compile_complex_value_t  ccv;
+    p->key = ngx_llmops_arg_complex(cf, value);
 
-    p->key = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (p->key == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
-
-    ccv.cf = cf;
-    ccv.value = value;
-    ccv.complex_value = p->key;
-
-    return ngx_http_compile_complex_value(&ccv);
+    return p->key ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_route.h"
 
 
@@ -19,6 +20,8 @@ static ngx_uint_t ngx_llmops_target_twice(ngx_llmops_route_t *route, ngx_str_t
     *name);
 static char *ngx_llmops_target_param(ngx_conf_t *cf, ngx_llmops_target_t *t,
     ngx_str_t *arg);
+static char *ngx_llmops_retry_param(ngx_conf_t *cf, ngx_llmops_route_t *route,
+    ngx_str_t *word);
 static char *ngx_llmops_retry_on(ngx_conf_t *cf, ngx_llmops_route_t *route,
     ngx_str_t *list);
 
@@ -317,8 +320,7 @@ ngx_llmops_target_param(ngx_conf_t *cf, ngx_llmops_target_t *t,
 char *
 ngx_llmops_route_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_int_t            n;
-    ngx_str_t           *value, s;
+    ngx_str_t           *value;
     ngx_uint_t           i;
     ngx_llmops_route_t  *route = conf;
 
@@ -329,53 +331,9 @@ ngx_llmops_route_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
-        s = value[i];
-
-        if (ngx_strncmp(s.data, "attempts=", 9) == 0) {
-            n = ngx_atoi(s.data + 9, s.len - 9);
-
-            if (n == NGX_ERROR || n == 0 || n > NGX_LLMOPS_MAX_TARGETS) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid \"%V\", write a number of attempts "
-                                   "from 1 to %d", &s, NGX_LLMOPS_MAX_TARGETS);
-                return NGX_CONF_ERROR;
-            }
-
-            route->attempts = n;
-            continue;
+        if (ngx_llmops_retry_param(cf, route, &value[i]) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
         }
-
-        if (ngx_strncmp(s.data, "timeout=", 8) == 0) {
-            s.data += 8;
-            s.len -= 8;
-            n = ngx_parse_time(&s, 0);
-
-            if (n == NGX_ERROR || n == 0) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "invalid \"%V\", write a time, for example "
-                                   "\"timeout=30s\"", &value[i]);
-                return NGX_CONF_ERROR;
-            }
-
-            route->retry_timeout = n;
-            continue;
-        }
-
-        if (ngx_strncmp(s.data, "on=", 3) == 0) {
-            s.data += 3;
-            s.len -= 3;
-
-            if (ngx_llmops_retry_on(cf, route, &s) != NGX_CONF_OK) {
-                return NGX_CONF_ERROR;
-            }
-
-            continue;
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", \"retry\" has "
-                           "\"attempts=\", \"on=\" and \"timeout=\"", &s);
-        return NGX_CONF_ERROR;
     }
 
     return NGX_CONF_OK;
@@ -383,21 +341,63 @@ ngx_llmops_route_retry(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
+ngx_llmops_retry_param(ngx_conf_t *cf, ngx_llmops_route_t *route,
+    ngx_str_t *word)
+{
+    ngx_int_t         n;
+    ngx_llmops_arg_t  arg;
+
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
+        ngx_str_null(&arg.name);
+    }
+
+    if (ngx_llmops_arg_is(&arg, "on")) {
+        return ngx_llmops_retry_on(cf, route, &arg.value);
+    }
+
+    if (ngx_llmops_arg_is(&arg, "attempts")) {
+        n = ngx_atoi(arg.value.data, arg.value.len);
+        route->attempts = n;
+
+        if (n > 0 && n <= NGX_LLMOPS_MAX_TARGETS) {
+            return NGX_CONF_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"%V\", write a number of attempts "
+                           "from 1 to %d", word, NGX_LLMOPS_MAX_TARGETS);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_llmops_arg_is(&arg, "timeout")) {
+        n = ngx_parse_time(&arg.value, 0);
+        route->retry_timeout = n;
+
+        if (n > 0) {
+            return NGX_CONF_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"%V\", write a time, for example "
+                           "\"timeout=30s\"", word);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid parameter \"%V\", \"retry\" has "
+                       "\"attempts=\", \"on=\" and \"timeout=\"", word);
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
 ngx_llmops_retry_on(ngx_conf_t *cf, ngx_llmops_route_t *route,
     ngx_str_t *list)
 {
-    u_char      *p, *last, *comma;
-    ngx_str_t    word;
-    ngx_uint_t   i;
+    ngx_str_t   word;
+    ngx_uint_t  i;
 
-    p = list->data;
-    last = p + list->len;
-
-    for ( ;; ) {
-        comma = ngx_strlchr(p, last, ',');
-
-        word.data = p;
-        word.len = (comma ? comma : last) - p;
+    while (ngx_llmops_arg_next(list, &word)) {
 
         for (i = 0; ngx_llmops_retry_names[i].name.len; i++) {
             if (word.len == ngx_llmops_retry_names[i].name.len
@@ -418,11 +418,7 @@ ngx_llmops_retry_on(ngx_conf_t *cf, ngx_llmops_route_t *route,
         }
 
         route->retry_on |= ngx_llmops_retry_names[i].mask;
-
-        if (comma == NULL) {
-            return NGX_CONF_OK;
-        }
-
-        p = comma + 1;
     }
+
+    return NGX_CONF_OK;
 }

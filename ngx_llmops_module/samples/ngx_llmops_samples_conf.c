@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_samples_own.h"
+#include "ngx_llmops_arg.h"
 #include "ngx_llmops_rules.h"
 
 
@@ -26,9 +27,10 @@ static char *ngx_llmops_samples_size(ngx_conf_t *cf, ngx_llmops_samples_t *s,
     ngx_str_t *arg, ngx_str_t *value);
 static char *ngx_llmops_samples_key(ngx_conf_t *cf, ngx_llmops_samples_t *s,
     ngx_str_t *value);
+static ngx_llmops_sampling_t *ngx_llmops_sample_add(ngx_conf_t *cf,
+    ngx_llmops_route_t *route);
 static ngx_int_t ngx_llmops_sample_param(ngx_conf_t *cf,
-    ngx_llmops_sampling_t *sampling, ngx_str_t *arg, ngx_uint_t *off);
-static ngx_int_t ngx_llmops_sample_share(ngx_str_t *value, ngx_uint_t *share);
+    ngx_llmops_sampling_t *sampling, ngx_str_t *word, ngx_uint_t *off);
 static ngx_int_t ngx_llmops_sample_resolve(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf, ngx_llmops_sampling_t *sampling);
 static ngx_int_t ngx_llmops_sample_known(ngx_conf_t *cf,
@@ -71,8 +73,9 @@ ngx_llmops_samples_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_llmops_main_conf_t *mcf = conf;
 
     char                  *rv;
-    ngx_str_t             *arg, value;
+    ngx_str_t             *words;
     ngx_uint_t             i;
+    ngx_llmops_arg_t       arg;
     ngx_llmops_samples_t  *s;
 
     s = ngx_llmops_samples_conf(cf, mcf);
@@ -86,25 +89,24 @@ ngx_llmops_samples_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     s->said = 1;
 
-    arg = cf->args->elts;
+    words = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        value.data = arg[i].data + sizeof("size=") - 1;
-        value.len = arg[i].len - (sizeof("size=") - 1);
+        if (ngx_llmops_arg_read(&words[i], &arg) != NGX_OK) {
+            ngx_str_null(&arg.name);
+        }
 
-        if (ngx_strncmp(arg[i].data, "size=", 5) == 0) {
-            rv = ngx_llmops_samples_size(cf, s, &arg[i], &value);
+        if (ngx_llmops_arg_is(&arg, "size")) {
+            rv = ngx_llmops_samples_size(cf, s, &words[i], &arg.value);
 
-        } else if (ngx_strncmp(arg[i].data, "key=", 4) == 0) {
-            value.data--;
-            value.len++;
-            rv = ngx_llmops_samples_key(cf, s, &value);
+        } else if (ngx_llmops_arg_is(&arg, "key")) {
+            rv = ngx_llmops_samples_key(cf, s, &arg.value);
 
         } else {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid parameter \"%V\" of \"llm_samples\", "
-                               "it has size=64m and key=file:PATH", &arg[i]);
+                               "it has size=64m and key=file:PATH", &words[i]);
             return NGX_CONF_ERROR;
         }
 
@@ -180,32 +182,18 @@ ngx_llmops_sample_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_llmops_route_t *route = conf;
 
-    ngx_str_t               *arg;
-    ngx_uint_t               i, off;
-    ngx_llmops_samples_t    *s;
-    ngx_llmops_sampling_t   *sampling, **slot;
+    ngx_str_t              *arg;
+    ngx_uint_t              i, off;
+    ngx_llmops_sampling_t  *sampling;
 
     if (route->sample) {
         return "is duplicate";
     }
 
-    s = ngx_llmops_samples_conf(cf, ngx_http_conf_get_module_main_conf(cf,
-                                                          ngx_llmops_module));
-    sampling = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_sampling_t));
-    slot = s ? ngx_array_push(&s->routes) : NULL;
-
-    if (sampling == NULL || slot == NULL) {
+    sampling = ngx_llmops_sample_add(cf, route);
+    if (sampling == NULL) {
         return NGX_CONF_ERROR;
     }
-
-    *slot = sampling;
-    route->sample = sampling;
-
-    sampling->route = route;
-    sampling->share = NGX_CONF_UNSET_UINT;
-    sampling->pairs = NGX_CONF_UNSET_UINT;
-    sampling->place.file = cf->conf_file->file.name;
-    sampling->place.line = cf->conf_file->line;
 
     off = 0;
     arg = cf->args->elts;
@@ -244,55 +232,75 @@ ngx_llmops_sample_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static ngx_llmops_sampling_t *
+ngx_llmops_sample_add(ngx_conf_t *cf, ngx_llmops_route_t *route)
+{
+    ngx_llmops_samples_t    *s;
+    ngx_llmops_sampling_t   *sampling, **slot;
+
+    s = ngx_llmops_samples_conf(cf, ngx_http_conf_get_module_main_conf(cf,
+                                                          ngx_llmops_module));
+    sampling = ngx_pcalloc(cf->pool, sizeof(ngx_llmops_sampling_t));
+    slot = s ? ngx_array_push(&s->routes) : NULL;
+
+    if (sampling == NULL || slot == NULL) {
+        return NULL;
+    }
+
+    *slot = sampling;
+    route->sample = sampling;
+
+    sampling->route = route;
+    sampling->share = NGX_CONF_UNSET_UINT;
+    sampling->pairs = NGX_CONF_UNSET_UINT;
+    sampling->place.file = cf->conf_file->file.name;
+    sampling->place.line = cf->conf_file->line;
+
+    return sampling;
+}
+
+
 static ngx_int_t
 ngx_llmops_sample_param(ngx_conf_t *cf, ngx_llmops_sampling_t *sampling,
-    ngx_str_t *arg, ngx_uint_t *off)
+    ngx_str_t *word, ngx_uint_t *off)
 {
-    u_char     *eq;
-    ssize_t     size;
-    ngx_str_t   name, value, *slot;
+    ssize_t            size;
+    ngx_str_t         *slot;
+    ngx_llmops_arg_t   arg;
 
-    eq = ngx_strlchr(arg->data, arg->data + arg->len, '=');
-
-    if (eq == NULL) {
+    if (ngx_llmops_arg_read(word, &arg) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name.data = arg->data;
-    name.len = eq - arg->data;
-    value.data = eq + 1;
-    value.len = arg->len - name.len - 1;
-
-#define is(word)  (name.len == sizeof(word) - 1                               \
-                   && ngx_memcmp(name.data, word, name.len) == 0)
-
-    if (is("share") && sampling->share == NGX_CONF_UNSET_UINT) {
-        return ngx_llmops_sample_share(&value, &sampling->share);
+    if (ngx_llmops_arg_is(&arg, "share")
+        && sampling->share == NGX_CONF_UNSET_UINT)
+    {
+        return ngx_llmops_arg_share(&arg.value, &sampling->share);
     }
 
-    if (is("pairs") && sampling->pairs == NGX_CONF_UNSET_UINT) {
-        return ngx_llmops_sample_share(&value, &sampling->pairs);
+    if (ngx_llmops_arg_is(&arg, "pairs")
+        && sampling->pairs == NGX_CONF_UNSET_UINT)
+    {
+        return ngx_llmops_arg_share(&arg.value, &sampling->pairs);
     }
 
-    if (is("max_size") && sampling->max_size == 0) {
-        size = ngx_parse_size(&value);
+    if (ngx_llmops_arg_is(&arg, "max_size") && sampling->max_size == 0) {
+        size = ngx_parse_size(&arg.value);
         sampling->max_size = size;
         return (size >= 1024 && size <= NGX_LLMOPS_SAMPLE_MOST) ? NGX_OK
                                                                 : NGX_ERROR;
     }
 
-    if (is("keep") && sampling->keep == 0) {
-        sampling->keep = ngx_parse_time(&value, 1);
+    if (ngx_llmops_arg_is(&arg, "keep") && sampling->keep == 0) {
+        sampling->keep = ngx_parse_time(&arg.value, 1);
         return sampling->keep > 0 ? NGX_OK : NGX_ERROR;
     }
 
-    if (!is("redact") || value.len == 0 || *off) {
+    if (!ngx_llmops_arg_is(&arg, "redact") || arg.value.len == 0 || *off) {
         return NGX_ERROR;
     }
 
-#undef is
-
-    if (value.len == 3 && ngx_memcmp(value.data, "off", 3) == 0) {
+    if (arg.value.len == 3 && ngx_memcmp(arg.value.data, "off", 3) == 0) {
         *off = 1;
         return sampling->redact ? NGX_ERROR : NGX_OK;
     }
@@ -307,30 +315,7 @@ ngx_llmops_sample_param(ngx_conf_t *cf, ngx_llmops_sampling_t *sampling,
         return NGX_ERROR;
     }
 
-    *slot = value;
-
-    return NGX_OK;
-}
-
-
-/* share=12.5% */
-
-static ngx_int_t
-ngx_llmops_sample_share(ngx_str_t *value, ngx_uint_t *share)
-{
-    ngx_int_t  n;
-
-    if (value->len < 2 || value->data[value->len - 1] != '%') {
-        return NGX_ERROR;
-    }
-
-    n = ngx_atofp(value->data, value->len - 1, 2);
-
-    if (n == NGX_ERROR || n > 10000) {
-        return NGX_ERROR;
-    }
-
-    *share = n;
+    *slot = arg.value;
 
     return NGX_OK;
 }

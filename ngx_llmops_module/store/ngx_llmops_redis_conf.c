@@ -24,6 +24,8 @@ static ngx_int_t ngx_llmops_redis_address(ngx_conf_t *cf,
     ngx_llmops_redis_conf_t *conf, ngx_str_t *word);
 static const char *ngx_llmops_redis_address_parse(ngx_str_t *word,
     ngx_llmops_redis_addr_t *addr);
+static const char *ngx_llmops_redis_host_parse(ngx_str_t *word,
+    ngx_str_t *host);
 static ngx_int_t ngx_llmops_redis_finish(ngx_conf_t *cf,
     ngx_llmops_redis_conf_t *conf);
 static const char *ngx_llmops_redis_conflict(ngx_llmops_redis_conf_t *conf);
@@ -148,13 +150,12 @@ ngx_llmops_redis_address(ngx_conf_t *cf, ngx_llmops_redis_conf_t *conf,
 static const char *
 ngx_llmops_redis_address_parse(ngx_str_t *word, ngx_llmops_redis_addr_t *addr)
 {
-    u_char     *p, *last;
-    ngx_int_t   port;
+    u_char      *p, *last;
+    ngx_int_t    port;
+    const char  *error;
 
     addr->host = *word;
     addr->port = 0;
-
-    last = word->data + word->len;
 
     if (ngx_strncasecmp(word->data, (u_char *) "unix:", 5) == 0) {
 
@@ -171,7 +172,40 @@ ngx_llmops_redis_address_parse(ngx_str_t *word, ngx_llmops_redis_addr_t *addr)
         return "it is no URL: write \"HOST:PORT\", and \"ssl\" for TLS";
     }
 
+    error = ngx_llmops_redis_host_parse(word, &addr->host);
+
+    if (error) {
+        return error;
+    }
+
+    p = word->data + addr->host.len;
+    last = word->data + word->len;
+
+    if (p == last) {
+        return NULL;
+    }
+
+    port = (*p == ':') ? ngx_atoi(p + 1, last - p - 1) : NGX_ERROR;
+
+    if (port < 1 || port > 65535) {
+        return "its port has to be between 1 and 65535";
+    }
+
+    addr->port = (in_port_t) port;
+
+    return NULL;
+}
+
+
+/* what stands before the port; NULL, or why there is none */
+
+static const char *
+ngx_llmops_redis_host_parse(ngx_str_t *word, ngx_str_t *host)
+{
+    u_char  *p, *last;
+
     p = word->data;
+    last = word->data + word->len;
 
     if (word->len && *p == '[') {
         p = ngx_strlchr(p, last, ']');
@@ -191,31 +225,14 @@ ngx_llmops_redis_address_parse(ngx_str_t *word, ngx_llmops_redis_addr_t *addr)
         }
     }
 
-    addr->host.len = p - word->data;
+    host->len = p - word->data;
 
-    if (addr->host.len == 0 || addr->host.len > NGX_LLMOPS_REDIS_HOST_MAX) {
+    if (host->len == 0 || host->len > NGX_LLMOPS_REDIS_HOST_MAX) {
         return "write \"HOST:PORT\"";
     }
 
-    if (word->data[0] == '['
-        && ngx_llmops_net_family(&addr->host) != AF_INET6)
-    {
-        return "write \"[IPV6]:PORT\"";
-    }
-
-    if (p == last) {
-        return NULL;
-    }
-
-    port = (*p == ':') ? ngx_atoi(p + 1, last - p - 1) : NGX_ERROR;
-
-    if (port < 1 || port > 65535) {
-        return "its port has to be between 1 and 65535";
-    }
-
-    addr->port = (in_port_t) port;
-
-    return NULL;
+    return (word->data[0] == '[' && ngx_llmops_net_family(host) != AF_INET6)
+           ? "write \"[IPV6]:PORT\"" : NULL;
 }
 
 

@@ -28,6 +28,7 @@ static void ngx_llmops_redis_cluster_map(redisReply *reply, ngx_uint_t sent,
     void *data);
 static ngx_int_t ngx_llmops_redis_cluster_range(ngx_llmops_redis_node_t *node,
     redisReply *range);
+static ngx_int_t ngx_llmops_redis_cluster_check(redisReply *range);
 static void ngx_llmops_redis_cluster_retire(ngx_llmops_redis_t *redis);
 
 
@@ -238,34 +239,17 @@ ngx_llmops_redis_cluster_range(ngx_llmops_redis_node_t *node,
 {
     long long                 first, last;
     ngx_str_t                 host;
-    redisReply              **e, **a;
+    redisReply              **a;
     ngx_uint_t                number;
     ngx_llmops_redis_node_t  *master;
 
-    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3) {
+    if (ngx_llmops_redis_cluster_check(range) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    e = range->element;
-
-    if (e[0]->type != REDIS_REPLY_INTEGER
-        || e[1]->type != REDIS_REPLY_INTEGER
-        || e[2]->type != REDIS_REPLY_ARRAY
-        || e[2]->elements < 2
-        || e[2]->element[1]->type != REDIS_REPLY_INTEGER)
-    {
-        return NGX_ERROR;
-    }
-
-    first = e[0]->integer;
-    last = e[1]->integer;
-    a = e[2]->element;
-
-    if (first < 0 || last < first || last >= NGX_LLMOPS_RESP_SLOTS
-        || a[1]->integer < 1 || a[1]->integer > 65535)
-    {
-        return NGX_ERROR;
-    }
+    first = range->element[0]->integer;
+    last = range->element[1]->integer;
+    a = range->element[2]->element;
 
     /* unknown: where we have asked */
 
@@ -297,6 +281,39 @@ ngx_llmops_redis_cluster_range(ngx_llmops_redis_node_t *node,
     }
 
     return NGX_OK;
+}
+
+
+/* [first slot, last slot, [host, port, ...], ...] */
+
+static ngx_int_t
+ngx_llmops_redis_cluster_check(redisReply *range)
+{
+    long long     first, last, port;
+    redisReply  **e;
+
+    if (range->type != REDIS_REPLY_ARRAY || range->elements < 3) {
+        return NGX_ERROR;
+    }
+
+    e = range->element;
+
+    if (e[0]->type != REDIS_REPLY_INTEGER
+        || e[1]->type != REDIS_REPLY_INTEGER
+        || e[2]->type != REDIS_REPLY_ARRAY
+        || e[2]->elements < 2
+        || e[2]->element[1]->type != REDIS_REPLY_INTEGER)
+    {
+        return NGX_ERROR;
+    }
+
+    first = e[0]->integer;
+    last = e[1]->integer;
+    port = e[2]->element[1]->integer;
+
+    return (first < 0 || last < first || last >= NGX_LLMOPS_RESP_SLOTS
+            || port < 1 || port > 65535)
+           ? NGX_ERROR : NGX_OK;
 }
 
 

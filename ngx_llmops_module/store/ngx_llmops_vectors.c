@@ -33,6 +33,9 @@
 #define NGX_LLMOPS_VECTORS_LOG       60    /* s between lines about errors */
 
 
+static ngx_llmops_vectors_task_t *ngx_llmops_vectors_task(
+    ngx_llmops_vectors_command_t *c, ngx_llmops_vectors_ask_t *ask,
+    ngx_llmops_vectors_kind_e kind);
 static void ngx_llmops_vectors_reply(redisReply *reply, ngx_uint_t sent,
     void *data);
 static ngx_int_t ngx_llmops_vectors_judge(ngx_llmops_vectors_task_t *task,
@@ -132,18 +135,14 @@ ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
         return NGX_BUSY;
     }
 
-    task = ngx_calloc(sizeof(ngx_llmops_vectors_task_t), ngx_cycle->log);
+    task = ngx_llmops_vectors_task(c, ask, kind);
     if (task == NULL) {
         return NGX_ERROR;
     }
 
-    task->ask = ask;
-    task->kind = kind;
     task->read = read;
     task->size = size;
     task->generation = generation;
-    task->key_len = c->key.len;
-    ngx_memcpy(task->key, c->key.data, c->key.len);
 
     flags = (kind == NGX_LLMOPS_VECTORS_FIND) ? 0 : NGX_LLMOPS_REDIS_PATIENT;
 
@@ -174,6 +173,25 @@ ngx_llmops_vectors_send(ngx_llmops_vectors_command_t *c,
     }
 
     return NGX_AGAIN;
+}
+
+
+static ngx_llmops_vectors_task_t *
+ngx_llmops_vectors_task(ngx_llmops_vectors_command_t *c,
+    ngx_llmops_vectors_ask_t *ask, ngx_llmops_vectors_kind_e kind)
+{
+    ngx_llmops_vectors_task_t  *task;
+
+    task = ngx_calloc(sizeof(ngx_llmops_vectors_task_t), ngx_cycle->log);
+
+    if (task) {
+        task->ask = ask;
+        task->kind = kind;
+        task->key_len = c->key.len;
+        ngx_memcpy(task->key, c->key.data, c->key.len);
+    }
+
+    return task;
 }
 
 

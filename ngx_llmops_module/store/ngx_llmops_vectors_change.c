@@ -14,6 +14,9 @@ static void ngx_llmops_vectors_keep(ngx_llmops_vectors_command_t *c,
     ngx_msec_t ttl);
 static ngx_int_t ngx_llmops_vectors_name(ngx_llmops_vectors_command_t *c,
     ngx_str_t *element);
+static ngx_int_t ngx_llmops_vectors_of(ngx_llmops_store_t *store,
+    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element,
+    const char *command, ngx_llmops_vectors_read_pt read);
 static ngx_int_t ngx_llmops_vectors_number(ngx_llmops_vectors_task_t *task,
     redisReply *reply);
 static ngx_int_t ngx_llmops_vectors_text(ngx_llmops_vectors_task_t *task,
@@ -112,22 +115,34 @@ ngx_llmops_vectors_name(ngx_llmops_vectors_command_t *c, ngx_str_t *element)
 }
 
 
-ngx_int_t
-ngx_llmops_vectors_remove(ngx_llmops_store_t *store,
-    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element)
+/* a command that has no more than an element */
+
+static ngx_int_t
+ngx_llmops_vectors_of(ngx_llmops_store_t *store,
+    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element,
+    const char *command, ngx_llmops_vectors_read_pt read)
 {
     ngx_int_t                     rc;
     ngx_llmops_vectors_command_t  c;
 
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VREM");
+    rc = ngx_llmops_vectors_begin(&c, store, set, command);
 
     if (rc == NGX_OK) {
         rc = ngx_llmops_vectors_name(&c, element);
     }
 
     return rc != NGX_OK ? rc
-           : ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                     ngx_llmops_vectors_number, NULL);
+           : ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER, read,
+                                     NULL);
+}
+
+
+ngx_int_t
+ngx_llmops_vectors_remove(ngx_llmops_store_t *store,
+    ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element)
+{
+    return ngx_llmops_vectors_of(store, ask, set, element, "VREM",
+                                 ngx_llmops_vectors_number);
 }
 
 
@@ -150,18 +165,8 @@ ngx_int_t
 ngx_llmops_vectors_attributes(ngx_llmops_store_t *store,
     ngx_llmops_vectors_ask_t *ask, ngx_str_t *set, ngx_str_t *element)
 {
-    ngx_int_t                     rc;
-    ngx_llmops_vectors_command_t  c;
-
-    rc = ngx_llmops_vectors_begin(&c, store, set, "VGETATTR");
-
-    if (rc == NGX_OK) {
-        rc = ngx_llmops_vectors_name(&c, element);
-    }
-
-    return rc != NGX_OK ? rc
-           : ngx_llmops_vectors_send(&c, ask, NGX_LLMOPS_VECTORS_OTHER,
-                                     ngx_llmops_vectors_text, NULL);
+    return ngx_llmops_vectors_of(store, ask, set, element, "VGETATTR",
+                                 ngx_llmops_vectors_text);
 }
 
 

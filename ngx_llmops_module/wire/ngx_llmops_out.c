@@ -132,6 +132,33 @@ ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src, size_t len)
 }
 
 
+ngx_uint_t
+ngx_llmops_out_entity(ngx_llmops_out_t *out, u_char c)
+{
+    switch (c) {
+
+    case '<':
+        (void) ngx_llmops_out_lit(out, "&lt;");
+        return 1;
+
+    case '>':
+        (void) ngx_llmops_out_lit(out, "&gt;");
+        return 1;
+
+    case '&':
+        (void) ngx_llmops_out_lit(out, "&amp;");
+        return 1;
+
+    case '"':
+        (void) ngx_llmops_out_lit(out, "&quot;");
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
 u_char *
 ngx_llmops_print_int(u_char *p, int64_t n)
 {

@@ -59,6 +59,10 @@ ngx_llmops_out_put(ngx_llmops_out_t *out, const void *p, size_t len)
 ngx_int_t ngx_llmops_out_json(ngx_llmops_out_t *out, const u_char *src,
     size_t len);
 
+/* Appends the entity that stands for c in XML, if c is one of <, >, & and ":
+   whether it is. */
+ngx_uint_t ngx_llmops_out_entity(ngx_llmops_out_t *out, u_char c);
+
 /* Appends a decimal number. */
 ngx_int_t ngx_llmops_out_int(ngx_llmops_out_t *out, int64_t n);
 

@@ -439,3 +439,24 @@ ngx_llmops_sse_end(ngx_llmops_sse_t *sse, ngx_llmops_sse_event_t *ev)
 
     return ngx_llmops_sse_parse(sse, ev);
 }
+
+
+ngx_uint_t
+ngx_llmops_sse_done(ngx_str_t *data)
+{
+    u_char  *p, *last;
+
+    p = data->data;
+    last = p + data->len;
+
+    while (last > p && last[-1] <= ' ') {
+        last--;
+    }
+
+    while (p < last && *p <= ' ') {
+        p++;
+    }
+
+    return last - p == sizeof("[DONE]") - 1
+           && ngx_memcmp(p, "[DONE]", sizeof("[DONE]") - 1) == 0;
+}

@@ -70,5 +70,8 @@ ngx_int_t ngx_llmops_sse_next(ngx_llmops_sse_t *sse, u_char **pos,
 ngx_int_t ngx_llmops_sse_end(ngx_llmops_sse_t *sse,
     ngx_llmops_sse_event_t *ev);
 
+/* Whether an event's data are "[DONE]", by which some end their streams. */
+ngx_uint_t ngx_llmops_sse_done(ngx_str_t *data);
+
 
 #endif /* _NGX_LLMOPS_SSE_H_INCLUDED_ */

@@ -26,6 +26,7 @@ FUZZ_ROOMS ?= ngx_llmops_module/wire ngx_llmops_module/dialect \
 
 # files of other rooms that call no function of nginx, and where their headers
 # are
+FUZZ_MORE += ngx_llmops_module/core/ngx_llmops_digest.c
 FUZZ_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 FUZZ_MORE += $(addprefix ngx_llmops_module/guard/ngx_llmops_, \
                  key_check.c key_cidr.c key_digest.c key_record.c key_value.c \

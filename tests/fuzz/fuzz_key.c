@@ -5,6 +5,7 @@
 
 
 #include "fuzz.h"
+#include "ngx_llmops_digest.h"
 #include "ngx_llmops_key_check.h"
 
 #include <openssl/crypto.h>
@@ -62,7 +63,7 @@ fuzz_record(json_t *record)
     rotated = ngx_llmops_key_rotate(record, 60, FUZZ_NOW, &secret, error);
 
     if (rotated) {
-        ngx_llmops_key_sha256(secret.text, secret.len, digest);
+        ngx_llmops_sha256(secret.text, secret.len, digest);
         fuzz_check(ngx_llmops_key_matches(rotated, digest, &until));
         fuzz_check(until == 0);
         fuzz_again(rotated);
@@ -128,7 +129,7 @@ LLVMFuzzerTestOneInput(const u_char *data, size_t size)
 
     /* as a key */
 
-    fuzz_check(ngx_llmops_key_sha256(text.data, text.len, digest) == NGX_OK);
+    fuzz_check(ngx_llmops_sha256(text.data, text.len, digest) == NGX_OK);
 
     id.data = buf;
     (void) ngx_llmops_key_id_of(&text, digest, &id);

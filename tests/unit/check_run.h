@@ -40,7 +40,7 @@ enum {
 /* the request that answers are checked by */
 
 #define CHECK_REQUEST                                                         \
-    "{\"tools\":[{\"name\":\"f\",\"input_schema\":{\"properties\":{\"n\":{"     \
+    "{\"tools\":[{\"name\":\"f\",\"input_schema\":{\"properties\":{\"n\":{"   \
     "\"type\":\"integer\"}}}},{\"function\":{\"name\":\"g\"}}]}"
 
 

@@ -69,7 +69,8 @@ static const pair_t  equal[] = {
       " { \"b\" : [ 1 ,\n2 ] , \"a\" : 1 } " },
     { NGX_LLMOPS_OP_CHAT,
       "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"model\":\"m\"}",
-      "{\"model\":\"m\",\"messages\":[{\"content\":\"x\",\"role\":\"user\"}]}" },
+      "{\"model\":\"m\",\"messages\":[{\"content\":\"x\","
+      "\"role\":\"user\"}]}" },
     { NGX_LLMOPS_OP_CHAT, "{\"x\":{\"b\":{\"d\":1,\"c\":2},\"a\":{}}}",
       "{\"x\":{\"a\":{},\"b\":{\"c\":2,\"d\":1}}}" },
 
@@ -78,7 +79,8 @@ static const pair_t  equal[] = {
       "{\"\\u0061\":\"caf\\u00E9 / A\"}" },
     { NGX_LLMOPS_OP_CHAT, "{\"a\":\"\xf0\x9f\x98\x80\\n\\\"\\\\\"}",
       "{\"a\":\"\\uD83D\\ude00\\u000a\\u0022\\u005c\"}" },
-    { NGX_LLMOPS_OP_CHAT, "{\"a\":\"\\u0000x\"}", "{\"a\":\"\\u0000\\u0078\"}" },
+    { NGX_LLMOPS_OP_CHAT, "{\"a\":\"\\u0000x\"}",
+      "{\"a\":\"\\u0000\\u0078\"}" },
     { NGX_LLMOPS_OP_CHAT, "{\"a\":\"\\ud800\"}", "{\"a\":\"\\uD800\"}" },
 
     /* parameters are numbers */
@@ -411,14 +413,54 @@ spell_string(ngx_llmops_out_t *out, const char *s, size_t len)
 }
 
 
+static void  spell(ngx_llmops_out_t *out, json_t *v);
+
+
+/* from a random member on, around */
+
+static void
+spell_members(ngx_llmops_out_t *out, json_t *v)
+{
+    void        *it;
+    size_t       i, n, first;
+    const char  *name;
+
+    n = json_object_size(v);
+    first = n ? rand() % n : 0;
+    it = json_object_iter(v);
+
+    for (i = 0; i < first; i++) {
+        it = json_object_iter_next(v, it);
+    }
+
+    for (i = 0; i < n; i++) {
+        if (it == NULL) {
+            it = json_object_iter(v);
+        }
+
+        if (i) {
+            ngx_llmops_out_lit(out, ",");
+        }
+
+        name = json_object_iter_key(it);
+
+        spell_space(out);
+        spell_string(out, name, strlen(name));
+        spell_space(out);
+        ngx_llmops_out_lit(out, ":");
+        spell(out, json_object_iter_value(it));
+
+        it = json_object_iter_next(v, it);
+    }
+}
+
+
 static void
 spell(ngx_llmops_out_t *out, json_t *v)
 {
-    char        buf[32];
-    size_t      i, n, first;
-    void       *it;
-    json_t     *item;
-    const char *name;
+    char     buf[32];
+    size_t   i;
+    json_t  *item;
 
     spell_space(out);
 
@@ -426,37 +468,7 @@ spell(ngx_llmops_out_t *out, json_t *v)
 
     case JSON_OBJECT:
         ngx_llmops_out_lit(out, "{");
-
-        /* from a random member on, around */
-
-        n = json_object_size(v);
-        first = n ? rand() % n : 0;
-        it = json_object_iter(v);
-
-        for (i = 0; i < first; i++) {
-            it = json_object_iter_next(v, it);
-        }
-
-        for (i = 0; i < n; i++) {
-            if (it == NULL) {
-                it = json_object_iter(v);
-            }
-
-            if (i) {
-                ngx_llmops_out_lit(out, ",");
-            }
-
-            name = json_object_iter_key(it);
-
-            spell_space(out);
-            spell_string(out, name, strlen(name));
-            spell_space(out);
-            ngx_llmops_out_lit(out, ":");
-            spell(out, json_object_iter_value(it));
-
-            it = json_object_iter_next(v, it);
-        }
-
+        spell_members(out, v);
         ngx_llmops_out_lit(out, "}");
         break;
 
@@ -711,17 +723,28 @@ test_bounds(void **state)
     assert_int_equal(ask_out(&out, &why), NGX_DECLINED);
     assert_int_equal(why, NGX_LLMOPS_CACHE_COMPLEX);
 
-    /* as many members as there may be, and as large a body, and one more */
+    ngx_llmops_out_free(&out);
+}
+
+
+/* as many members as there may be, and one more */
+
+static void
+test_members(void **state)
+{
+    int                     i, j;
+    char                    name[32];
+    ngx_llmops_out_t        out;
+    ngx_llmops_cache_why_e  why;
+
+    ngx_llmops_out_init(&out, 4 * NGX_LLMOPS_CACHE_BODY);
 
     for (i = 65536; i <= 65537; i++) {
-        int  j;
 
         ngx_llmops_out_reset(&out);
         ngx_llmops_out_lit(&out, "{");
 
         for (j = 0; j < i; j++) {
-            char  name[32];
-
             snprintf(name, sizeof(name), "%s\"%x\":1", j ? "," : "", j);
             ngx_llmops_out_write(&out, name, strlen(name));
         }
@@ -731,6 +754,21 @@ test_bounds(void **state)
         assert_int_equal(ask_out(&out, &why),
                          i == 65536 ? NGX_OK : NGX_DECLINED);
     }
+
+    ngx_llmops_out_free(&out);
+}
+
+
+/* as large a body as there may be, and a larger one */
+
+static void
+test_size(void **state)
+{
+    int                     i;
+    ngx_llmops_out_t        out;
+    ngx_llmops_cache_why_e  why;
+
+    ngx_llmops_out_init(&out, 4 * NGX_LLMOPS_CACHE_BODY);
 
     for (i = 0; i < 2; i++) {
         ngx_llmops_out_reset(&out);
@@ -801,6 +839,8 @@ main(void)
         cmocka_unit_test(test_frames),
         cmocka_unit_test(test_property),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_members),
+        cmocka_unit_test(test_size),
         cmocka_unit_test(test_escapes)
     };
 

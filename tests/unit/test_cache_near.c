@@ -220,6 +220,27 @@ direction(ngx_llmops_near_vector_t *v, int degree)
 }
 
 
+/* three vectors in room 7, with keys 1 to 3 */
+
+static void
+index_fill(ngx_llmops_near_index_t *index, ngx_llmops_near_text_t *t,
+    u_char *key)
+{
+    int                       i;
+    ngx_llmops_near_vector_t  v;
+
+    memset(key, 0, NGX_LLMOPS_CACHE_KEY);
+
+    for (i = 1; i <= 3; i++) {
+        key[0] = (u_char) i;
+        direction(&v, 10 * i);
+        ngx_llmops_near_index_add(index, 7, t, &v, key);
+    }
+
+    assert_int_equal(ngx_llmops_near_index_used(index), 3);
+}
+
+
 static void
 test_index(void **state)
 {
@@ -242,15 +263,7 @@ test_index(void **state)
 
     t = text("reset password");
     other = text("delete password");
-    memset(key, 0, sizeof(key));
-
-    for (i = 1; i <= 3; i++) {
-        key[0] = (u_char) i;
-        direction(&v, 10 * i);
-        ngx_llmops_near_index_add(index, 7, &t, &v, key);
-    }
-
-    assert_int_equal(ngx_llmops_near_index_used(index), 3);
+    index_fill(index, &t, key);
 
     /* the nearest one, if it is near enough */
 
@@ -277,6 +290,29 @@ test_index(void **state)
     assert_int_equal(ngx_llmops_near_read(unit_str("[1,2,3]"), &v), NGX_OK);
     assert_int_equal(ngx_llmops_near_index_find(index, 7, &t, &v, 0.5f,
                                                 &hit), NGX_DECLINED);
+
+    free(p);
+}
+
+
+static void
+test_index_places(void **state)
+{
+    int                        i;
+    void                      *p;
+    u_char                     key[NGX_LLMOPS_CACHE_KEY];
+    ngx_uint_t                 size;
+    ngx_llmops_near_hit_t      hit;
+    ngx_llmops_near_text_t     t;
+    ngx_llmops_near_index_t   *index;
+    ngx_llmops_near_vector_t   v;
+
+    p = malloc(16384);
+    index = ngx_llmops_near_index_init(p, 16384);
+    size = ngx_llmops_near_index_size(index);
+
+    t = text("reset password");
+    index_fill(index, &t, key);
 
     /* the same key takes no other slot; gone is gone */
 
@@ -476,6 +512,7 @@ main(void)
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_dot),
         cmocka_unit_test(test_index),
+        cmocka_unit_test(test_index_places),
         cmocka_unit_test(test_paraphrases)
     };
 

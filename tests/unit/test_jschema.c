@@ -447,7 +447,8 @@ test_bad_pattern(void **state)
     jcheck_result_t        r;
     ngx_llmops_jcheck_t   *c;
     ngx_llmops_jschema_t  *s;
-    const char            *text = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\"";
+    const char            *text = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                  "!\"";
 
     root = json_loads("{\"pattern\":\"^(a+)+$\"}", 0, NULL);
     s = ngx_llmops_jschema_compile(root, NULL, err, sizeof(err));

@@ -5,6 +5,7 @@
 
 
 #include "unit.h"
+#include "ngx_llmops_digest.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_key_check.h"
 
@@ -91,7 +92,7 @@ dump(json_t *record)
 static void
 digest_of(ngx_llmops_key_secret_t *secret, u_char *digest)
 {
-    assert_int_equal(ngx_llmops_key_sha256(secret->text, secret->len, digest),
+    assert_int_equal(ngx_llmops_sha256(secret->text, secret->len, digest),
                      NGX_OK);
 }
 
@@ -108,7 +109,7 @@ test_sha256(void **state)
     /* FIPS 180-2, and again: the context is used many times */
 
     for (int i = 0; i < 2; i++) {
-        ngx_llmops_key_sha256((u_char *) "abc", 3, digest);
+        ngx_llmops_sha256((u_char *) "abc", 3, digest);
         ngx_llmops_key_hex(hex, digest, sizeof(digest));
 
         assert_memory_equal(hex, "ba7816bf8f01cfea414140de5dae2223"
@@ -266,7 +267,7 @@ test_import(void **state)
     key = *unit_str("my-own-key-of-another-gateway");
     found.data = buf;
 
-    ngx_llmops_key_sha256(key.data, key.len, digest);
+    ngx_llmops_sha256(key.data, key.len, digest);
     *ngx_llmops_key_hex(buf, digest, 12) = '\0';
 
     assert_int_equal(ngx_llmops_key_id_of(&key, digest, &found), 0);

@@ -10,8 +10,10 @@
 #include "ngx_llmops_store.h"
 
 
-#define SHA_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-#define SHA_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define SHA_A  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                             \
+               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define SHA_B  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"                             \
+               "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 
 
 static ngx_llmops_head_act_t    act;

@@ -951,13 +951,92 @@ mix_step(run_t *run, const mix_t *mix)
 
 
 static void
+mix_settle(run_t *run)
+{
+    ngx_uint_t  i, k;
+
+    for (i = 0; i < run->nworkers; i++) {
+        for (k = 0; run->workers[i].alive && k < RUN_HOLDS; k++) {
+
+            if (run->workers[i].holds[k] == NULL) {
+                continue;
+            }
+
+            assert_false(run->workers[i].holds[k]->asking);
+
+            if (run->workers[i].holds[k]->res.held
+                && !run->workers[i].holds[k]->res.failed)
+            {
+                run_settle(run->workers[i].holds[k], 0);
+
+            } else {
+                run_cancel(run->workers[i].holds[k]);
+            }
+        }
+    }
+}
+
+
+static char  *mix_keys[] = { "a", "b", "c" };
+
+
+/* those that died are missed now; what they had not told is told */
+
+static void
+mix_missed(run_t *run)
+{
+    ngx_uint_t  i, k, n;
+
+    for (n = 0; n < 3; n++) {
+
+        for (i = 0; i < run->nworkers; i++) {
+
+            if (run->workers[i].alive) {
+                for (k = 0; k < 3; k++) {
+                    run_cancel(run_had(&run->workers[i], mix_keys[k], 1, 1));
+                }
+            }
+        }
+
+        run_pass(run, RUN_LEASE);
+        run_quiet(run);
+    }
+}
+
+
+/* nothing is held any more, and all that was used is counted */
+
+static void
+mix_sums(run_t *run, ngx_uint_t cuts)
+{
+    int64_t             used;
+    ngx_uint_t          k;
+    ngx_llmops_level_t  level;
+
+    for (k = 0; k < 3; k++) {
+        level = run_level(run, mix_keys[k], 1);
+        used = run_used(run, mix_keys[k], &run->rates[1]);
+
+        assert_int_equal(level.reserved, 0);
+
+        if (cuts) {
+            assert_true(level.used >= used);
+
+        } else {
+            assert_int_equal(level.used, used);
+        }
+
+        level = run_level(run, mix_keys[k], 3);
+        assert_int_equal(level.reserved, 0);
+    }
+}
+
+
+static void
 mix_run(const mix_t *mix, uint64_t seed, ngx_uint_t *grants)
 {
-    run_t               *run;
-    int64_t              used;
-    ngx_uint_t           i, k, n;
-    ngx_llmops_level_t   level;
-    static char         *keys[] = { "a", "b", "c" };
+    run_t       *run;
+    ngx_uint_t   i;
 
     run = run_new(4, seed);
     run_rate(run, T, NGX_LLMOPS_PERIOD_SLIDING, 6400,
@@ -982,61 +1061,11 @@ mix_run(const mix_t *mix, uint64_t seed, ngx_uint_t *grants)
 
     run_quiet(run);
 
-    for (i = 0; i < run->nworkers; i++) {
-        for (k = 0; run->workers[i].alive && k < RUN_HOLDS; k++) {
-
-            if (run->workers[i].holds[k] == NULL) {
-                continue;
-            }
-
-            assert_false(run->workers[i].holds[k]->asking);
-
-            if (run->workers[i].holds[k]->res.held
-                && !run->workers[i].holds[k]->res.failed)
-            {
-                run_settle(run->workers[i].holds[k], 0);
-
-            } else {
-                run_cancel(run->workers[i].holds[k]);
-            }
-        }
-    }
-
+    mix_settle(run);
     run_quiet(run);
 
-    /* those that died are missed now; what they had not told is told */
-
-    for (n = 0; n < 3; n++) {
-
-        for (i = 0; i < run->nworkers; i++) {
-
-            if (run->workers[i].alive) {
-                for (k = 0; k < 3; k++) {
-                    run_cancel(run_had(&run->workers[i], keys[k], 1, 1));
-                }
-            }
-        }
-
-        run_pass(run, RUN_LEASE);
-        run_quiet(run);
-    }
-
-    for (k = 0; k < 3; k++) {
-        level = run_level(run, keys[k], 1);
-        used = run_used(run, keys[k], &run->rates[1]);
-
-        assert_int_equal(level.reserved, 0);
-
-        if (mix->cuts) {
-            assert_true(level.used >= used);
-
-        } else {
-            assert_int_equal(level.used, used);
-        }
-
-        level = run_level(run, keys[k], 3);
-        assert_int_equal(level.reserved, 0);
-    }
+    mix_missed(run);
+    mix_sums(run, mix->cuts);
 
     *grants += run->granted;
     assert_true(run->denied > 0);

@@ -55,6 +55,81 @@ scan(const char *text, size_t piece, const char **error)
 }
 
 
+static const struct {
+    const char  *text;
+    ngx_int_t    rc;
+    const char  *error;
+} replies[] = {
+    { "", NGX_OK, NULL },
+    { "+OK\r\n", NGX_OK, NULL },
+    { "+\r\n", NGX_OK, NULL },
+    { "-ERR no\r\n", NGX_OK, NULL },
+    { "+a\rb\r\n", NGX_OK, NULL },
+    { "+a\r\r\n", NGX_OK, NULL },
+    { "+a\n", NGX_AGAIN, NULL },
+    { ":0\r\n", NGX_OK, NULL },
+    { ":-17\r\n", NGX_OK, NULL },
+    { ":9223372036854775807\r\n", NGX_OK, NULL },
+    { ":-9223372036854775808\r\n", NGX_OK, NULL },
+    { "$0\r\n\r\n", NGX_OK, NULL },
+    { "$5\r\nhello\r\n", NGX_OK, NULL },
+    { "$5\r\nhe\r\no\r\n", NGX_OK, NULL },
+    { "$5\r\nhello", NGX_AGAIN, NULL },
+    { "$5\r\nhello\r", NGX_AGAIN, NULL },
+    { "$-1\r\n", NGX_OK, NULL },
+    { "*-1\r\n", NGX_OK, NULL },
+    { "*0\r\n", NGX_OK, NULL },
+    { "*2\r\n:1\r\n:2\r\n", NGX_OK, NULL },
+    { "*2\r\n:1\r\n", NGX_AGAIN, NULL },
+    { "*2\r\n*0\r\n*1\r\n$-1\r\n", NGX_OK, NULL },
+    { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", NGX_OK, NULL },
+    { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*0\r\n", NGX_OK, NULL },
+    { "+OK\r\n:1\r\n$1\r\nx\r\n*0\r\n-E\r\n", NGX_OK, NULL },
+    { "*20\r\n", NGX_AGAIN, NULL },
+
+    { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", NGX_ERROR,
+      "a reply is nested too deeply" },
+    { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*0\r\n", NGX_ERROR,
+      "a reply is nested too deeply" },
+    { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*-1\r\n", NGX_ERROR,
+      "a reply is nested too deeply" },
+    { "*21\r\n", NGX_ERROR, "a reply has too many elements" },
+    { "*10\r\n*11\r\n", NGX_ERROR, "a reply has too many elements" },
+    { "*2147483647\r\n", NGX_ERROR, "a reply has too many elements" },
+    { "*9223372036854775807\r\n", NGX_ERROR,
+      "a reply has too many elements" },
+    { "$536870912\r\n", NGX_ERROR, "a reply is too large" },
+    { "$9223372036854775807\r\n", NGX_ERROR, "a reply is too large" },
+    { "$9223372036854775808\r\n", NGX_ERROR,
+      "a reply has an invalid number" },
+    { ":-9223372036854775809\r\n", NGX_ERROR,
+      "a reply has an invalid number" },
+    { ":01\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { "$00\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { ":-0\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { "$1000\r\n", NGX_ERROR, "a reply is too large" },
+    { "$99999999999999999999\r\n", NGX_ERROR,
+      "a reply has an invalid number" },
+    { "$-2\r\n", NGX_ERROR, "a reply has an invalid length" },
+    { "*-2\r\n", NGX_ERROR, "a reply has an invalid length" },
+    { "$5\r\nhello!\r\n", NGX_ERROR, "a reply has an invalid length" },
+    { "$5\r\nhello\rx", NGX_ERROR, "a reply has an invalid length" },
+    { "$5\r\nhellox\n", NGX_ERROR, "a reply has an invalid length" },
+    { ":\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { ":-\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { ":--1\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { ":1x\r\n", NGX_ERROR, "a reply has an invalid number" },
+    { ":1\n", NGX_ERROR, "a reply has an invalid number" },
+    { ":1\r1", NGX_ERROR, "a reply is not one of Redis" },
+    { "HTTP/1.1 400 Bad Request\r\n", NGX_ERROR,
+      "a reply is not one of Redis" },
+    { "_\r\n", NGX_ERROR, "a reply is not one of Redis" },
+    { "%1\r\n", NGX_ERROR, "a reply is not one of Redis" },
+    { "+OK\r\n\r\n", NGX_ERROR, "a reply is not one of Redis" },
+    { "\026\003\001", NGX_ERROR, "a reply is not one of Redis" },
+};
+
+
 static void
 test_scan(void **state)
 {
@@ -62,92 +137,18 @@ test_scan(void **state)
     ngx_int_t    rc;
     const char  *error;
 
-    static const struct {
-        const char  *text;
-        ngx_int_t    rc;
-        const char  *error;
-    } cases[] = {
-        { "", NGX_OK, NULL },
-        { "+OK\r\n", NGX_OK, NULL },
-        { "+\r\n", NGX_OK, NULL },
-        { "-ERR no\r\n", NGX_OK, NULL },
-        { "+a\rb\r\n", NGX_OK, NULL },
-        { "+a\r\r\n", NGX_OK, NULL },
-        { "+a\n", NGX_AGAIN, NULL },
-        { ":0\r\n", NGX_OK, NULL },
-        { ":-17\r\n", NGX_OK, NULL },
-        { ":9223372036854775807\r\n", NGX_OK, NULL },
-        { ":-9223372036854775808\r\n", NGX_OK, NULL },
-        { "$0\r\n\r\n", NGX_OK, NULL },
-        { "$5\r\nhello\r\n", NGX_OK, NULL },
-        { "$5\r\nhe\r\no\r\n", NGX_OK, NULL },
-        { "$5\r\nhello", NGX_AGAIN, NULL },
-        { "$5\r\nhello\r", NGX_AGAIN, NULL },
-        { "$-1\r\n", NGX_OK, NULL },
-        { "*-1\r\n", NGX_OK, NULL },
-        { "*0\r\n", NGX_OK, NULL },
-        { "*2\r\n:1\r\n:2\r\n", NGX_OK, NULL },
-        { "*2\r\n:1\r\n", NGX_AGAIN, NULL },
-        { "*2\r\n*0\r\n*1\r\n$-1\r\n", NGX_OK, NULL },
-        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", NGX_OK, NULL },
-        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*0\r\n", NGX_OK, NULL },
-        { "+OK\r\n:1\r\n$1\r\nx\r\n*0\r\n-E\r\n", NGX_OK, NULL },
-        { "*20\r\n", NGX_AGAIN, NULL },
-
-        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", NGX_ERROR,
-          "a reply is nested too deeply" },
-        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*0\r\n", NGX_ERROR,
-          "a reply is nested too deeply" },
-        { "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*-1\r\n", NGX_ERROR,
-          "a reply is nested too deeply" },
-        { "*21\r\n", NGX_ERROR, "a reply has too many elements" },
-        { "*10\r\n*11\r\n", NGX_ERROR, "a reply has too many elements" },
-        { "*2147483647\r\n", NGX_ERROR, "a reply has too many elements" },
-        { "*9223372036854775807\r\n", NGX_ERROR,
-          "a reply has too many elements" },
-        { "$536870912\r\n", NGX_ERROR, "a reply is too large" },
-        { "$9223372036854775807\r\n", NGX_ERROR, "a reply is too large" },
-        { "$9223372036854775808\r\n", NGX_ERROR,
-          "a reply has an invalid number" },
-        { ":-9223372036854775809\r\n", NGX_ERROR,
-          "a reply has an invalid number" },
-        { ":01\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { "$00\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { ":-0\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { "$1000\r\n", NGX_ERROR, "a reply is too large" },
-        { "$99999999999999999999\r\n", NGX_ERROR,
-          "a reply has an invalid number" },
-        { "$-2\r\n", NGX_ERROR, "a reply has an invalid length" },
-        { "*-2\r\n", NGX_ERROR, "a reply has an invalid length" },
-        { "$5\r\nhello!\r\n", NGX_ERROR, "a reply has an invalid length" },
-        { "$5\r\nhello\rx", NGX_ERROR, "a reply has an invalid length" },
-        { "$5\r\nhellox\n", NGX_ERROR, "a reply has an invalid length" },
-        { ":\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { ":-\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { ":--1\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { ":1x\r\n", NGX_ERROR, "a reply has an invalid number" },
-        { ":1\n", NGX_ERROR, "a reply has an invalid number" },
-        { ":1\r1", NGX_ERROR, "a reply is not one of Redis" },
-        { "HTTP/1.1 400 Bad Request\r\n", NGX_ERROR,
-          "a reply is not one of Redis" },
-        { "_\r\n", NGX_ERROR, "a reply is not one of Redis" },
-        { "%1\r\n", NGX_ERROR, "a reply is not one of Redis" },
-        { "+OK\r\n\r\n", NGX_ERROR, "a reply is not one of Redis" },
-        { "\026\003\001", NGX_ERROR, "a reply is not one of Redis" },
-    };
-
     (void) state;
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
         for (piece = 1; piece < 12; piece++) {
 
-            rc = scan(cases[i].text, piece, &error);
+            rc = scan(replies[i].text, piece, &error);
 
-            if (rc != cases[i].rc
-                || (error == NULL) != (cases[i].error == NULL)
-                || (error && strcmp(error, cases[i].error) != 0))
+            if (rc != replies[i].rc
+                || (error == NULL) != (replies[i].error == NULL)
+                || (error && strcmp(error, replies[i].error) != 0))
             {
-                fail_msg("%s in pieces of %zu: %ld, %s", cases[i].text, piece,
+                fail_msg("%s in pieces of %zu: %ld, %s", replies[i].text, piece,
                          (long) rc, error ? error : "no error");
             }
         }

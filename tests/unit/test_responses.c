@@ -465,6 +465,68 @@ test_calls(void **state)
 
 /* what some servers do, and what nobody should */
 
+static const struct {
+    const char  *text;
+    ngx_int_t    rc;
+    const char  *has;
+} odd[] = {
+
+    /* nothing is told but at the end */
+    { "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{"
+      "\"type\":\"message\",\"content\":[{\"text\":\"ann@b.de \"}]}]}}\n\n",
+      NGX_OK, "\"[MAIL] \"" },
+
+    /* one text in two items is two texts */
+    { "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,"
+      "\"delta\":\"SECRET_\"}\n\n"
+      "data: {\"type\":\"response.output_text.delta\",\"output_index\":1,"
+      "\"delta\":\"abcdef \"}\n\n", NGX_OK, "abcdef " },
+
+    /* the end says what the pieces did not */
+    { "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+      "data: {\"type\":\"response.output_text.done\",\"text\":"
+      "\"SECRET_abcdef \"}\n\n", NGX_DECLINED, NULL },
+
+    /* a type that is spelled with escapes, and one that nobody knows */
+    { "data: {\"type\":\"response.output_te\\u0078t.delta\",\"delta\":"
+      "\"SECRET_abcdef \"}\n\n", NGX_DECLINED, NULL },
+    { "data: {\"type\":\"response.new_text.delta\",\"delta\":"
+      "\"ann@b.de \"}\n\n", NGX_OK, "[MAIL] " },
+    { "data: {\"delta\":\"ann@b.de \"}\n\n", NGX_OK, "[MAIL] " },
+    { "data: {\"type\":\"response.output_text.delta\",\"delta\":{"
+      "\"text\":\"ann@b.de \"}}\n\n", NGX_OK, "[MAIL] " },
+
+    /* strings of an object, in an item that has an id */
+    { "data: {\"type\":\"response.function_call_arguments.delta\","
+      "\"item_id\":\"fc_1\",\"delta\":{\"a\":\"ann@b.de \"}}\n\n", NGX_OK,
+      "[MAIL] " },
+
+    /* a free text is no JSON */
+    { "data: {\"type\":\"response.custom_tool_call_input.delta\","
+      "\"delta\":\"\\\\u0061nn@b.de C:\\\\new \"}\n\n", NGX_OK,
+      "\\\\u0061" },
+
+    /* refusals, code, what a tool has said */
+    { "data: {\"type\":\"response.refusal.delta\",\"delta\":"
+      "\"SECRET_abcdef \"}\n\n", NGX_DECLINED, NULL },
+    { "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":"
+      "\"mcp_call\",\"output\":\"SECRET_abcdef \"}}\n\n", NGX_DECLINED,
+      NULL },
+    { "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":"
+      "\"code_interpreter_call\",\"code\":\"ann@b.de \"}}\n\n", NGX_OK,
+      "[MAIL]" },
+
+    /* sounds and errors pass */
+    { "data: {\"type\":\"response.audio.delta\",\"delta\":"
+      "\"SECRET_abcdef \"}\n\n", NGX_OK, "SECRET_abcdef" },
+    { "data: {\"type\":\"error\",\"message\":\"x\"}\n\n", NGX_OK,
+      "\"x\"" },
+    { "data: {\"type\":\"response.failed\",\"response\":{\"output\":[{"
+      "\"type\":\"message\",\"content\":[{\"text\":\"ann@b.de \"}]}]}}\n\n",
+      NGX_OK, "[MAIL]" },
+};
+
+
 static void
 test_odd(void **state)
 {
@@ -472,77 +534,16 @@ test_odd(void **state)
     check_rules_t   c;
     check_result_t  r;
 
-    static const struct {
-        const char  *text;
-        ngx_int_t    rc;
-        const char  *has;
-    } cases[] = {
-
-        /* nothing is told but at the end */
-        { "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{"
-          "\"type\":\"message\",\"content\":[{\"text\":\"ann@b.de \"}]}]}}\n\n",
-          NGX_OK, "\"[MAIL] \"" },
-
-        /* one text in two items is two texts */
-        { "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,"
-          "\"delta\":\"SECRET_\"}\n\n"
-          "data: {\"type\":\"response.output_text.delta\",\"output_index\":1,"
-          "\"delta\":\"abcdef \"}\n\n", NGX_OK, "abcdef " },
-
-        /* the end says what the pieces did not */
-        { "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
-          "data: {\"type\":\"response.output_text.done\",\"text\":"
-          "\"SECRET_abcdef \"}\n\n", NGX_DECLINED, NULL },
-
-        /* a type that is spelled with escapes, and one that nobody knows */
-        { "data: {\"type\":\"response.output_te\\u0078t.delta\",\"delta\":"
-          "\"SECRET_abcdef \"}\n\n", NGX_DECLINED, NULL },
-        { "data: {\"type\":\"response.new_text.delta\",\"delta\":"
-          "\"ann@b.de \"}\n\n", NGX_OK, "[MAIL] " },
-        { "data: {\"delta\":\"ann@b.de \"}\n\n", NGX_OK, "[MAIL] " },
-        { "data: {\"type\":\"response.output_text.delta\",\"delta\":{"
-          "\"text\":\"ann@b.de \"}}\n\n", NGX_OK, "[MAIL] " },
-
-        /* strings of an object, in an item that has an id */
-        { "data: {\"type\":\"response.function_call_arguments.delta\","
-          "\"item_id\":\"fc_1\",\"delta\":{\"a\":\"ann@b.de \"}}\n\n", NGX_OK,
-          "[MAIL] " },
-
-        /* a free text is no JSON */
-        { "data: {\"type\":\"response.custom_tool_call_input.delta\","
-          "\"delta\":\"\\\\u0061nn@b.de C:\\\\new \"}\n\n", NGX_OK,
-          "\\\\u0061" },
-
-        /* refusals, code, what a tool has said */
-        { "data: {\"type\":\"response.refusal.delta\",\"delta\":"
-          "\"SECRET_abcdef \"}\n\n", NGX_DECLINED, NULL },
-        { "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":"
-          "\"mcp_call\",\"output\":\"SECRET_abcdef \"}}\n\n", NGX_DECLINED,
-          NULL },
-        { "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":"
-          "\"code_interpreter_call\",\"code\":\"ann@b.de \"}}\n\n", NGX_OK,
-          "[MAIL]" },
-
-        /* sounds and errors pass */
-        { "data: {\"type\":\"response.audio.delta\",\"delta\":"
-          "\"SECRET_abcdef \"}\n\n", NGX_OK, "SECRET_abcdef" },
-        { "data: {\"type\":\"error\",\"message\":\"x\"}\n\n", NGX_OK,
-          "\"x\"" },
-        { "data: {\"type\":\"response.failed\",\"response\":{\"output\":[{"
-          "\"type\":\"message\",\"content\":[{\"text\":\"ann@b.de \"}]}]}}\n\n",
-          NGX_OK, "[MAIL]" },
-    };
-
     check_setup(&c, 0, 0);
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        check_stream(&c, NGX_LLMOPS_OP_RESPONSES, cases[i].text,
-                     strlen(cases[i].text), 11, &r);
-        assert_int_equal(r.rc, cases[i].rc);
+    for (i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        check_stream(&c, NGX_LLMOPS_OP_RESPONSES, odd[i].text,
+                     strlen(odd[i].text), 11, &r);
+        assert_int_equal(r.rc, odd[i].rc);
 
-        if (cases[i].has) {
+        if (odd[i].has) {
             (void) ngx_llmops_out_lit(&r.out, "\0");
-            assert_non_null(strstr((char *) r.out.data, cases[i].has));
+            assert_non_null(strstr((char *) r.out.data, odd[i].has));
         }
 
         check_release(&r);

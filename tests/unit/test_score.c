@@ -262,75 +262,86 @@ test_numeric(void **state)
 
 /* as models answer MMLU, ARC and HellaSwag */
 
+static const char  mmlu[] =
+    "{\"choices\":[\"Berlin\",\"Paris\",\"Rome\",\"Paris, Texas\"],"
+    "\"expected\":1}";
+
+static const struct {
+    const char  *answer;
+    double       value;
+} mmlu_answers[] = {
+    { "B", 1 },
+    { "b", 1 },
+    { " B \n", 1 },
+    { "(B)", 1 },
+    { "B.", 1 },
+    { "B)", 1 },
+    { "B: Paris", 1 },
+    { "B. Paris", 1 },
+    { "**B**", 1 },
+    { "**B.** Paris", 1 },
+    { "[B]", 1 },
+    { "\"B\"", 1 },
+    { "$\\boxed{B}$", 1 },
+    { "\\boxed{\\text{B}}", 1 },
+    { "The answer is B", 1 },
+    { "The answer is (B).", 1 },
+    { "The answer is b because", 1 },
+    { "The correct answer is: **B**", 1 },
+    { "The correct answer is **(B) Paris**.", 1 },
+    { "Answer: B", 1 },
+    { "**Answer:** B", 1 },
+    { "ANSWER: B\n", 1 },
+    { "The correct option is B.", 1 },
+    { "It is not A. The answer is B.", 1 },
+    { "A. is wrong, as Berlin is in Germany.\nThe answer is B.", 1 },
+    { "First I thought the answer is A. But the answer is B.", 1 },
+    { "Let us think.\nFrance's capital is asked for.\n\n(B) Paris", 1 },
+    { "Paris", 1 },
+    { "paris.", 1 },
+    { "It is Paris, the capital of France.", 1 },
+    { "I choose (B) here", 1 },
+    { "A", 0 },
+    { "(C)", 0 },
+    { "The answer is A.", 0 },
+    { "The answer is A or B.", 0 },
+    { "A, B", 0 },
+    { "A and B", 0 },
+    { "A/B", 0 },
+    { "(A) or (B)", 0 },
+    { "A. Berlin\nB. Paris", 0 },
+    { "Paris, Texas", 0 },
+    { "Paris or Rome", 0 },
+    { "A good question", 0 },
+    { "A capital is asked for: Paris", 1 },
+    { "Beijing", 0 },
+    { "The answer is a mystery", 0 },
+    { "BB", 0 },
+    { "", 0 },
+    { "I do not know.", 0 },
+    { "((((((((((((((((((((((((((((((((((((((((((((((B", 0 },
+};
+
+
 static void
 test_choice(void **state)
 {
     ngx_uint_t  i;
 
-    static const char  mmlu[] =
-        "{\"choices\":[\"Berlin\",\"Paris\",\"Rome\",\"Paris, Texas\"],"
-        "\"expected\":1}";
-
-    static const struct {
-        const char  *answer;
-        double       value;
-    } cases[] = {
-        { "B", 1 },
-        { "b", 1 },
-        { " B \n", 1 },
-        { "(B)", 1 },
-        { "B.", 1 },
-        { "B)", 1 },
-        { "B: Paris", 1 },
-        { "B. Paris", 1 },
-        { "**B**", 1 },
-        { "**B.** Paris", 1 },
-        { "[B]", 1 },
-        { "\"B\"", 1 },
-        { "$\\boxed{B}$", 1 },
-        { "\\boxed{\\text{B}}", 1 },
-        { "The answer is B", 1 },
-        { "The answer is (B).", 1 },
-        { "The answer is b because", 1 },
-        { "The correct answer is: **B**", 1 },
-        { "The correct answer is **(B) Paris**.", 1 },
-        { "Answer: B", 1 },
-        { "**Answer:** B", 1 },
-        { "ANSWER: B\n", 1 },
-        { "The correct option is B.", 1 },
-        { "It is not A. The answer is B.", 1 },
-        { "A. is wrong, as Berlin is in Germany.\nThe answer is B.", 1 },
-        { "First I thought the answer is A. But the answer is B.", 1 },
-        { "Let us think.\nFrance's capital is asked for.\n\n(B) Paris", 1 },
-        { "Paris", 1 },
-        { "paris.", 1 },
-        { "It is Paris, the capital of France.", 1 },
-        { "I choose (B) here", 1 },
-        { "A", 0 },
-        { "(C)", 0 },
-        { "The answer is A.", 0 },
-        { "The answer is A or B.", 0 },
-        { "A, B", 0 },
-        { "A and B", 0 },
-        { "A/B", 0 },
-        { "(A) or (B)", 0 },
-        { "A. Berlin\nB. Paris", 0 },
-        { "Paris, Texas", 0 },
-        { "Paris or Rome", 0 },
-        { "A good question", 0 },
-        { "A capital is asked for: Paris", 1 },
-        { "Beijing", 0 },
-        { "The answer is a mystery", 0 },
-        { "BB", 0 },
-        { "", 0 },
-        { "I do not know.", 0 },
-        { "((((((((((((((((((((((((((((((((((((((((((((((B", 0 },
-    };
-
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        says("{\"type\":\"choice\"}", mmlu, cases[i].answer, cases[i].value);
+    for (i = 0; i < sizeof(mmlu_answers) / sizeof(mmlu_answers[0]); i++) {
+        says("{\"type\":\"choice\"}", mmlu, mmlu_answers[i].answer,
+             mmlu_answers[i].value);
     }
 
+    (void) score_of("{\"type\":\"choice\"}", mmlu, "A or (B)",
+                    "more than one choice");
+    (void) score_of("{\"type\":\"choice\"}", mmlu, "Rome", "C, expected B");
+}
+
+
+static void
+test_choice_labels(void **state)
+{
     /* ARC: labels, be they numbers */
 
     says("{\"type\":\"choice\"}", "{\"choices\":[{\"label\":\"1\",\"text\":"
@@ -356,10 +367,6 @@ test_choice(void **state)
     says("{\"type\":\"choice\"}", "{\"choices\":[\"a\"],\"expected\":0}",
          "A", -1);
     says("{\"type\":\"choice\"}", "{\"expected\":\"A\"}", "A", -1);
-
-    (void) score_of("{\"type\":\"choice\"}", mmlu, "A or (B)",
-                    "more than one choice");
-    (void) score_of("{\"type\":\"choice\"}", mmlu, "Rome", "C, expected B");
 }
 
 
@@ -719,43 +726,40 @@ test_judge_reads(void **state)
 }
 
 
+/* what is asked and heard about a pair of answers */
+
+static ngx_llmops_scorer_t *
+pair(json_t **kase, ngx_llmops_score_said_t *said)
+{
+    ngx_llmops_scorer_t  *sc;
+
+    sc = scorer("[{\"type\":\"pairwise\",\"rubric\":\"which is brief\"}]");
+    *kase = parse("{\"input\":\"Is it?\"}");
+
+    memset(said, 0, sizeof(ngx_llmops_score_said_t));
+    said->text = *unit_str("the new answer");
+    said->other = *unit_str("the old answer");
+
+    return sc;
+}
+
+
+/* twice, in either order: whoever likes what stands first is found out */
+
 static void
-test_pairwise(void **state)
+test_pairwise_asks(void **state)
 {
     json_t                   *kase;
     ngx_str_t                 whom;
-    ngx_uint_t                i;
     ngx_llmops_out_t          one, two;
     ngx_llmops_score_t        score;
     ngx_llmops_scorer_t      *sc;
     ngx_llmops_score_said_t   said;
 
-    static const struct {
-        const char  *first;             /* the candidate is A */
-        const char  *second;            /* the candidate is B */
-        double       value;
-    } cases[] = {
-        { "A", "B", 1 },
-        { "B", "A", 0 },
-        { "A", "A", 0.5 },              /* he likes what stands first */
-        { "B", "B", 0.5 },
-        { "tie", "tie", 0.5 },
-        { "A", "tie", 0.5 },
-        { "tie", "A", 0.5 },
-        { "a", "b", 1 },
-        { "A", "both", -1 },
-        { "C", "B", -1 },
-    };
-
-    sc = scorer("[{\"type\":\"pairwise\",\"rubric\":\"which is brief\"}]");
-    kase = parse("{\"input\":\"Is it?\"}");
+    sc = pair(&kase, &said);
 
     assert_true(ngx_llmops_scorer_judges(sc));
     assert_true(ngx_llmops_scorer_pairwise(sc));
-
-    memset(&said, 0, sizeof(said));
-    said.text = *unit_str("the new answer");
-    said.other = *unit_str("the old answer");
 
     ngx_llmops_out_init(&one, 65536);
     ngx_llmops_out_init(&two, 65536);
@@ -779,17 +783,51 @@ test_pairwise(void **state)
     ngx_llmops_out_free(&one);
     ngx_llmops_out_free(&two);
 
-    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char  text[2][64];
+    json_decref(kase);
+    ngx_llmops_scorer_free(sc);
+}
 
-        snprintf(text[0], 64, "{\"better\":\"%s\"}", cases[i].first);
-        snprintf(text[1], 64, "{\"better\":\"%s\"}", cases[i].second);
+
+static const struct {
+    const char  *first;                 /* the candidate is A */
+    const char  *second;                /* the candidate is B */
+    double       value;
+} verdicts[] = {
+    { "A", "B", 1 },
+    { "B", "A", 0 },
+    { "A", "A", 0.5 },                  /* he likes what stands first */
+    { "B", "B", 0.5 },
+    { "tie", "tie", 0.5 },
+    { "A", "tie", 0.5 },
+    { "tie", "A", 0.5 },
+    { "a", "b", 1 },
+    { "A", "both", -1 },
+    { "C", "B", -1 },
+};
+
+
+static void
+test_pairwise(void **state)
+{
+    char                      text[2][64];
+    json_t                   *kase;
+    ngx_uint_t                i;
+    ngx_llmops_score_t        score;
+    ngx_llmops_scorer_t      *sc;
+    ngx_llmops_score_said_t   said;
+
+    sc = pair(&kase, &said);
+
+    for (i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+
+        snprintf(text[0], 64, "{\"better\":\"%s\"}", verdicts[i].first);
+        snprintf(text[1], 64, "{\"better\":\"%s\"}", verdicts[i].second);
 
         (void) ngx_llmops_score(sc, kase, &said, &score);
 
         /* in whichever order they are heard */
 
-        if (cases[i].value >= 0) {
+        if (verdicts[i].value >= 0) {
             assert_int_equal(hear(sc, &score, i & 1, text[i & 1]), NGX_AGAIN);
 
         } else {
@@ -798,12 +836,28 @@ test_pairwise(void **state)
 
         assert_int_equal(hear(sc, &score, !(i & 1), text[!(i & 1)]), NGX_OK);
 
-        assert_int_equal(score.error, cases[i].value < 0);
-        assert_true(score.error || score.value == cases[i].value);
-        assert_true(score.error || score.passed == (cases[i].value >= 0.5));
+        assert_int_equal(score.error, verdicts[i].value < 0);
+        assert_true(score.error || score.value == verdicts[i].value);
+        assert_true(score.error
+                    || score.passed == (verdicts[i].value >= 0.5));
     }
 
-    /* nothing to compare with; the same answer; the baseline's own */
+    json_decref(kase);
+    ngx_llmops_scorer_free(sc);
+}
+
+
+/* nothing to compare with; the same answer; the baseline's own */
+
+static void
+test_pairwise_alone(void **state)
+{
+    json_t                   *kase;
+    ngx_llmops_score_t        score;
+    ngx_llmops_scorer_t      *sc;
+    ngx_llmops_score_said_t   said;
+
+    sc = pair(&kase, &said);
 
     said.other.data = NULL;
     assert_int_equal(ngx_llmops_score(sc, kase, &said, &score), NGX_OK);
@@ -1044,12 +1098,15 @@ main(void)
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_numeric),
         cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_choice_labels),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_ground),
         cmocka_unit_test(test_rules),
         cmocka_unit_test(test_wrong),
         cmocka_unit_test(test_judge),
         cmocka_unit_test(test_judge_reads),
+        cmocka_unit_test(test_pairwise_asks),
+        cmocka_unit_test(test_pairwise_alone),
         cmocka_unit_test(test_pairwise),
         cmocka_unit_test(test_why),
         cmocka_unit_test(test_human),

@@ -107,80 +107,81 @@ openai_frame(void **state)
 }
 
 
+static const struct {
+    const char  *body;
+    const char  *expected;
+} said[] = {
+    { "{'id':'c','choices':[{'message':{'content':'a'},'finish_reason':"
+      "'stop'}],'usage':{'prompt_tokens':100,'completion_tokens':9,"
+      "'total_tokens':109,'prompt_tokens_details':{'cached_tokens':80}}}",
+      "{'id':'c','type':'message','role':'assistant','model':'route-a',"
+      "'content':[{'type':'text','text':'a'}],'stop_reason':'end_turn',"
+      "'usage':{'input_tokens':20,'cache_creation_input_tokens':0,"
+      "'cache_read_input_tokens':80,'output_tokens':9}}" },
+    { "{'choices':[{'message':{'content':null},'finish_reason':"
+      "'length'}]}",
+      "{'content':[],'stop_reason':'max_tokens','usage':{"
+      "'input_tokens':0,'cache_creation_input_tokens':0,"
+      "'cache_read_input_tokens':0,'output_tokens':0}}" },
+    { "{'choices':[{'message':{'content':'a'},'finish_reason':'stop',"
+      "'stop_reason':'END'}]}",
+      "{'stop_reason':'stop_sequence','stop_sequence':'END'}" },
+    { "{'choices':[{'message':{'content':null,'refusal':'no'},"
+      "'finish_reason':'stop'}]}",
+      "{'content':[{'type':'text','text':'no'}],"
+      "'stop_reason':'refusal'}" },
+    { "{'choices':[{'message':{'content':''},'finish_reason':"
+      "'content_filter'}]}",
+      "{'content':[],'stop_reason':'refusal'}" },
+
+    /* servers that resemble it */
+    { "{'choices':[{'message':{'content':'b','reasoning':'t',"
+      "'tool_calls':[{'id':'1','function':{'name':'f','arguments':"
+      "{'a':1}}},{'id':'2','type':'function','function':{'name':'g',"
+      "'arguments':''}},{'id':'3','function':{'name':'h','arguments':"
+      "'{bad'}},7]},'finish_reason':'stop'}]}",
+      "{'content':[{'type':'thinking','thinking':'t','signature':''},"
+      "{'type':'text','text':'b'},"
+      "{'type':'tool_use','id':'1','name':'f','input':{'a':1}},"
+      "{'type':'tool_use','id':'2','name':'g','input':{}},"
+      "{'type':'tool_use','id':'3','name':'h','input':{}}],"
+      "'stop_reason':'tool_use'}" },
+    { "{'choices':[{'message':{'content':[{'type':'thinking','thinking':["
+      "{'type':'text','text':'t'}]},{'type':'text','text':'a'},"
+      "{'type':'text','text':'b'}]}}]}",
+      "{'content':[{'type':'thinking','thinking':'t','signature':''},"
+      "{'type':'text','text':'ab'}],'stop_reason':'end_turn'}" },
+    { "{'choices':[{'message':{'content':null,'function_call':{'name':"
+      "'f','arguments':'{}'}},'finish_reason':'function_call'}],"
+      "'usage':{'prompt_tokens':12,'completion_tokens':1,"
+      "'total_tokens':303,'reasoning_tokens':290,"
+      "'prompt_cache_hit_tokens':2}}",
+      "{'stop_reason':'tool_use','usage':{'input_tokens':10,"
+      "'cache_creation_input_tokens':0,'cache_read_input_tokens':2,"
+      "'output_tokens':291}}" },
+    { "{'choices':[{'message':{'content':'a','reasoning_content':'t',"
+      "'thinking_blocks':[{'type':'thinking','thinking':'t',"
+      "'signature':'s'}]}}]}",
+      "{'content':[{'type':'thinking','thinking':'t','signature':'s'},"
+      "{'type':'text','text':'a'}]}" },
+};
+
+
 static void
 to_anthropic(void **state)
 {
     size_t       i;
     xlate_run_t  run;
 
-    static const struct {
-        const char  *body;
-        const char  *expected;
-    } rows[] = {
-        { "{'id':'c','choices':[{'message':{'content':'a'},'finish_reason':"
-          "'stop'}],'usage':{'prompt_tokens':100,'completion_tokens':9,"
-          "'total_tokens':109,'prompt_tokens_details':{'cached_tokens':80}}}",
-          "{'id':'c','type':'message','role':'assistant','model':'route-a',"
-          "'content':[{'type':'text','text':'a'}],'stop_reason':'end_turn',"
-          "'usage':{'input_tokens':20,'cache_creation_input_tokens':0,"
-          "'cache_read_input_tokens':80,'output_tokens':9}}" },
-        { "{'choices':[{'message':{'content':null},'finish_reason':"
-          "'length'}]}",
-          "{'content':[],'stop_reason':'max_tokens','usage':{"
-          "'input_tokens':0,'cache_creation_input_tokens':0,"
-          "'cache_read_input_tokens':0,'output_tokens':0}}" },
-        { "{'choices':[{'message':{'content':'a'},'finish_reason':'stop',"
-          "'stop_reason':'END'}]}",
-          "{'stop_reason':'stop_sequence','stop_sequence':'END'}" },
-        { "{'choices':[{'message':{'content':null,'refusal':'no'},"
-          "'finish_reason':'stop'}]}",
-          "{'content':[{'type':'text','text':'no'}],"
-          "'stop_reason':'refusal'}" },
-        { "{'choices':[{'message':{'content':''},'finish_reason':"
-          "'content_filter'}]}",
-          "{'content':[],'stop_reason':'refusal'}" },
-
-        /* servers that resemble it */
-        { "{'choices':[{'message':{'content':'b','reasoning':'t',"
-          "'tool_calls':[{'id':'1','function':{'name':'f','arguments':"
-          "{'a':1}}},{'id':'2','type':'function','function':{'name':'g',"
-          "'arguments':''}},{'id':'3','function':{'name':'h','arguments':"
-          "'{bad'}},7]},'finish_reason':'stop'}]}",
-          "{'content':[{'type':'thinking','thinking':'t','signature':''},"
-          "{'type':'text','text':'b'},"
-          "{'type':'tool_use','id':'1','name':'f','input':{'a':1}},"
-          "{'type':'tool_use','id':'2','name':'g','input':{}},"
-          "{'type':'tool_use','id':'3','name':'h','input':{}}],"
-          "'stop_reason':'tool_use'}" },
-        { "{'choices':[{'message':{'content':[{'type':'thinking','thinking':["
-          "{'type':'text','text':'t'}]},{'type':'text','text':'a'},"
-          "{'type':'text','text':'b'}]}}]}",
-          "{'content':[{'type':'thinking','thinking':'t','signature':''},"
-          "{'type':'text','text':'ab'}],'stop_reason':'end_turn'}" },
-        { "{'choices':[{'message':{'content':null,'function_call':{'name':"
-          "'f','arguments':'{}'}},'finish_reason':'function_call'}],"
-          "'usage':{'prompt_tokens':12,'completion_tokens':1,"
-          "'total_tokens':303,'reasoning_tokens':290,"
-          "'prompt_cache_hit_tokens':2}}",
-          "{'stop_reason':'tool_use','usage':{'input_tokens':10,"
-          "'cache_creation_input_tokens':0,'cache_read_input_tokens':2,"
-          "'output_tokens':291}}" },
-        { "{'choices':[{'message':{'content':'a','reasoning_content':'t',"
-          "'thinking_blocks':[{'type':'thinking','thinking':'t',"
-          "'signature':'s'}]}}]}",
-          "{'content':[{'type':'thinking','thinking':'t','signature':'s'},"
-          "{'type':'text','text':'a'}]}" },
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
         xlate_start(&run, "anthropic", "openai", 0);
-        xlate_response(&run, rows[i].body);
+        xlate_response(&run, said[i].body);
 
         if (run.rc != NGX_OK) {
             fail_msg("row %lu", i);
         }
 
-        xlate_members(run.tree, rows[i].expected);
+        xlate_members(run.tree, said[i].expected);
         xlate_stop(&run);
     }
 

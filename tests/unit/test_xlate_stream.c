@@ -428,178 +428,179 @@ disguised_tools(void **state)
 #define CALL(body)  CHUNK("{'tool_calls':[" body "]}", "null")
 #define FIN(reason) CHUNK("{}", "'" reason "'")
 
+static const struct {
+    const char  *name;
+    const char  *expected;
+    const char  *events[12];
+} chunked[] = {
+    { "parallel tools",
+      "['message_start'," TOOL(0, "call_a", "w") ","
+      D_ARGS(0, "{\\'c\\':1}") "," STOP(0) "," TOOL(1, "call_b", "w") ","
+      D_ARGS(1, "{\\'c\\':2}") "," STOP(1) ",['end','tool_use'],"
+      "'message_stop']",
+      { CHUNK("{'role':'assistant','content':null}", "null"),
+        CALL("{'index':0,'id':'call_a','type':'function','function':"
+             "{'name':'w','arguments':''}}"),
+        CALL("{'index':0,'function':{'arguments':'{\\'c\\':1}'}}"),
+        CALL("{'index':1,'id':'call_b','type':'function','function':"
+             "{'name':'w','arguments':''}}"),
+        CALL("{'index':1,'function':{'arguments':'{\\'c\\':2}'}}"),
+        FIN("tool_calls"), "[DONE]" } },
+
+    { "interleaved tools, and text between",
+      "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'x\\'")
+      "," D_ARGS(0, ":1}") "," STOP(0) "," TEXT(1) "," D_TEXT(1, "hm")
+      "," STOP(1) "," TOOL(2, "b", "g") "," D_ARGS(2, "{\\'y\\'")
+      "," D_ARGS(2, ":2}") "," STOP(2) ",['end','tool_use'],"
+      "'message_stop']",
+      { CALL("{'index':0,'id':'a','function':{'name':'f',"
+             "'arguments':'{\\'x\\''}}"),
+        CALL("{'index':1,'id':'b','function':{'name':'g',"
+             "'arguments':'{\\'y\\''}}"),
+        CHUNK("{'content':'hm'}", "null"),
+        CALL("{'index':0,'function':{'arguments':':1}'}}"),
+        CALL("{'index':1,'function':{'arguments':':2}'}}"),
+        FIN("stop"), "[DONE]" } },
+
+    { "tools never completed",
+      "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'x\\'")
+      "," STOP(0) "," TOOL(1, "b", "g") "," D_ARGS(1, "{}") "," STOP(1)
+      ",['end','max_tokens'],'message_stop']",
+      { CALL("{'index':0,'id':'a','function':{'name':'f',"
+             "'arguments':'{\\'x\\''}},{'index':1,'id':'b','function':"
+             "{'name':'g'}}"),
+        FIN("length"), "[DONE]" } },
+
+    { "DeepSeek",
+      "['message_start'," THINK(0) "," D_THINK(0, "The user") "," STOP(0)
+      "," TOOL(1, "call_00_x", "w") "," D_ARGS(1, "{") "," D_ARGS(1, "}")
+      "," STOP(1) ",['end','tool_use'],'message_stop']",
+      { CHUNK("{'role':'assistant','content':null,"
+              "'reasoning_content':''}", "null"),
+        CHUNK("{'content':null,'reasoning_content':'The user'}", "null"),
+        CALL("{'index':0,'id':'call_00_x','type':'function','function':"
+             "{'name':'w','arguments':''}}"),
+        CALL("{'index':0,'function':{'arguments':'{'}}"),
+        CALL("{'index':0,'function':{'arguments':'}'}}"),
+        CHUNK("{'content':'','reasoning_content':null}",
+              "'tool_calls'"), "[DONE]" } },
+
+    { "Groq: all in one delta",
+      "['message_start'," TOOL(0, "tk85n1k4m", "w") "," D_ARGS(0, "{}")
+      "," STOP(0) ",['end','tool_use'],'message_stop']",
+      { CHUNK("{'role':'assistant','content':null}", "null"),
+        CALL("{'id':'tk85n1k4m','type':'function','function':{'name':"
+             "'w','arguments':'{}'},'index':0}"),
+        FIN("tool_calls"), "[DONE]" } },
+
+    { "Mistral: parts, then text",
+      "['message_start'," THINK(0) "," D_THINK(0, "hm") "," STOP(0) ","
+      TEXT(1) "," D_TEXT(1, "4") "," STOP(1) ",['end','end_turn'],"
+      "'message_stop']",
+      { CHUNK("{'role':'assistant','content':[{'type':'thinking',"
+              "'thinking':[{'type':'text','text':'hm'}]}]}", "null"),
+        CHUNK("{'content':[{'type':'text','text':'4'}]}", "null"),
+        CHUNK("{'content':''}", "'stop'"), "[DONE]" } },
+
+    { "Mistral: a call without index and type, with the finish",
+      "['message_start'," TOOL(0, "gSI", "w") "," D_ARGS(0, "{\\'l\\':1}")
+      "," STOP(0) ",['end','tool_use'],'message_stop']",
+      { CHUNK("{'content':null,'tool_calls':[{'id':'gSI','function':"
+              "{'name':'w','arguments':'{\\'l\\':1}'}}]}",
+              "'tool_calls'"), "[DONE]" } },
+
+    { "fragments without index",
+      "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{") ","
+      D_ARGS(0, "}") "," STOP(0) "," TOOL(1, "b", "f") ","
+      D_ARGS(1, "{}") "," STOP(1) ",['end','tool_use'],'message_stop']",
+      { CALL("{'id':'a','function':{'name':'f','arguments':'{'}}"),
+        CALL("{'function':{'arguments':'}'}}"),
+        CALL("{'id':'b','function':{'name':'f','arguments':'{}'}}"),
+        FIN("tool_calls"), "[DONE]" } },
+
+    { "the same index for all, arguments as an object",
+      "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'k\\':1.50}")
+      "," STOP(0) "," TOOL(1, "b", "f") "," D_ARGS(1, "{}") "," STOP(1)
+      ",['end','tool_use'],'message_stop']",
+      { CALL("{'index':0,'id':'a','function':{'name':'f','arguments':"
+             "{'k':1.50}}}"),
+        CALL("{'index':0,'id':'b','function':{'name':'f','arguments':"
+             "{}}}"),
+        FIN("stop"), "[DONE]" } },
+
+    { "an id before its name",
+      "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{}") ","
+      STOP(0) ",['end','tool_use'],'message_stop']",
+      { CALL("{'index':0,'id':'a','type':'function'}"),
+        CALL("{'index':0,'function':{'name':'f'}}"),
+        CALL("{'index':0,'function':{'name':'f','arguments':'{}'}}"),
+        FIN("tool_calls"), "[DONE]" } },
+
+    { "all in one chunk, index 1, no [DONE]",
+      "['message_start'," THINK(0) "," D_THINK(0, "r") "," STOP(0) ","
+      TEXT(1) "," D_TEXT(1, "t") "," STOP(1) ",['end','end_turn'],"
+      "'message_stop']",
+      { "{'choices':[{'index':1,'delta':{'reasoning':'r','content':'t'},"
+        "'finish_reason':'stop'}]}" } },
+
+    { "no choices, other choices, no JSON",
+      "['message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
+      ",['end','end_turn'],'message_stop']",
+      { "{'choices':[],'prompt_filter_results':[]}", "{", "[]", "null",
+        "{'choices':[{'index':0,'delta':{'content':'a'}},"
+        "{'index':1,'delta':{'content':'b'}}]}",
+        "{'choices':[{'index':1,'delta':{'content':'c'}}]}",
+        "{'choices':[7,{'index':0}]}", FIN("stop"), "[DONE]" } },
+
+    { "a refusal",
+      "['message_start'," TEXT(0) "," D_TEXT(0, "no") "," STOP(0)
+      ",['end','refusal'],'message_stop']",
+      { CHUNK("{'refusal':'no'}", "null"), FIN("stop"), "[DONE]" } },
+
+    { "a matched stop",
+      "['message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
+      ",['end','stop_sequence'],'message_stop']",
+      { "{'choices':[{'delta':{'content':'a'},'finish_reason':'stop',"
+        "'stop_reason':'END'}]}", "[DONE]" } },
+
+    { "a signature",
+      "['message_start'," THINK(0) "," D_THINK(0, "r") ","
+      "['delta',0,{'type':'signature_delta','signature':'s'}],"
+      STOP(0) ",['start',1,{'type':'redacted_thinking','data':'d'}],"
+      STOP(1) "," TEXT(2) "," D_TEXT(2, "t") "," STOP(2)
+      ",['end','end_turn'],'message_stop']",
+      { CHUNK("{'reasoning_content':'r'}", "null"),
+        CHUNK("{'thinking_blocks':[{'type':'thinking','thinking':'r',"
+              "'signature':'s'}]}", "null"),
+        CHUNK("{'thinking_blocks':[{'type':'redacted_thinking','data':"
+              "'d'}]}", "null"),
+        CHUNK("{'content':'t'}", "null"), FIN("stop"), "[DONE]" } },
+
+    { "comments",
+      "['ping','message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
+      ",['end','end_turn'],'message_stop']",
+      { ": keep-alive", CHUNK("{'content':'a'}", "null"), "[DONE]" } },
+};
+
+
 static void
 to_anthropic(void **state)
 {
     size_t       i, k;
     xlate_run_t  run;
 
-    static const struct {
-        const char  *name;
-        const char  *expected;
-        const char  *events[12];
-    } rows[] = {
-        { "parallel tools",
-          "['message_start'," TOOL(0, "call_a", "w") ","
-          D_ARGS(0, "{\\'c\\':1}") "," STOP(0) "," TOOL(1, "call_b", "w") ","
-          D_ARGS(1, "{\\'c\\':2}") "," STOP(1) ",['end','tool_use'],"
-          "'message_stop']",
-          { CHUNK("{'role':'assistant','content':null}", "null"),
-            CALL("{'index':0,'id':'call_a','type':'function','function':"
-                 "{'name':'w','arguments':''}}"),
-            CALL("{'index':0,'function':{'arguments':'{\\'c\\':1}'}}"),
-            CALL("{'index':1,'id':'call_b','type':'function','function':"
-                 "{'name':'w','arguments':''}}"),
-            CALL("{'index':1,'function':{'arguments':'{\\'c\\':2}'}}"),
-            FIN("tool_calls"), "[DONE]" } },
+    for (i = 0; i < sizeof(chunked) / sizeof(chunked[0]); i++) {
 
-        { "interleaved tools, and text between",
-          "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'x\\'")
-          "," D_ARGS(0, ":1}") "," STOP(0) "," TEXT(1) "," D_TEXT(1, "hm")
-          "," STOP(1) "," TOOL(2, "b", "g") "," D_ARGS(2, "{\\'y\\'")
-          "," D_ARGS(2, ":2}") "," STOP(2) ",['end','tool_use'],"
-          "'message_stop']",
-          { CALL("{'index':0,'id':'a','function':{'name':'f',"
-                 "'arguments':'{\\'x\\''}}"),
-            CALL("{'index':1,'id':'b','function':{'name':'g',"
-                 "'arguments':'{\\'y\\''}}"),
-            CHUNK("{'content':'hm'}", "null"),
-            CALL("{'index':0,'function':{'arguments':':1}'}}"),
-            CALL("{'index':1,'function':{'arguments':':2}'}}"),
-            FIN("stop"), "[DONE]" } },
-
-        { "tools never completed",
-          "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'x\\'")
-          "," STOP(0) "," TOOL(1, "b", "g") "," D_ARGS(1, "{}") "," STOP(1)
-          ",['end','max_tokens'],'message_stop']",
-          { CALL("{'index':0,'id':'a','function':{'name':'f',"
-                 "'arguments':'{\\'x\\''}},{'index':1,'id':'b','function':"
-                 "{'name':'g'}}"),
-            FIN("length"), "[DONE]" } },
-
-        { "DeepSeek",
-          "['message_start'," THINK(0) "," D_THINK(0, "The user") "," STOP(0)
-          "," TOOL(1, "call_00_x", "w") "," D_ARGS(1, "{") "," D_ARGS(1, "}")
-          "," STOP(1) ",['end','tool_use'],'message_stop']",
-          { CHUNK("{'role':'assistant','content':null,"
-                  "'reasoning_content':''}", "null"),
-            CHUNK("{'content':null,'reasoning_content':'The user'}", "null"),
-            CALL("{'index':0,'id':'call_00_x','type':'function','function':"
-                 "{'name':'w','arguments':''}}"),
-            CALL("{'index':0,'function':{'arguments':'{'}}"),
-            CALL("{'index':0,'function':{'arguments':'}'}}"),
-            CHUNK("{'content':'','reasoning_content':null}",
-                  "'tool_calls'"), "[DONE]" } },
-
-        { "Groq: all in one delta",
-          "['message_start'," TOOL(0, "tk85n1k4m", "w") "," D_ARGS(0, "{}")
-          "," STOP(0) ",['end','tool_use'],'message_stop']",
-          { CHUNK("{'role':'assistant','content':null}", "null"),
-            CALL("{'id':'tk85n1k4m','type':'function','function':{'name':"
-                 "'w','arguments':'{}'},'index':0}"),
-            FIN("tool_calls"), "[DONE]" } },
-
-        { "Mistral: parts, then text",
-          "['message_start'," THINK(0) "," D_THINK(0, "hm") "," STOP(0) ","
-          TEXT(1) "," D_TEXT(1, "4") "," STOP(1) ",['end','end_turn'],"
-          "'message_stop']",
-          { CHUNK("{'role':'assistant','content':[{'type':'thinking',"
-                  "'thinking':[{'type':'text','text':'hm'}]}]}", "null"),
-            CHUNK("{'content':[{'type':'text','text':'4'}]}", "null"),
-            CHUNK("{'content':''}", "'stop'"), "[DONE]" } },
-
-        { "Mistral: a call without index and type, with the finish",
-          "['message_start'," TOOL(0, "gSI", "w") "," D_ARGS(0, "{\\'l\\':1}")
-          "," STOP(0) ",['end','tool_use'],'message_stop']",
-          { CHUNK("{'content':null,'tool_calls':[{'id':'gSI','function':"
-                  "{'name':'w','arguments':'{\\'l\\':1}'}}]}",
-                  "'tool_calls'"), "[DONE]" } },
-
-        { "fragments without index",
-          "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{") ","
-          D_ARGS(0, "}") "," STOP(0) "," TOOL(1, "b", "f") ","
-          D_ARGS(1, "{}") "," STOP(1) ",['end','tool_use'],'message_stop']",
-          { CALL("{'id':'a','function':{'name':'f','arguments':'{'}}"),
-            CALL("{'function':{'arguments':'}'}}"),
-            CALL("{'id':'b','function':{'name':'f','arguments':'{}'}}"),
-            FIN("tool_calls"), "[DONE]" } },
-
-        { "the same index for all, arguments as an object",
-          "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{\\'k\\':1.50}")
-          "," STOP(0) "," TOOL(1, "b", "f") "," D_ARGS(1, "{}") "," STOP(1)
-          ",['end','tool_use'],'message_stop']",
-          { CALL("{'index':0,'id':'a','function':{'name':'f','arguments':"
-                 "{'k':1.50}}}"),
-            CALL("{'index':0,'id':'b','function':{'name':'f','arguments':"
-                 "{}}}"),
-            FIN("stop"), "[DONE]" } },
-
-        { "an id before its name",
-          "['message_start'," TOOL(0, "a", "f") "," D_ARGS(0, "{}") ","
-          STOP(0) ",['end','tool_use'],'message_stop']",
-          { CALL("{'index':0,'id':'a','type':'function'}"),
-            CALL("{'index':0,'function':{'name':'f'}}"),
-            CALL("{'index':0,'function':{'name':'f','arguments':'{}'}}"),
-            FIN("tool_calls"), "[DONE]" } },
-
-        { "all in one chunk, index 1, no [DONE]",
-          "['message_start'," THINK(0) "," D_THINK(0, "r") "," STOP(0) ","
-          TEXT(1) "," D_TEXT(1, "t") "," STOP(1) ",['end','end_turn'],"
-          "'message_stop']",
-          { "{'choices':[{'index':1,'delta':{'reasoning':'r','content':'t'},"
-            "'finish_reason':'stop'}]}" } },
-
-        { "no choices, other choices, no JSON",
-          "['message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
-          ",['end','end_turn'],'message_stop']",
-          { "{'choices':[],'prompt_filter_results':[]}", "{", "[]", "null",
-            "{'choices':[{'index':0,'delta':{'content':'a'}},"
-            "{'index':1,'delta':{'content':'b'}}]}",
-            "{'choices':[{'index':1,'delta':{'content':'c'}}]}",
-            "{'choices':[7,{'index':0}]}", FIN("stop"), "[DONE]" } },
-
-        { "a refusal",
-          "['message_start'," TEXT(0) "," D_TEXT(0, "no") "," STOP(0)
-          ",['end','refusal'],'message_stop']",
-          { CHUNK("{'refusal':'no'}", "null"), FIN("stop"), "[DONE]" } },
-
-        { "a matched stop",
-          "['message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
-          ",['end','stop_sequence'],'message_stop']",
-          { "{'choices':[{'delta':{'content':'a'},'finish_reason':'stop',"
-            "'stop_reason':'END'}]}", "[DONE]" } },
-
-        { "a signature",
-          "['message_start'," THINK(0) "," D_THINK(0, "r") ","
-          "['delta',0,{'type':'signature_delta','signature':'s'}],"
-          STOP(0) ",['start',1,{'type':'redacted_thinking','data':'d'}],"
-          STOP(1) "," TEXT(2) "," D_TEXT(2, "t") "," STOP(2)
-          ",['end','end_turn'],'message_stop']",
-          { CHUNK("{'reasoning_content':'r'}", "null"),
-            CHUNK("{'thinking_blocks':[{'type':'thinking','thinking':'r',"
-                  "'signature':'s'}]}", "null"),
-            CHUNK("{'thinking_blocks':[{'type':'redacted_thinking','data':"
-                  "'d'}]}", "null"),
-            CHUNK("{'content':'t'}", "null"), FIN("stop"), "[DONE]" } },
-
-        { "comments",
-          "['ping','message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
-          ",['end','end_turn'],'message_stop']",
-          { ": keep-alive", CHUNK("{'content':'a'}", "null"), "[DONE]" } },
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-
-        print_message("  %s\n", rows[i].name);
+        print_message("  %s\n", chunked[i].name);
 
         xlate_start(&run, "anthropic", "openai", 1);
 
-        for (k = 0; k < 12 && rows[i].events[k]; k++) {
-            xlate_event(&run, "", rows[i].events[k]);
+        for (k = 0; k < 12 && chunked[i].events[k]; k++) {
+            xlate_event(&run, "", chunked[i].events[k]);
         }
 
         ngx_llmops_xlate_end(run.x, &run.usage, &run.out);
-        expect(&run, rows[i].expected);
+        expect(&run, chunked[i].expected);
         xlate_stop(&run);
     }
 }

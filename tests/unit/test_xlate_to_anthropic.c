@@ -82,6 +82,162 @@ example(void **state)
 
 /* members of a request: what they become, with which note */
 
+static const struct {
+    const char  *target;
+    const char  *members;
+    const char  *expected;
+    const char  *warnings;
+} params[] = {
+    { NEW, "", "{'max_tokens':4096,'stream':null,'tools':null,"
+               "'system':null}", "" },
+    { NEW, "'max_tokens':5", "{'max_tokens':5}", "" },
+    { NEW, "'max_tokens':5,'max_completion_tokens':6",
+      "{'max_tokens':6}", "" },
+    { NEW, "'max_tokens':5,'max_completion_tokens':null",
+      "{'max_tokens':5}", "" },
+    { NEW, "'temperature':0.5", "{'temperature':null}",
+      "dropped=temperature" },
+    { NEW, "'temperature':1,'top_p':1", "{'temperature':null}", "" },
+    { OLD, "'temperature':1.4", "{'temperature':1}",
+      "approx=temperature:1" },
+    { OLD, "'temperature':0.5,'top_p':0.9",
+      "{'temperature':0.5,'top_p':null}", "dropped=top_p" },
+    { OLD, "'top_p':0.9,'top_k':5", "{'top_p':0.9,'top_k':5}", "" },
+    { OLD, "'temperature':0.5,'reasoning_effort':'low'",
+      "{'temperature':null}", "dropped=temperature" },
+    { NEW, "'stop':'END'", "{'stop_sequences':['END']}", "" },
+    { NEW, "'stop':['a',' ','b']", "{'stop_sequences':['a','b']}",
+      "dropped=stop" },
+    { NEW, "'stop':null", "{'stop_sequences':null}", "" },
+    { NEW, "'seed':1,'presence_penalty':0,'frequency_penalty':0.5,"
+           "'logit_bias':{},'verbosity':'low','store':true,"
+           "'metadata':{'a':'b'},'prompt_cache_key':'k','x':1",
+      "{'seed':null}", "dropped=seed,frequency_penalty,verbosity,store,"
+      "metadata,prompt_cache_key,x" },
+    { NEW, "'n':1,'logprobs':false,'modalities':['text'],"
+           "'stream_options':{'include_usage':true}", "{'n':null}", "" },
+    { NEW, "'user':'u'", "{'metadata':{'user_id':'u'}}", "" },
+    { NEW, "'user':'u','safety_identifier':'s'",
+      "{'metadata':{'user_id':'s'}}", "" },
+    { NEW, "'service_tier':'default'",
+      "{'service_tier':'standard_only'}", "" },
+    { NEW, "'service_tier':'auto'", "{'service_tier':'auto'}", "" },
+    { NEW, "'service_tier':'flex'", "{'service_tier':null}",
+      "dropped=service_tier" },
+
+    /* reasoning */
+    { NEW, "'reasoning_effort':'none'", "{'thinking':{'type':'disabled'}}",
+      "" },
+    { NEW, "'reasoning_effort':'minimal'",
+      "{'thinking':{'type':'adaptive'},'output_config':{'effort':'low'}}",
+      "approx=reasoning_effort:low" },
+    { NEW, "'reasoning_effort':'xhigh'",
+      "{'output_config':{'effort':'xhigh'}}", "" },
+    { "claude-opus-4-6", "'reasoning_effort':'max'",
+      "{'output_config':{'effort':'high'}}",
+      "approx=reasoning_effort:high" },
+    { BUDGET, "'reasoning_effort':'minimal','max_tokens':10000",
+      "{'thinking':{'type':'enabled','budget_tokens':1024},"
+      "'max_tokens':11024}", "" },
+    { BUDGET, "'reasoning_effort':'low','max_tokens':20000",
+      "{'thinking':{'type':'enabled','budget_tokens':2000},"
+      "'max_tokens':22000}", "" },
+    { BUDGET, "'reasoning_effort':'medium','max_tokens':10000",
+      "{'thinking':{'type':'enabled','budget_tokens':3000},"
+      "'max_tokens':13000}", "" },
+    { BUDGET, "'reasoning_effort':'high','max_tokens':60000",
+      "{'thinking':{'type':'enabled','budget_tokens':36000},"
+      "'max_tokens':64000}", "" },
+    { "claude-3-5-haiku", "'reasoning_effort':'high'",
+      "{'thinking':null}", "dropped=reasoning_effort" },
+
+    /* tools */
+    { NEW, "'tools':[" WEATHER "]",
+      "{'tools':[{'name':'w','input_schema':{'type':'object',"
+      "'properties':{}}}],'tool_choice':null}", "" },
+    { NEW, "'tools':[{'type':'function','function':{'name':'w'}}]",
+      "{'tools':[{'name':'w','input_schema':{'type':'object',"
+      "'properties':{}}}]}", "" },
+    { NEW, "'tools':[" WEATHER "],'tool_choice':'auto'",
+      "{'tool_choice':{'type':'auto'}}", "" },
+    { NEW, "'tools':[" WEATHER "],'tool_choice':'none',"
+           "'parallel_tool_calls':false",
+      "{'tool_choice':{'type':'none'}}", "" },
+    { NEW, "'tools':[" WEATHER "],'parallel_tool_calls':false",
+      "{'tool_choice':{'type':'auto','disable_parallel_tool_use':true}}",
+      "" },
+    { NEW, "'tools':[" WEATHER "],'parallel_tool_calls':true",
+      "{'tool_choice':null}", "" },
+    { NEW, "'tools':[" WEATHER "],'tool_choice':{'type':'function',"
+           "'function':{'name':'w'}}",
+      "{'tool_choice':{'type':'tool','name':'w'}}", "" },
+    { NEW, "'tools':[" WEATHER ",{'type':'function','function':"
+           "{'name':'v'}}],'tool_choice':{'type':'allowed_tools',"
+           "'allowed_tools':{'mode':'required','tools':[{'type':"
+           "'function','function':{'name':'w'}}]}}",
+      "{'tools':[{'name':'w','input_schema':{'type':'object',"
+      "'properties':{}}}],'tool_choice':{'type':'any'}}", "" },
+    { NEW, "'tools':[" WEATHER "],'tool_choice':'required',"
+           "'reasoning_effort':'low'",
+      "{'tool_choice':{'type':'any'},'thinking':null,"
+      "'output_config':{'effort':'low'}}", "" },
+    { BUDGET, "'tools':[" WEATHER "],'tool_choice':'required',"
+              "'reasoning_effort':'low'",
+      "{'thinking':null}", "dropped=reasoning_effort" },
+    { NEW, "'tools':[{'type':'custom','custom':{'name':'sh',"
+           "'description':'d'}}]",
+      "{'tools':[{'name':'sh','description':'d','input_schema':"
+      "{'type':'object','properties':{'input':{'type':'string'}},"
+      "'required':['input']}}]}", "approx=tools.custom:function" },
+    { NEW, "'tools':[{'type':'function','function':{'name':'w','strict':"
+           "true,'parameters':{'type':'object','properties':{'a':"
+           "{'type':'integer','minimum':0}}}}}]",
+      "{'tools':[{'name':'w','strict':true,'input_schema':"
+      "{'type':'object','properties':{'a':{'type':'integer',"
+      "'description':'{\\'minimum\\':0}'}},"
+      "'additionalProperties':false}}]}",
+      "approx=tools.parameters:limits_described" },
+    { NEW, "'functions':[{'name':'f','description':'d'}],"
+           "'function_call':{'name':'f'}",
+      "{'tools':[{'name':'f','description':'d','input_schema':"
+      "{'type':'object','properties':{}}}],"
+      "'tool_choice':{'type':'tool','name':'f'}}", "" },
+    { NEW, "'functions':[{'name':'f'}],'function_call':'auto'",
+      "{'tool_choice':{'type':'auto'}}", "" },
+
+    /* structured output */
+    { NEW, "'response_format':{'type':'text'}", "{'output_config':null}",
+      "" },
+    { NEW, "'response_format':{'type':'json_object'}",
+      "{'system':[{'type':'text','text':'Answer with one valid JSON "
+      "object and nothing else: no explanation, no code fence.'}]}",
+      "approx=response_format:instruction" },
+    { NEW, "'response_format':{'type':'json_schema','json_schema':{"
+           "'name':'n','schema':{'type':'object','properties':{'a':"
+           "{'type':'string','maxLength':3,'format':'x','description':"
+           "'A.'},'minimum':{'oneOf':[{'type':'string'}]}},"
+           "'required':['a']}}}",
+      "{'output_config':{'format':{'type':'json_schema','schema':{"
+      "'type':'object','properties':{'a':{'type':'string',"
+      "'description':'A. {\\'maxLength\\':3,\\'format\\':\\'x\\'}'},"
+      "'minimum':{'anyOf':[{'type':'string'}]}},'required':['a'],"
+      "'additionalProperties':false}}}}",
+      "approx=response_format:limits_described" },
+    { NEW, "'reasoning_effort':'low','response_format':{'type':"
+           "'json_schema','json_schema':{'schema':{'type':'string',"
+           "'format':'uuid'}}}",
+      "{'output_config':{'effort':'low','format':{'type':'json_schema',"
+      "'schema':{'type':'string','format':'uuid'}}}}", "" },
+    { OLD, "'response_format':{'type':'json_schema','json_schema':{"
+           "'name':'ans','schema':{'type':'object'}}}",
+      "{'tools':[{'name':'ans','description':'Gives the answer. Always "
+      "answer by calling this tool.','input_schema':{'type':'object'}}],"
+      "'tool_choice':{'type':'tool','name':'ans',"
+      "'disable_parallel_tool_use':true},'output_config':null}",
+      "approx=response_format:tool" },
+};
+
+
 static void
 parameters(void **state)
 {
@@ -89,176 +245,21 @@ parameters(void **state)
     size_t       i;
     xlate_run_t  run;
 
-    static const struct {
-        const char  *target;
-        const char  *members;
-        const char  *expected;
-        const char  *warnings;
-    } rows[] = {
-        { NEW, "", "{'max_tokens':4096,'stream':null,'tools':null,"
-                   "'system':null}", "" },
-        { NEW, "'max_tokens':5", "{'max_tokens':5}", "" },
-        { NEW, "'max_tokens':5,'max_completion_tokens':6",
-          "{'max_tokens':6}", "" },
-        { NEW, "'max_tokens':5,'max_completion_tokens':null",
-          "{'max_tokens':5}", "" },
-        { NEW, "'temperature':0.5", "{'temperature':null}",
-          "dropped=temperature" },
-        { NEW, "'temperature':1,'top_p':1", "{'temperature':null}", "" },
-        { OLD, "'temperature':1.4", "{'temperature':1}",
-          "approx=temperature:1" },
-        { OLD, "'temperature':0.5,'top_p':0.9",
-          "{'temperature':0.5,'top_p':null}", "dropped=top_p" },
-        { OLD, "'top_p':0.9,'top_k':5", "{'top_p':0.9,'top_k':5}", "" },
-        { OLD, "'temperature':0.5,'reasoning_effort':'low'",
-          "{'temperature':null}", "dropped=temperature" },
-        { NEW, "'stop':'END'", "{'stop_sequences':['END']}", "" },
-        { NEW, "'stop':['a',' ','b']", "{'stop_sequences':['a','b']}",
-          "dropped=stop" },
-        { NEW, "'stop':null", "{'stop_sequences':null}", "" },
-        { NEW, "'seed':1,'presence_penalty':0,'frequency_penalty':0.5,"
-               "'logit_bias':{},'verbosity':'low','store':true,"
-               "'metadata':{'a':'b'},'prompt_cache_key':'k','x':1",
-          "{'seed':null}", "dropped=seed,frequency_penalty,verbosity,store,"
-          "metadata,prompt_cache_key,x" },
-        { NEW, "'n':1,'logprobs':false,'modalities':['text'],"
-               "'stream_options':{'include_usage':true}", "{'n':null}", "" },
-        { NEW, "'user':'u'", "{'metadata':{'user_id':'u'}}", "" },
-        { NEW, "'user':'u','safety_identifier':'s'",
-          "{'metadata':{'user_id':'s'}}", "" },
-        { NEW, "'service_tier':'default'",
-          "{'service_tier':'standard_only'}", "" },
-        { NEW, "'service_tier':'auto'", "{'service_tier':'auto'}", "" },
-        { NEW, "'service_tier':'flex'", "{'service_tier':null}",
-          "dropped=service_tier" },
-
-        /* reasoning */
-        { NEW, "'reasoning_effort':'none'", "{'thinking':{'type':'disabled'}}",
-          "" },
-        { NEW, "'reasoning_effort':'minimal'",
-          "{'thinking':{'type':'adaptive'},'output_config':{'effort':'low'}}",
-          "approx=reasoning_effort:low" },
-        { NEW, "'reasoning_effort':'xhigh'",
-          "{'output_config':{'effort':'xhigh'}}", "" },
-        { "claude-opus-4-6", "'reasoning_effort':'max'",
-          "{'output_config':{'effort':'high'}}",
-          "approx=reasoning_effort:high" },
-        { BUDGET, "'reasoning_effort':'minimal','max_tokens':10000",
-          "{'thinking':{'type':'enabled','budget_tokens':1024},"
-          "'max_tokens':11024}", "" },
-        { BUDGET, "'reasoning_effort':'low','max_tokens':20000",
-          "{'thinking':{'type':'enabled','budget_tokens':2000},"
-          "'max_tokens':22000}", "" },
-        { BUDGET, "'reasoning_effort':'medium','max_tokens':10000",
-          "{'thinking':{'type':'enabled','budget_tokens':3000},"
-          "'max_tokens':13000}", "" },
-        { BUDGET, "'reasoning_effort':'high','max_tokens':60000",
-          "{'thinking':{'type':'enabled','budget_tokens':36000},"
-          "'max_tokens':64000}", "" },
-        { "claude-3-5-haiku", "'reasoning_effort':'high'",
-          "{'thinking':null}", "dropped=reasoning_effort" },
-
-        /* tools */
-        { NEW, "'tools':[" WEATHER "]",
-          "{'tools':[{'name':'w','input_schema':{'type':'object',"
-          "'properties':{}}}],'tool_choice':null}", "" },
-        { NEW, "'tools':[{'type':'function','function':{'name':'w'}}]",
-          "{'tools':[{'name':'w','input_schema':{'type':'object',"
-          "'properties':{}}}]}", "" },
-        { NEW, "'tools':[" WEATHER "],'tool_choice':'auto'",
-          "{'tool_choice':{'type':'auto'}}", "" },
-        { NEW, "'tools':[" WEATHER "],'tool_choice':'none',"
-               "'parallel_tool_calls':false",
-          "{'tool_choice':{'type':'none'}}", "" },
-        { NEW, "'tools':[" WEATHER "],'parallel_tool_calls':false",
-          "{'tool_choice':{'type':'auto','disable_parallel_tool_use':true}}",
-          "" },
-        { NEW, "'tools':[" WEATHER "],'parallel_tool_calls':true",
-          "{'tool_choice':null}", "" },
-        { NEW, "'tools':[" WEATHER "],'tool_choice':{'type':'function',"
-               "'function':{'name':'w'}}",
-          "{'tool_choice':{'type':'tool','name':'w'}}", "" },
-        { NEW, "'tools':[" WEATHER ",{'type':'function','function':"
-               "{'name':'v'}}],'tool_choice':{'type':'allowed_tools',"
-               "'allowed_tools':{'mode':'required','tools':[{'type':"
-               "'function','function':{'name':'w'}}]}}",
-          "{'tools':[{'name':'w','input_schema':{'type':'object',"
-          "'properties':{}}}],'tool_choice':{'type':'any'}}", "" },
-        { NEW, "'tools':[" WEATHER "],'tool_choice':'required',"
-               "'reasoning_effort':'low'",
-          "{'tool_choice':{'type':'any'},'thinking':null,"
-          "'output_config':{'effort':'low'}}", "" },
-        { BUDGET, "'tools':[" WEATHER "],'tool_choice':'required',"
-                  "'reasoning_effort':'low'",
-          "{'thinking':null}", "dropped=reasoning_effort" },
-        { NEW, "'tools':[{'type':'custom','custom':{'name':'sh',"
-               "'description':'d'}}]",
-          "{'tools':[{'name':'sh','description':'d','input_schema':"
-          "{'type':'object','properties':{'input':{'type':'string'}},"
-          "'required':['input']}}]}", "approx=tools.custom:function" },
-        { NEW, "'tools':[{'type':'function','function':{'name':'w','strict':"
-               "true,'parameters':{'type':'object','properties':{'a':"
-               "{'type':'integer','minimum':0}}}}}]",
-          "{'tools':[{'name':'w','strict':true,'input_schema':"
-          "{'type':'object','properties':{'a':{'type':'integer',"
-          "'description':'{\\'minimum\\':0}'}},"
-          "'additionalProperties':false}}]}",
-          "approx=tools.parameters:limits_described" },
-        { NEW, "'functions':[{'name':'f','description':'d'}],"
-               "'function_call':{'name':'f'}",
-          "{'tools':[{'name':'f','description':'d','input_schema':"
-          "{'type':'object','properties':{}}}],"
-          "'tool_choice':{'type':'tool','name':'f'}}", "" },
-        { NEW, "'functions':[{'name':'f'}],'function_call':'auto'",
-          "{'tool_choice':{'type':'auto'}}", "" },
-
-        /* structured output */
-        { NEW, "'response_format':{'type':'text'}", "{'output_config':null}",
-          "" },
-        { NEW, "'response_format':{'type':'json_object'}",
-          "{'system':[{'type':'text','text':'Answer with one valid JSON "
-          "object and nothing else: no explanation, no code fence.'}]}",
-          "approx=response_format:instruction" },
-        { NEW, "'response_format':{'type':'json_schema','json_schema':{"
-               "'name':'n','schema':{'type':'object','properties':{'a':"
-               "{'type':'string','maxLength':3,'format':'x','description':"
-               "'A.'},'minimum':{'oneOf':[{'type':'string'}]}},"
-               "'required':['a']}}}",
-          "{'output_config':{'format':{'type':'json_schema','schema':{"
-          "'type':'object','properties':{'a':{'type':'string',"
-          "'description':'A. {\\'maxLength\\':3,\\'format\\':\\'x\\'}'},"
-          "'minimum':{'anyOf':[{'type':'string'}]}},'required':['a'],"
-          "'additionalProperties':false}}}}",
-          "approx=response_format:limits_described" },
-        { NEW, "'reasoning_effort':'low','response_format':{'type':"
-               "'json_schema','json_schema':{'schema':{'type':'string',"
-               "'format':'uuid'}}}",
-          "{'output_config':{'effort':'low','format':{'type':'json_schema',"
-          "'schema':{'type':'string','format':'uuid'}}}}", "" },
-        { OLD, "'response_format':{'type':'json_schema','json_schema':{"
-               "'name':'ans','schema':{'type':'object'}}}",
-          "{'tools':[{'name':'ans','description':'Gives the answer. Always "
-          "answer by calling this tool.','input_schema':{'type':'object'}}],"
-          "'tool_choice':{'type':'tool','name':'ans',"
-          "'disable_parallel_tool_use':true},'output_config':null}",
-          "approx=response_format:tool" },
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
         snprintf(body, sizeof(body), "{" HI "%s%s}",
-                 rows[i].members[0] ? "," : "", rows[i].members);
+                 params[i].members[0] ? "," : "", params[i].members);
 
         xlate_start(&run, "openai", "anthropic", 0);
-        xlate_request(&run, body, rows[i].target);
+        xlate_request(&run, body, params[i].target);
 
         if (run.rc != NGX_OK) {
-            fail_msg("refused: %s: %.*s", rows[i].members,
+            fail_msg("refused: %s: %.*s", params[i].members,
                      (int) run.err.message.len,
                      (char *) run.err.message.data);
         }
 
-        xlate_members(run.tree, rows[i].expected);
-        xlate_warnings(&run, rows[i].warnings);
+        xlate_members(run.tree, params[i].expected);
+        xlate_warnings(&run, params[i].warnings);
         xlate_stop(&run);
     }
 }
@@ -289,6 +290,123 @@ version(void **state)
 }
 
 
+static const struct {
+    const char  *messages;
+    const char  *system;               /* "null": none */
+    const char  *expected;
+    const char  *warnings;
+} talks[] = {
+    { "{'role':'developer','content':'a'},"
+      "{'role':'system','content':[{'type':'text','text':'b'}]},"
+      "{'role':'user','content':'c'}",
+      "[{'type':'text','text':'a'},{'type':'text','text':'b'}]",
+      "[{'role':'user','content':[{'type':'text','text':'c'}]}]", "" },
+    { "{'role':'user','content':'c'},{'role':'system','content':'a'}",
+      "[{'type':'text','text':'a'}]",
+      "[{'role':'user','content':[{'type':'text','text':'c'}]}]",
+      "approx=messages.system:hoisted" },
+    { "{'role':'user','content':'a','name':'n'},"
+      "{'role':'user','content':''},"
+      "{'role':'assistant','content':null},"
+      "{'role':'user','content':[{'type':'text','text':''},"
+      "{'type':'text','text':'b'}]}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a'},"
+      "{'type':'text','text':'b'}]}]", "dropped=messages.name" },
+    { "{'role':'assistant','content':'a'}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'.'}]},"
+      "{'role':'assistant','content':[{'type':'text','text':'a'}]}]",
+      "approx=messages:user_turn_added" },
+    { "{'role':'user','content':'a'},{'role':'assistant','content':"
+      "[{'type':'refusal','refusal':'no'}],'refusal':'never '}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a'}]},"
+      "{'role':'assistant','content':[{'type':'text','text':'no'},"
+      "{'type':'text','text':'never'}]}]", "" },
+
+    /* images and files */
+    { "{'role':'user','content':["
+      "{'type':'image_url','image_url':{'url':'https://h/a.png?x',"
+      "'detail':'low'}},"
+      "{'type':'image_url','image_url':'https://h/a.PDF?x'},"
+      "{'type':'image_url','image_url':{'url':"
+      "'data:image/JPG;base64,AA=='}},"
+      "{'type':'image_url','image_url':{'url':"
+      "'data:application/pdf;base64,BB=='}},"
+      "{'type':'file','file':{'filename':'f.pdf','file_data':"
+      "'data:application/pdf;base64,CC=='}},"
+      "{'type':'file','file':{'filename':'f.txt','file_data':"
+      "'data:text/plain;base64,aGkgw6Q='}},"
+      "{'type':'file','file':{'filename':'g.pdf','file_data':'DD=='}}"
+      "]}", "null",
+      "[{'role':'user','content':["
+      "{'type':'image','source':{'type':'url','url':"
+      "'https://h/a.png?x'}},"
+      "{'type':'document','source':{'type':'url','url':"
+      "'https://h/a.PDF?x'}},"
+      "{'type':'image','source':{'type':'base64','media_type':"
+      "'image/jpeg','data':'AA=='}},"
+      "{'type':'document','source':{'type':'base64','media_type':"
+      "'application/pdf','data':'BB=='}},"
+      "{'type':'document','source':{'type':'base64','media_type':"
+      "'application/pdf','data':'CC=='},'title':'f.pdf'},"
+      "{'type':'document','source':{'type':'text','media_type':"
+      "'text/plain','data':'hi \\u00e4'},'title':'f.txt'},"
+      "{'type':'document','source':{'type':'base64','media_type':"
+      "'application/pdf','data':'DD=='},'title':'g.pdf'}]}]",
+      "dropped=image_url.detail" },
+    { "{'role':'user','content':[{'type':'text','text':'a',"
+      "'prompt_cache_breakpoint':{'mode':'explicit'}}]}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a',"
+      "'cache_control':{'type':'ephemeral'}}]}]", "" },
+
+    /* tools: results first, in one turn, ids that are allowed */
+    { "{'role':'user','content':'a'},"
+      "{'role':'assistant','content':'b','tool_calls':[{'id':'1',"
+      "'type':'function','function':{'name':'f','arguments':''}},"
+      "{'id':'2','type':'custom','custom':{'name':'g','input':'x'}}]},"
+      "{'role':'user','content':'c'},"
+      "{'role':'tool','tool_call_id':'1','content':''},"
+      "{'role':'tool','tool_call_id':'2','content':"
+      "[{'type':'text','text':'r'}]}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a'}]},"
+      "{'role':'assistant','content':[{'type':'text','text':'b'},"
+      "{'type':'tool_use','id':'1','name':'f','input':{}},"
+      "{'type':'tool_use','id':'2','name':'g','input':{'input':'x'}}]},"
+      "{'role':'user','content':["
+      "{'type':'tool_result','tool_use_id':'1'},"
+      "{'type':'tool_result','tool_use_id':'2','content':"
+      "[{'type':'text','text':'r'}]},{'type':'text','text':'c'}]}]", "" },
+    { "{'role':'user','content':'a'},"
+      "{'role':'assistant','function_call':{'name':'f','arguments':"
+      "'{\\'a\\':1}'}},"
+      "{'role':'function','name':'f','content':'r'}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a'}]},"
+      "{'role':'assistant','content':[{'type':'tool_use','id':"
+      "'call_1_0','name':'f','input':{'a':1}}]},"
+      "{'role':'user','content':[{'type':'tool_result','tool_use_id':"
+      "'call_1_0','content':[{'type':'text','text':'r'}]}]}]", "" },
+
+    /* thinking goes back only with its signature */
+    { "{'role':'user','content':'a'},"
+      "{'role':'assistant','content':'b','reasoning_content':'t',"
+      "'thinking_blocks':[{'type':'thinking','thinking':'t',"
+      "'signature':'s'},{'type':'redacted_thinking','data':'d'}]},"
+      "{'role':'user','content':'c'}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a'}]},"
+      "{'role':'assistant','content':[{'type':'thinking',"
+      "'thinking':'t','signature':'s'},"
+      "{'type':'redacted_thinking','data':'d'},"
+      "{'type':'text','text':'b'}]},"
+      "{'role':'user','content':[{'type':'text','text':'c'}]}]", "" },
+    { "{'role':'user','content':'a'},"
+      "{'role':'assistant','content':'b','reasoning_content':'t'},"
+      "{'role':'user','content':'c'}", "null",
+      "[{'role':'user','content':[{'type':'text','text':'a'}]},"
+      "{'role':'assistant','content':[{'type':'text','text':'b'}]},"
+      "{'role':'user','content':[{'type':'text','text':'c'}]}]",
+      "dropped=messages.reasoning_content" },
+};
+
+
 static void
 messages(void **state)
 {
@@ -296,124 +414,8 @@ messages(void **state)
     size_t       i;
     xlate_run_t  run;
 
-    static const struct {
-        const char  *messages;
-        const char  *system;               /* "null": none */
-        const char  *expected;
-        const char  *warnings;
-    } rows[] = {
-        { "{'role':'developer','content':'a'},"
-          "{'role':'system','content':[{'type':'text','text':'b'}]},"
-          "{'role':'user','content':'c'}",
-          "[{'type':'text','text':'a'},{'type':'text','text':'b'}]",
-          "[{'role':'user','content':[{'type':'text','text':'c'}]}]", "" },
-        { "{'role':'user','content':'c'},{'role':'system','content':'a'}",
-          "[{'type':'text','text':'a'}]",
-          "[{'role':'user','content':[{'type':'text','text':'c'}]}]",
-          "approx=messages.system:hoisted" },
-        { "{'role':'user','content':'a','name':'n'},"
-          "{'role':'user','content':''},"
-          "{'role':'assistant','content':null},"
-          "{'role':'user','content':[{'type':'text','text':''},"
-          "{'type':'text','text':'b'}]}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a'},"
-          "{'type':'text','text':'b'}]}]", "dropped=messages.name" },
-        { "{'role':'assistant','content':'a'}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'.'}]},"
-          "{'role':'assistant','content':[{'type':'text','text':'a'}]}]",
-          "approx=messages:user_turn_added" },
-        { "{'role':'user','content':'a'},{'role':'assistant','content':"
-          "[{'type':'refusal','refusal':'no'}],'refusal':'never '}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a'}]},"
-          "{'role':'assistant','content':[{'type':'text','text':'no'},"
-          "{'type':'text','text':'never'}]}]", "" },
-
-        /* images and files */
-        { "{'role':'user','content':["
-          "{'type':'image_url','image_url':{'url':'https://h/a.png?x',"
-          "'detail':'low'}},"
-          "{'type':'image_url','image_url':'https://h/a.PDF?x'},"
-          "{'type':'image_url','image_url':{'url':"
-          "'data:image/JPG;base64,AA=='}},"
-          "{'type':'image_url','image_url':{'url':"
-          "'data:application/pdf;base64,BB=='}},"
-          "{'type':'file','file':{'filename':'f.pdf','file_data':"
-          "'data:application/pdf;base64,CC=='}},"
-          "{'type':'file','file':{'filename':'f.txt','file_data':"
-          "'data:text/plain;base64,aGkgw6Q='}},"
-          "{'type':'file','file':{'filename':'g.pdf','file_data':'DD=='}}"
-          "]}", "null",
-          "[{'role':'user','content':["
-          "{'type':'image','source':{'type':'url','url':"
-          "'https://h/a.png?x'}},"
-          "{'type':'document','source':{'type':'url','url':"
-          "'https://h/a.PDF?x'}},"
-          "{'type':'image','source':{'type':'base64','media_type':"
-          "'image/jpeg','data':'AA=='}},"
-          "{'type':'document','source':{'type':'base64','media_type':"
-          "'application/pdf','data':'BB=='}},"
-          "{'type':'document','source':{'type':'base64','media_type':"
-          "'application/pdf','data':'CC=='},'title':'f.pdf'},"
-          "{'type':'document','source':{'type':'text','media_type':"
-          "'text/plain','data':'hi \\u00e4'},'title':'f.txt'},"
-          "{'type':'document','source':{'type':'base64','media_type':"
-          "'application/pdf','data':'DD=='},'title':'g.pdf'}]}]",
-          "dropped=image_url.detail" },
-        { "{'role':'user','content':[{'type':'text','text':'a',"
-          "'prompt_cache_breakpoint':{'mode':'explicit'}}]}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a',"
-          "'cache_control':{'type':'ephemeral'}}]}]", "" },
-
-        /* tools: results first, in one turn, ids that are allowed */
-        { "{'role':'user','content':'a'},"
-          "{'role':'assistant','content':'b','tool_calls':[{'id':'1',"
-          "'type':'function','function':{'name':'f','arguments':''}},"
-          "{'id':'2','type':'custom','custom':{'name':'g','input':'x'}}]},"
-          "{'role':'user','content':'c'},"
-          "{'role':'tool','tool_call_id':'1','content':''},"
-          "{'role':'tool','tool_call_id':'2','content':"
-          "[{'type':'text','text':'r'}]}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a'}]},"
-          "{'role':'assistant','content':[{'type':'text','text':'b'},"
-          "{'type':'tool_use','id':'1','name':'f','input':{}},"
-          "{'type':'tool_use','id':'2','name':'g','input':{'input':'x'}}]},"
-          "{'role':'user','content':["
-          "{'type':'tool_result','tool_use_id':'1'},"
-          "{'type':'tool_result','tool_use_id':'2','content':"
-          "[{'type':'text','text':'r'}]},{'type':'text','text':'c'}]}]", "" },
-        { "{'role':'user','content':'a'},"
-          "{'role':'assistant','function_call':{'name':'f','arguments':"
-          "'{\\'a\\':1}'}},"
-          "{'role':'function','name':'f','content':'r'}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a'}]},"
-          "{'role':'assistant','content':[{'type':'tool_use','id':"
-          "'call_1_0','name':'f','input':{'a':1}}]},"
-          "{'role':'user','content':[{'type':'tool_result','tool_use_id':"
-          "'call_1_0','content':[{'type':'text','text':'r'}]}]}]", "" },
-
-        /* thinking goes back only with its signature */
-        { "{'role':'user','content':'a'},"
-          "{'role':'assistant','content':'b','reasoning_content':'t',"
-          "'thinking_blocks':[{'type':'thinking','thinking':'t',"
-          "'signature':'s'},{'type':'redacted_thinking','data':'d'}]},"
-          "{'role':'user','content':'c'}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a'}]},"
-          "{'role':'assistant','content':[{'type':'thinking',"
-          "'thinking':'t','signature':'s'},"
-          "{'type':'redacted_thinking','data':'d'},"
-          "{'type':'text','text':'b'}]},"
-          "{'role':'user','content':[{'type':'text','text':'c'}]}]", "" },
-        { "{'role':'user','content':'a'},"
-          "{'role':'assistant','content':'b','reasoning_content':'t'},"
-          "{'role':'user','content':'c'}", "null",
-          "[{'role':'user','content':[{'type':'text','text':'a'}]},"
-          "{'role':'assistant','content':[{'type':'text','text':'b'}]},"
-          "{'role':'user','content':[{'type':'text','text':'c'}]}]",
-          "dropped=messages.reasoning_content" },
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(body, sizeof(body), "{'messages':[%s]}", rows[i].messages);
+    for (i = 0; i < sizeof(talks) / sizeof(talks[0]); i++) {
+        snprintf(body, sizeof(body), "{'messages':[%s]}", talks[i].messages);
 
         xlate_start(&run, "openai", "anthropic", 0);
         xlate_request(&run, body, NEW);
@@ -423,16 +425,16 @@ messages(void **state)
                      (char *) run.err.message.data);
         }
 
-        xlate_equal(json_object_get(run.tree, "messages"), rows[i].expected);
+        xlate_equal(json_object_get(run.tree, "messages"), talks[i].expected);
 
-        if (strcmp(rows[i].system, "null") == 0) {
+        if (strcmp(talks[i].system, "null") == 0) {
             assert_null(json_object_get(run.tree, "system"));
 
         } else {
-            xlate_equal(json_object_get(run.tree, "system"), rows[i].system);
+            xlate_equal(json_object_get(run.tree, "system"), talks[i].system);
         }
 
-        xlate_warnings(&run, rows[i].warnings);
+        xlate_warnings(&run, talks[i].warnings);
         xlate_stop(&run);
     }
 }

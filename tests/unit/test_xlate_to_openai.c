@@ -69,6 +69,101 @@ example(void **state)
 }
 
 
+static const struct {
+    const char  *target;
+    const char  *members;
+    const char  *expected;
+    const char  *warnings;
+} params[] = {
+    { ANY, "'temperature':0.5,'top_p':0.5",
+      "{'max_tokens':9,'max_completion_tokens':null,'temperature':0.5,"
+      "'top_p':0.5,'stream':null}", "" },
+    { GPT, "'temperature':0.5,'top_p':0.5",
+      "{'max_tokens':null,'max_completion_tokens':9,'temperature':null}",
+      "dropped=temperature,top_p" },
+    { "gpt-4o", "'temperature':0.5", "{'max_tokens':9,'temperature':0.5}",
+      "" },
+    { "gpt-5-chat-latest", "'temperature':0.5", "{'temperature':0.5}",
+      "" },
+    { ANY, "'top_k':5", "{'top_k':null}", "dropped=top_k" },
+    { ANY, "'stop_sequences':[]", "{'stop':null}", "" },
+    { ANY, "'stop_sequences':['1','2','3','4','5']",
+      "{'stop':['1','2','3','4']}", "approx=stop:4" },
+    { "o3", "'stop_sequences':['1']", "{'stop':null}", "dropped=stop" },
+    { ANY, "'metadata':{'user_id':'u'}", "{'user':'u'}", "" },
+    { GPT, "'metadata':{'user_id':'u'}",
+      "{'user':null,'safety_identifier':'u'}", "" },
+    { ANY, "'service_tier':'auto','speed':'standard'", "{}", "" },
+    { ANY, "'service_tier':'standard_only','speed':'fast',"
+           "'container':'c','context_management':{},'diagnostics':{},"
+           "'cache_control':{'type':'ephemeral'},'inference_geo':null",
+      "{'service_tier':null,'container':null,'context_management':null}",
+      "dropped=container,context_management,diagnostics,cache_control,"
+      "service_tier,speed" },
+
+    /* reasoning */
+    { ANY, "'thinking':{'type':'enabled','budget_tokens':1024}",
+      "{'reasoning_effort':'low'}", "" },
+    { ANY, "'thinking':{'type':'enabled','budget_tokens':4096}",
+      "{'reasoning_effort':'medium'}", "" },
+    { ANY, "'thinking':{'type':'enabled','budget_tokens':8192}",
+      "{'reasoning_effort':'high'}", "" },
+    { ANY, "'thinking':{'type':'adaptive'}",
+      "{'reasoning_effort':'medium'}", "" },
+    { ANY, "'thinking':{'type':'between_tools'}",
+      "{'reasoning_effort':'medium'}", "" },
+    { ANY, "'output_config':{'effort':'high'}",
+      "{'reasoning_effort':'high'}", "" },
+    { ANY, "'output_config':{'effort':'max'}",
+      "{'reasoning_effort':'high'}", "approx=reasoning_effort:high" },
+    { GPT, "'output_config':{'effort':'xhigh'}",
+      "{'reasoning_effort':'xhigh'}", "" },
+    { ANY, "'thinking':{'type':'disabled'}", "{'reasoning_effort':null}",
+      "" },
+    { GPT, "'thinking':{'type':'disabled'}",
+      "{'reasoning_effort':'none'}", "" },
+    { "openai/gpt-5-mini", "'thinking':{'type':'disabled'}",
+      "{'reasoning_effort':'minimal'}",
+      "approx=reasoning_effort:minimal" },
+    { "o4-mini", "'thinking':{'type':'disabled'}",
+      "{'reasoning_effort':'low'}", "approx=reasoning_effort:low" },
+    { "gpt-4.1", "'thinking':{'type':'adaptive'}",
+      "{'reasoning_effort':null}", "dropped=reasoning_effort" },
+
+    /* tools */
+    { ANY, "'tools':[]", "{'tools':null}", "" },
+    { ANY, "'tools':[" TOOL "],'tool_choice':{'type':'auto'}",
+      "{'tool_choice':'auto','tools':[{'type':'function','function':"
+      "{'name':'w','parameters':{'type':'object'}}}]}", "" },
+    { ANY, "'tools':[" TOOL "],'tool_choice':{'type':'none'}",
+      "{'tool_choice':'none'}", "" },
+    { ANY, "'tools':[" TOOL "],'tool_choice':{'type':'tool',"
+           "'name':'w','disable_parallel_tool_use':true}",
+      "{'tool_choice':{'type':'function','function':{'name':'w'}},"
+      "'parallel_tool_calls':false}", "" },
+    { ANY, "'tools':[{'name':'w','type':'custom','strict':true,"
+           "'cache_control':{},'input_schema':{'type':'object',"
+           "'properties':{'a':{'type':'string'}}}}]",
+      "{'tools':[{'type':'function','function':{'name':'w','strict':true,"
+      "'parameters':{'type':'object','properties':{'a':{'type':"
+      "'string'}},'required':['a'],'additionalProperties':false}}}]}",
+      "dropped=cache_control" },
+    { ANY, "'output_config':{'format':{'type':'json_schema','schema':"
+           "{'type':'object','properties':{'a':{'type':'object',"
+           "'properties':{'b':{}}}}}}}",
+      "{'response_format':{'type':'json_schema','json_schema':{'name':"
+      "'structured_output','strict':true,'schema':{'type':'object',"
+      "'properties':{'a':{'type':'object','properties':{'b':{}},"
+      "'required':['b'],'additionalProperties':false}},"
+      "'required':['a'],'additionalProperties':false}}}}", "" },
+    { ANY, "'output_format':{'type':'json_schema','schema':"
+           "{'type':'string'}}",
+      "{'response_format':{'type':'json_schema','json_schema':{'name':"
+      "'structured_output','strict':true,'schema':{'type':'string'}}}}",
+      "" },
+};
+
+
 static void
 parameters(void **state)
 {
@@ -76,115 +171,97 @@ parameters(void **state)
     size_t       i;
     xlate_run_t  run;
 
-    static const struct {
-        const char  *target;
-        const char  *members;
-        const char  *expected;
-        const char  *warnings;
-    } rows[] = {
-        { ANY, "'temperature':0.5,'top_p':0.5",
-          "{'max_tokens':9,'max_completion_tokens':null,'temperature':0.5,"
-          "'top_p':0.5,'stream':null}", "" },
-        { GPT, "'temperature':0.5,'top_p':0.5",
-          "{'max_tokens':null,'max_completion_tokens':9,'temperature':null}",
-          "dropped=temperature,top_p" },
-        { "gpt-4o", "'temperature':0.5", "{'max_tokens':9,'temperature':0.5}",
-          "" },
-        { "gpt-5-chat-latest", "'temperature':0.5", "{'temperature':0.5}",
-          "" },
-        { ANY, "'top_k':5", "{'top_k':null}", "dropped=top_k" },
-        { ANY, "'stop_sequences':[]", "{'stop':null}", "" },
-        { ANY, "'stop_sequences':['1','2','3','4','5']",
-          "{'stop':['1','2','3','4']}", "approx=stop:4" },
-        { "o3", "'stop_sequences':['1']", "{'stop':null}", "dropped=stop" },
-        { ANY, "'metadata':{'user_id':'u'}", "{'user':'u'}", "" },
-        { GPT, "'metadata':{'user_id':'u'}",
-          "{'user':null,'safety_identifier':'u'}", "" },
-        { ANY, "'service_tier':'auto','speed':'standard'", "{}", "" },
-        { ANY, "'service_tier':'standard_only','speed':'fast',"
-               "'container':'c','context_management':{},'diagnostics':{},"
-               "'cache_control':{'type':'ephemeral'},'inference_geo':null",
-          "{'service_tier':null,'container':null,'context_management':null}",
-          "dropped=container,context_management,diagnostics,cache_control,"
-          "service_tier,speed" },
-
-        /* reasoning */
-        { ANY, "'thinking':{'type':'enabled','budget_tokens':1024}",
-          "{'reasoning_effort':'low'}", "" },
-        { ANY, "'thinking':{'type':'enabled','budget_tokens':4096}",
-          "{'reasoning_effort':'medium'}", "" },
-        { ANY, "'thinking':{'type':'enabled','budget_tokens':8192}",
-          "{'reasoning_effort':'high'}", "" },
-        { ANY, "'thinking':{'type':'adaptive'}",
-          "{'reasoning_effort':'medium'}", "" },
-        { ANY, "'thinking':{'type':'between_tools'}",
-          "{'reasoning_effort':'medium'}", "" },
-        { ANY, "'output_config':{'effort':'high'}",
-          "{'reasoning_effort':'high'}", "" },
-        { ANY, "'output_config':{'effort':'max'}",
-          "{'reasoning_effort':'high'}", "approx=reasoning_effort:high" },
-        { GPT, "'output_config':{'effort':'xhigh'}",
-          "{'reasoning_effort':'xhigh'}", "" },
-        { ANY, "'thinking':{'type':'disabled'}", "{'reasoning_effort':null}",
-          "" },
-        { GPT, "'thinking':{'type':'disabled'}",
-          "{'reasoning_effort':'none'}", "" },
-        { "openai/gpt-5-mini", "'thinking':{'type':'disabled'}",
-          "{'reasoning_effort':'minimal'}",
-          "approx=reasoning_effort:minimal" },
-        { "o4-mini", "'thinking':{'type':'disabled'}",
-          "{'reasoning_effort':'low'}", "approx=reasoning_effort:low" },
-        { "gpt-4.1", "'thinking':{'type':'adaptive'}",
-          "{'reasoning_effort':null}", "dropped=reasoning_effort" },
-
-        /* tools */
-        { ANY, "'tools':[]", "{'tools':null}", "" },
-        { ANY, "'tools':[" TOOL "],'tool_choice':{'type':'auto'}",
-          "{'tool_choice':'auto','tools':[{'type':'function','function':"
-          "{'name':'w','parameters':{'type':'object'}}}]}", "" },
-        { ANY, "'tools':[" TOOL "],'tool_choice':{'type':'none'}",
-          "{'tool_choice':'none'}", "" },
-        { ANY, "'tools':[" TOOL "],'tool_choice':{'type':'tool',"
-               "'name':'w','disable_parallel_tool_use':true}",
-          "{'tool_choice':{'type':'function','function':{'name':'w'}},"
-          "'parallel_tool_calls':false}", "" },
-        { ANY, "'tools':[{'name':'w','type':'custom','strict':true,"
-               "'cache_control':{},'input_schema':{'type':'object',"
-               "'properties':{'a':{'type':'string'}}}}]",
-          "{'tools':[{'type':'function','function':{'name':'w','strict':true,"
-          "'parameters':{'type':'object','properties':{'a':{'type':"
-          "'string'}},'required':['a'],'additionalProperties':false}}}]}",
-          "dropped=cache_control" },
-        { ANY, "'output_config':{'format':{'type':'json_schema','schema':"
-               "{'type':'object','properties':{'a':{'type':'object',"
-               "'properties':{'b':{}}}}}}}",
-          "{'response_format':{'type':'json_schema','json_schema':{'name':"
-          "'structured_output','strict':true,'schema':{'type':'object',"
-          "'properties':{'a':{'type':'object','properties':{'b':{}},"
-          "'required':['b'],'additionalProperties':false}},"
-          "'required':['a'],'additionalProperties':false}}}}", "" },
-        { ANY, "'output_format':{'type':'json_schema','schema':"
-               "{'type':'string'}}",
-          "{'response_format':{'type':'json_schema','json_schema':{'name':"
-          "'structured_output','strict':true,'schema':{'type':'string'}}}}",
-          "" },
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(body, sizeof(body), "{" HI ",%s}", rows[i].members);
+    for (i = 0; i < sizeof(params) / sizeof(params[0]); i++) {
+        snprintf(body, sizeof(body), "{" HI ",%s}", params[i].members);
 
         xlate_start(&run, "anthropic", "openai", 0);
-        xlate_request(&run, body, rows[i].target);
+        xlate_request(&run, body, params[i].target);
 
         if (run.rc != NGX_OK) {
-            fail_msg("refused: %s", rows[i].members);
+            fail_msg("refused: %s", params[i].members);
         }
 
-        xlate_members(run.tree, rows[i].expected);
-        xlate_warnings(&run, rows[i].warnings);
+        xlate_members(run.tree, params[i].expected);
+        xlate_warnings(&run, params[i].warnings);
         xlate_stop(&run);
     }
 }
+
+
+static const struct {
+    const char  *members;
+    const char  *expected;
+    const char  *warnings;
+} talks[] = {
+    { "'system':'s','messages':[{'role':'user','content':'a'}]",
+      "[{'role':'system','content':'s'},{'role':'user','content':'a'}]",
+      "" },
+    { "'system':[{'type':'text','text':'s','cache_control':{}},"
+      "{'type':'text','text':'t'}],"
+      "'messages':[{'role':'user','content':[{'type':'text','text':'a'},"
+      "{'type':'text','text':''},{'type':'text','text':'b'}]},"
+      "{'role':'system','content':'m'}]",
+      "[{'role':'system','content':'s\\n\\nt'},"
+      "{'role':'user','content':'a\\n\\nb'},"
+      "{'role':'system','content':'m'}]", "dropped=cache_control" },
+
+    /* results of tools */
+    { "'messages':[{'role':'user','content':["
+      "{'type':'text','text':'a'},"
+      "{'type':'tool_result','tool_use_id':'1'},"
+      "{'type':'tool_result','tool_use_id':'2','is_error':true,"
+      "'content':'bad'},"
+      "{'type':'tool_result','tool_use_id':'3','content':["
+      "{'type':'text','text':'t'},{'type':'text','text':'u'},"
+      "{'type':'image','source':{'type':'url','url':'https://h/i'}}]}"
+      "]}]",
+      "[{'role':'tool','tool_call_id':'1','content':''},"
+      "{'role':'tool','tool_call_id':'2','content':'Error: bad'},"
+      "{'role':'tool','tool_call_id':'3','content':'t\\n\\nu'},"
+      "{'role':'user','content':[{'type':'image_url','image_url':"
+      "{'url':'https://h/i'}}]},"
+      "{'role':'user','content':'a'}]", "" },
+
+    /* documents and search results */
+    { "'messages':[{'role':'user','content':["
+      "{'type':'document','title':'t.pdf','source':{'type':'base64',"
+      "'media_type':'application/pdf','data':'AA=='}},"
+      "{'type':'document','source':{'type':'text','media_type':"
+      "'text/plain','data':'d'}},"
+      "{'type':'document','source':{'type':'content','content':["
+      "{'type':'text','text':'c'}]}},"
+      "{'type':'search_result','title':'T','source':'https://s',"
+      "'content':[{'type':'text','text':'r'}],'citations':{}}]}]",
+      "[{'role':'user','content':["
+      "{'type':'file','file':{'filename':'t.pdf','file_data':"
+      "'data:application/pdf;base64,AA=='}},"
+      "{'type':'text','text':'d'},{'type':'text','text':'c'},"
+      "{'type':'text','text':'T\\nhttps://s\\nr'}]}]", "" },
+
+    /* turns of the model */
+    { "'messages':[{'role':'user','content':'a'},"
+      "{'role':'assistant','content':["
+      "{'type':'thinking','thinking':'t','signature':'s'},"
+      "{'type':'text','text':'b','citations':[]},"
+      "{'type':'server_tool_use','id':'x','name':'web_search'},"
+      "{'type':'text','text':'c'},"
+      "{'type':'tool_use','id':'1','name':'f','input':{}}]},"
+      "{'role':'user','content':[{'type':'tool_result','tool_use_id':"
+      "'1','content':'r'}]}]",
+      "[{'role':'user','content':'a'},"
+      "{'role':'assistant','content':'bc','reasoning_content':'t',"
+      "'tool_calls':[{'id':'1','type':'function','function':{'name':'f',"
+      "'arguments':'{}'}}]},"
+      "{'role':'tool','tool_call_id':'1','content':'r'}]",
+      "dropped=messages.server_tools" },
+    { "'messages':[{'role':'user','content':'a'},"
+      "{'role':'assistant','content':''},"
+      "{'role':'assistant','content':[]},"
+      "{'role':'assistant','content':'{'}]",
+      "[{'role':'user','content':'a'},"
+      "{'role':'assistant','content':'{'}]",
+      "approx=messages.prefill:turn" },
+};
 
 
 static void
@@ -194,83 +271,8 @@ messages(void **state)
     size_t       i;
     xlate_run_t  run;
 
-    static const struct {
-        const char  *members;
-        const char  *expected;
-        const char  *warnings;
-    } rows[] = {
-        { "'system':'s','messages':[{'role':'user','content':'a'}]",
-          "[{'role':'system','content':'s'},{'role':'user','content':'a'}]",
-          "" },
-        { "'system':[{'type':'text','text':'s','cache_control':{}},"
-          "{'type':'text','text':'t'}],"
-          "'messages':[{'role':'user','content':[{'type':'text','text':'a'},"
-          "{'type':'text','text':''},{'type':'text','text':'b'}]},"
-          "{'role':'system','content':'m'}]",
-          "[{'role':'system','content':'s\\n\\nt'},"
-          "{'role':'user','content':'a\\n\\nb'},"
-          "{'role':'system','content':'m'}]", "dropped=cache_control" },
-
-        /* results of tools */
-        { "'messages':[{'role':'user','content':["
-          "{'type':'text','text':'a'},"
-          "{'type':'tool_result','tool_use_id':'1'},"
-          "{'type':'tool_result','tool_use_id':'2','is_error':true,"
-          "'content':'bad'},"
-          "{'type':'tool_result','tool_use_id':'3','content':["
-          "{'type':'text','text':'t'},{'type':'text','text':'u'},"
-          "{'type':'image','source':{'type':'url','url':'https://h/i'}}]}"
-          "]}]",
-          "[{'role':'tool','tool_call_id':'1','content':''},"
-          "{'role':'tool','tool_call_id':'2','content':'Error: bad'},"
-          "{'role':'tool','tool_call_id':'3','content':'t\\n\\nu'},"
-          "{'role':'user','content':[{'type':'image_url','image_url':"
-          "{'url':'https://h/i'}}]},"
-          "{'role':'user','content':'a'}]", "" },
-
-        /* documents and search results */
-        { "'messages':[{'role':'user','content':["
-          "{'type':'document','title':'t.pdf','source':{'type':'base64',"
-          "'media_type':'application/pdf','data':'AA=='}},"
-          "{'type':'document','source':{'type':'text','media_type':"
-          "'text/plain','data':'d'}},"
-          "{'type':'document','source':{'type':'content','content':["
-          "{'type':'text','text':'c'}]}},"
-          "{'type':'search_result','title':'T','source':'https://s',"
-          "'content':[{'type':'text','text':'r'}],'citations':{}}]}]",
-          "[{'role':'user','content':["
-          "{'type':'file','file':{'filename':'t.pdf','file_data':"
-          "'data:application/pdf;base64,AA=='}},"
-          "{'type':'text','text':'d'},{'type':'text','text':'c'},"
-          "{'type':'text','text':'T\\nhttps://s\\nr'}]}]", "" },
-
-        /* turns of the model */
-        { "'messages':[{'role':'user','content':'a'},"
-          "{'role':'assistant','content':["
-          "{'type':'thinking','thinking':'t','signature':'s'},"
-          "{'type':'text','text':'b','citations':[]},"
-          "{'type':'server_tool_use','id':'x','name':'web_search'},"
-          "{'type':'text','text':'c'},"
-          "{'type':'tool_use','id':'1','name':'f','input':{}}]},"
-          "{'role':'user','content':[{'type':'tool_result','tool_use_id':"
-          "'1','content':'r'}]}]",
-          "[{'role':'user','content':'a'},"
-          "{'role':'assistant','content':'bc','reasoning_content':'t',"
-          "'tool_calls':[{'id':'1','type':'function','function':{'name':'f',"
-          "'arguments':'{}'}}]},"
-          "{'role':'tool','tool_call_id':'1','content':'r'}]",
-          "dropped=messages.server_tools" },
-        { "'messages':[{'role':'user','content':'a'},"
-          "{'role':'assistant','content':''},"
-          "{'role':'assistant','content':[]},"
-          "{'role':'assistant','content':'{'}]",
-          "[{'role':'user','content':'a'},"
-          "{'role':'assistant','content':'{'}]",
-          "approx=messages.prefill:turn" },
-    };
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        snprintf(body, sizeof(body), "{%s}", rows[i].members);
+    for (i = 0; i < sizeof(talks) / sizeof(talks[0]); i++) {
+        snprintf(body, sizeof(body), "{%s}", talks[i].members);
 
         xlate_start(&run, "anthropic", "openai", 0);
         xlate_request(&run, body, ANY);
@@ -280,8 +282,8 @@ messages(void **state)
                      (char *) run.err.message.data);
         }
 
-        xlate_equal(json_object_get(run.tree, "messages"), rows[i].expected);
-        xlate_warnings(&run, rows[i].warnings);
+        xlate_equal(json_object_get(run.tree, "messages"), talks[i].expected);
+        xlate_warnings(&run, talks[i].warnings);
         xlate_stop(&run);
     }
 }

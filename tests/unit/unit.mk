@@ -23,6 +23,7 @@ UNIT_LIBS = -lcmocka -ljansson -lhiredis -lcrypto -lpcre2-8 -lz -lm \
 # files of other rooms that call no function of nginx, or only what their tests
 # stand in for, and where their headers are
 UNIT_MORE += ngx_llmops_module/ops/ngx_llmops_price.c
+UNIT_MORE += ngx_llmops_module/core/ngx_llmops_digest.c
 UNIT_MORE += ngx_llmops_module/guard/ngx_llmops_rate.c
 UNIT_MORE += $(filter-out %_conf.c %_route.c %_reference.c %_request.c \
                  %_arm.c %_context.c %_find.c %_kept.c %_kept_table.c, \
