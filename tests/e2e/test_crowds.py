@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from typing import Optional
 
 import pytest
 
@@ -303,8 +304,16 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
     def end(calls: dict) -> dict:
         return {name: one.end() for name, one in calls.items()}
 
+    def well() -> Optional[dict]:
+        """A crowd that is answered; a machine that is very busy makes Redis
+        late by itself."""
+        ends = end(begin(0.3))
+        good = all(one["statuses"].get("200", 0) >= 0.95 * one["requests"]
+                   for one in ends.values())
+        return ends if good else None
+
     wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
-    before = end(begin(0.3))
+    before = wait_for(well, 10, "a crowd to be answered")
     workers = gw.workers()
     calls = begin(2)
     time.sleep(0.2)
@@ -313,19 +322,16 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
     lost = up.tokens if fault is killed else 0
     healed = time.monotonic()
     wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 2, "all workers")
-    assert gw.chat(model="closed").status == 200
+    wait_for(lambda: gw.chat(model="closed").status == 200, 2)
     assert time.monotonic() - healed < 2 * SLOW
     during = end(calls)
-    after = end(begin(0.3))
+    after = wait_for(well, 10, "all to be as before")
 
     usual = max(one["max_us"] for one in before.values()) / 1e6
     for name, statuses in POLICIES.items():
         for one in before[name], during[name], after[name]:
             assert one["failed"] == 0
-            # a machine that is very busy makes Redis late by itself
             assert set(one["statuses"]) <= statuses
-            if one is not during[name]:
-                assert one["statuses"]["200"] >= 0.95 * one["requests"]
         assert set(during[name]["statuses"]) == statuses, name
         assert during[name]["max_us"] / 1e6 \
             < TIMEOUT + max(0.75 * SLOW, 2 * usual), name

@@ -46,6 +46,7 @@ class Fake:
             (200, evaluation(verdict="pass", why='it is "good" \\o/ \x1b[2J'))]
         self.report = "# the report\n"
         self.other: tuple[int, Any] = (200, {})
+        self.others: list[tuple[int, Any]] = []     # before "other"
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -69,6 +70,7 @@ class Fake:
             def do_POST(self) -> None:
                 self.read()
                 self.reply(*(fake.created if self.path == "/llm/evaluations"
+                             else fake.others.pop(0) if fake.others
                              else fake.other))
 
             def do_GET(self) -> None:
@@ -186,6 +188,12 @@ def test_the_canary_is_told(fake: Fake) -> None:
     done = run(*words, url=fake.url)
     assert done.returncode == 3
     assert "status 409: the canary is paused" in done.stderr
+
+    # it may not have heard yet of what has just ended
+    fake.asked.clear()
+    fake.others = [fake.other, (200, {})]
+    assert run(*words, url=fake.url).returncode == 0
+    assert fake.paths()[1:] == 2 * ["POST /llm/rollouts/chat/promote"]
 
 
 @pytest.mark.parametrize("status, code", [
