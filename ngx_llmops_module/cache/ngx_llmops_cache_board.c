@@ -122,6 +122,10 @@ ngx_llmops_cached_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_llmops_cached_t *cached = ctx->cached;
 
+    /* nothing of it was sent: what it has gathered is nobody's */
+
+    ngx_llmops_cache_play_free(ctx);
+
     cached->play = NULL;
     cached->tries++;
     cached->status = NGX_LLMOPS_CACHE_MISS;

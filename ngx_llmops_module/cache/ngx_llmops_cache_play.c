@@ -341,6 +341,7 @@ ngx_llmops_play_over(ngx_llmops_cache_play_t *play, ngx_int_t rc)
     }
 
     play->over = 1;
+    play->ctx->total = ngx_current_msec - play->ctx->start;
 
     if (play->timer.timer_set) {
         ngx_del_timer(&play->timer);

@@ -147,6 +147,18 @@ ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
  * more than keep-alive names headers that do not go further.
  */
 
+/* the two values that name no headers */
+
+static ngx_uint_t
+ngx_llmops_read_plain(ngx_str_t *value)
+{
+    return (value->len == 10
+            && ngx_strncasecmp(value->data, (u_char *) "keep-alive", 10) == 0)
+           || (value->len == 5
+               && ngx_strncasecmp(value->data, (u_char *) "close", 5) == 0);
+}
+
+
 static void
 ngx_llmops_read_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
@@ -190,11 +202,10 @@ ngx_llmops_read_headers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
         case sizeof("connection") - 1:
 
-            if (heads->hop == NULL
-                && h->value.len > sizeof("keep-alive") - 1
-                && ngx_llmops_header_is(h, "connection"))
+            if (ngx_llmops_header_is(h, "connection")
+                && !ngx_llmops_read_plain(&h->value))
             {
-                heads->hop = &h->value;
+                heads->hop = 1;
             }
 
             break;

@@ -44,6 +44,8 @@ static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
 static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list, u_char *name,
     size_t len);
+static ngx_uint_t ngx_llmops_request_hop(ngx_llmops_building_t *bd,
+    u_char *name, size_t len);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h);
 static size_t ngx_llmops_request_headers_size(ngx_llmops_building_t *bd);
@@ -299,13 +301,35 @@ ngx_llmops_request_named(ngx_str_t *list, u_char *name, size_t len)
 }
 
 
+/* whether a header is for this connection alone: RFC 9110, 7.6.1 */
+
+static ngx_uint_t
+ngx_llmops_request_hop(ngx_llmops_building_t *bd, u_char *name, size_t len)
+{
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
+
+    for (h = ngx_llmops_header_first(&w, &bd->r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_header_is(h, "connection")
+            && ngx_llmops_request_named(&h->value, name, len))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_uint_t
 ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     ngx_llmops_main_conf_t *mcf, ngx_table_elt_t *h)
 {
     size_t                  len;
     u_char                 *name;
-    ngx_str_t              *hop;
     ngx_http_headers_in_t  *in;
 
     /* nginx has found these by their names */
@@ -319,9 +343,7 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     name = h->lowcase_key;
     len = h->key.len;
 
-    hop = bd->ctx->heads.hop;
-
-    if (hop && ngx_llmops_request_named(hop, name, len)) {
+    if (bd->ctx->heads.hop && ngx_llmops_request_hop(bd, name, len)) {
         return 0;
     }
 

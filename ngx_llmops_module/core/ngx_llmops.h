@@ -395,7 +395,7 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                 *encoding;   /* Content-Encoding */
-    ngx_str_t                 *hop;        /* Connection, if it names headers */
+    unsigned                   hop:1;      /* Connection may name headers */
     unsigned                   anthropic:1;    /* such a client sends it */
 } ngx_llmops_heads_t;
 
@@ -444,7 +444,7 @@ struct ngx_llmops_ctx_s {
     ngx_msec_t                 start;      /* ngx_current_msec at read */
     ngx_msec_t                 first_token;    /* ms from start; -1: none */
     ngx_msec_t                 total;      /* the same: the answer's end; -1:
-                                              nobody has been asked */
+                                              there was none */
     int64_t                    cost;       /* 10^-12 USD; -1: unknown */
 
     unsigned                   accounted:1;

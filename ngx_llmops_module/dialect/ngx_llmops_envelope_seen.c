@@ -16,11 +16,10 @@
  * and found by a look at them.
  *
  * Nothing depends on the hash but where to look: what is found has been
- * compared, all of it.  So a caller who makes bodies of the same hash makes
- * others forget, and no more than that; and with a start that he does not know
- * he has to do it as anybody does, by sending many.  An envelope is a function
- * of the bytes, of the operation and of whether prompts are looked for: it does
- * not become wrong when a configuration changes.
+ * compared, all of it.  So a caller who makes bodies of the same hash, which is
+ * not hard, makes others forget, and no more than that.  An envelope is a
+ * function of the bytes, of the operation and of whether prompts are looked for:
+ * it does not become wrong when a configuration changes.
  *
  * A number stands for the bytes, so that others (the cache's memo) need neither
  * keep nor compare them again.  It is given once, and never to other bytes.
@@ -37,7 +36,7 @@
 #define NGX_LLMOPS_SEEN_ONCE   1024       /* hashes */
 
 #define NGX_LLMOPS_SEEN_BLOCK  32         /* bytes that are hashed at once */
-#define NGX_LLMOPS_SEEN_ALL    256        /* of a longer body, some of them */
+#define NGX_LLMOPS_SEEN_ALL    4096       /* of a longer body, some of them */
 #define NGX_LLMOPS_SEEN_END    128        /* but of its end, all */
 
 /* what _begin() and _end() set, but for buffers: members, and bits behind */
@@ -247,7 +246,8 @@ ngx_llmops_seen_hash(const ngx_str_t *pieces, size_t len)
 
     } else {
         ngx_llmops_seen_blocks(&h, pieces, 0, to - NGX_LLMOPS_SEEN_END,
-                               NGX_LLMOPS_SEEN_BLOCK * (1 + len / 256));
+                               NGX_LLMOPS_SEEN_BLOCK
+                               * (1 + len / NGX_LLMOPS_SEEN_ALL));
         ngx_llmops_seen_blocks(&h, pieces, to - NGX_LLMOPS_SEEN_END, to,
                                NGX_LLMOPS_SEEN_BLOCK);
     }

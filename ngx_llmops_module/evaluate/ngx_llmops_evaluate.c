@@ -370,7 +370,10 @@ ngx_llmops_evaluations_one(ngx_llmops_evaluation_runner_t *runner,
         return;
     }
 
-    if (!runner->told) {
+    if (!runner->told
+        && ngx_llmops_evaluations_has(&found->value,
+                                      "\"status\":\"completed\""))
+    {
         ngx_llmops_evaluation_told_again(runner, &found->value);
     }
 

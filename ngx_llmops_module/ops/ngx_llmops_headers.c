@@ -153,8 +153,15 @@ ngx_llmops_header_filter(ngx_http_request_t *r)
     if (r == r->main) {
         ctx = ngx_llmops_ctx(r);
 
-        if (ctx && ngx_llmops_headers_add(r, ctx) != NGX_OK) {
-            return NGX_ERROR;
+        if (ctx) {
+
+            /* what is no stream, and no provider's, ends here */
+
+            ctx->total = ngx_current_msec - ctx->start;
+
+            if (ngx_llmops_headers_add(r, ctx) != NGX_OK) {
+                return NGX_ERROR;
+            }
         }
     }
 

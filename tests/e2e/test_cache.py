@@ -550,6 +550,59 @@ def test_flight_breaks_off(serve):
         assert got.complete and "error" in got.events[-1].json
 
 
+def test_what_was_gathered_of_a_lost_flight_is_freed(serve):
+    """Whole answers that have come in part, of which nothing was given."""
+    part = "x" * 500_000
+    go, begun = threading.Event(), threading.Event()
+
+    def script(x):
+        if begun.is_set():
+            return openai_wire.server(Reply(text="good"))(x)
+        x.head(200, [answers.JSON], length=4 * len(part))
+        x.raw(('{"id":"' + part).encode())
+        begun.set()
+        go.wait(20)
+        x.close()
+
+    def lost(seed: int) -> None:
+        go.clear(), begun.clear()
+        clients = [gw.connect().request("POST", CHAT, json=ask(seed=seed))]
+        assert begun.wait(10)
+        clients += [gw.connect().request("POST", CHAT, json=ask(seed=seed))
+                    for _ in range(6)]
+        time.sleep(0.2)
+        go.set()
+        for client in clients:
+            client.read()
+
+    gw, up = serve(script, lines=[CACHE], workers=1)
+    gw.allow("prematurely closed")
+    lost(0)
+    before = gw.rss()
+    for seed in range(1, 9):
+        lost(seed)
+    assert gw.rss() - before < 8_000_000
+
+
+def test_how_long_it_takes_ends_with_the_answer(serve, clock):
+    """Not with the caller's connection, whatever has answered."""
+    gw, _ = serve(lines=[CACHE], workers=1)
+    seen = []
+    for body in ask(), ask(), ask(stream=True), {"model": 5}, []:
+        client = gw.connect()
+        client.request("POST", CHAT, json=body,
+                       headers=[("connection", "close")])
+        answer = client.read()
+        seen.append((answer.status, answer.header("x-llm-cache")))
+        clock.advance(4)
+        client.close()
+    assert seen[:3] == [(200, "miss"), (200, "hit"), (200, "hit")]
+    assert {status for status, _ in seen[3:]} == {400}
+    name = "gen_ai_client_operation_duration_seconds_"
+    wait_for(lambda: gw.metrics().sum(name + "count") >= 3)
+    assert gw.metrics().sum(name + "sum") < 3
+
+
 def test_leaders_worker_is_killed(serve):
     script, begun, go = gate(Reply(text="abcdefghijkl"))
 

@@ -47,6 +47,7 @@ class Fake:
         self.report = "# the report\n"
         self.other: tuple[int, Any] = (200, {})
         self.others: list[tuple[int, Any]] = []     # before "other"
+        self.steps = [1]
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -75,7 +76,11 @@ class Fake:
 
             def do_GET(self) -> None:
                 self.read()
-                if "/report" in self.path:
+                if "/rollouts/" in self.path:
+                    self.reply(200, {"rollout": {
+                        "route": "chat", "step": fake.steps.pop(0)
+                        if len(fake.steps) > 1 else fake.steps[0]}})
+                elif "/report" in self.path:
                     self.reply(200, fake.report)
                 elif len(fake.told) > 1:
                     self.reply(*fake.told.pop(0))
@@ -136,7 +141,7 @@ def test_pass(fake: Fake, tmp_path: Path, shell: list[str]) -> None:
         "POST /llm/evaluations", f"GET /llm/evaluations/{ID}",
         f"GET /llm/evaluations/{ID}",
         f"GET /llm/evaluations/{ID}/report?format=markdown",
-        "POST /llm/rollouts/chat/promote"]
+        "GET /llm/rollouts/chat", "POST /llm/rollouts/chat/promote"]
     assert fake.sent() == {
         "name": 'a "{}" b', "checks": [{"type": "exact"}], "min_score": 0.9,
         "dataset": {"cases": [{"input": '1 " + 1', "expected": "2"},
@@ -193,7 +198,14 @@ def test_the_canary_is_told(fake: Fake) -> None:
     fake.asked.clear()
     fake.others = [fake.other, (200, {})]
     assert run(*words, url=fake.url).returncode == 0
-    assert fake.paths()[1:] == 2 * ["POST /llm/rollouts/chat/promote"]
+    look, go = "GET /llm/rollouts/chat", "POST /llm/rollouts/chat/promote"
+    assert fake.paths()[1:] == [look, go, look, go]
+
+    # and then it may have gone on by itself: one step for one evaluation
+    fake.asked.clear()
+    fake.others, fake.steps = [fake.other], [1, 2]
+    assert run(*words, url=fake.url).returncode == 0
+    assert fake.paths()[1:] == [look, go, look]
 
 
 @pytest.mark.parametrize("status, code", [

@@ -140,6 +140,10 @@ def test_request_headers_that_stay_here(serve):
                  "x-accel-redirect", "expect"):
         assert got.header(name) is None, name
     assert got.header("hop") == "2"     # a part of a name is not named
+    for named in ([("Connection", "x-a")], [("Connection", "x-b, Keep-Alive"),
+                                            ("connection", "foo,  X-A\t")]):
+        gw.chat(headers=[*named, ("X-A", "1"), ("X-C", "1")])
+        assert up.last.header("x-a") is None and up.last.header("x-c") == "1"
     assert got.header("accept-encoding") in (None, "identity")
     assert b"sk-c" not in got.raw_head
 
