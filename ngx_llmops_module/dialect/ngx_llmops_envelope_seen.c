@@ -18,15 +18,16 @@
  * Nothing depends on the hash but where to look: what is found has been
  * compared, all of it.  So a caller who makes bodies of the same hash, which is
  * not hard, makes others forget, and no more than that.  An envelope is a
- * function of the bytes, of the operation and of whether prompts are looked for:
- * it does not become wrong when a configuration changes.
+ * function of the bytes, of the operation and of whether prompts are looked
+ * for: it does not become wrong when a configuration changes.
  *
  * A number stands for the bytes, so that others (the cache's memo) need neither
  * keep nor compare them again.  It is given once, and never to other bytes.
  *
  * Of a worker: nothing is shared, and nothing waits.  A set has four bodies, of
- * which the one goes that was not asked for the longest.  Most bodies come once:
- * of those only the hash is noted, so that they take no place from others.
+ * which the one goes that was not asked for the longest.  Most bodies come
+ * once: of those only the hash is noted, so that they take no place from
+ * others.
  */
 
 
