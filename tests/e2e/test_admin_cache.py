@@ -125,9 +125,10 @@ def test_purges_without_end(cached, request, engine):
         assert sent < 600
     assert answer.status == 507 and sent >= 512
     assert '{"all": true}' in answer.json["error"]["message"]
-    assert purge(gw, key=key(0)).status == 200      # it stands already
     # one too many, as gateways that do not know of each other's may send it,
-    # counts for everything
+    # counts for everything, and makes an earlier one unknown; others stand
+    stand = [purge(gw, key=key(n)).status for n in range(10)].count(200)
+    assert stand == 10 or sent > 512 and stand >= 10 - (sent - 511)
     assert status(gw.post(CHAT, ask())) == ("hit" if sent == 512 else "miss")
     assert purge(gw, all=True).status == 200
     assert status(gw.post(CHAT, ask())) == "miss"
