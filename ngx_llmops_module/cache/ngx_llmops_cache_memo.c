@@ -138,7 +138,10 @@ ngx_llmops_cache_memo_keep(ngx_llmops_cache_question_t *q, ngx_int_t rc)
     memo->nparts = q->nparts;
     memo->rc = rc;
     memo->why = q->why;
-    ngx_memcpy(memo->key, q->key, NGX_LLMOPS_CACHE_KEY);
+
+    if (rc == NGX_OK) {                      /* else there is none */
+        ngx_memcpy(memo->key, q->key, NGX_LLMOPS_CACHE_KEY);
+    }
 }
 
 
