@@ -11,7 +11,8 @@
  * few KB without a copy) and gets one canned chat completion of about 1 KB; or,
  * if "stream":true is within those first KB, a chunked stream of events, each
  * in a write() of its own.  A GET gets the sums of what has been reported as
- * used, for whoever compares them with a gateway's books.
+ * used, for whoever compares them with a gateway's books; after "GET /hold",
+ * answers that come late do not come until "GET /go".
  */
 
 
@@ -85,6 +86,7 @@ static int        late;         /* whole answers come after the interval */
 static int        varied;       /* each reports another usage */
 static uint64_t   nanswers, ninput, noutput;    /* what has been reported */
 static uint64_t   waiting;      /* whole answers that are to come */
+static int        held;         /* what is due does not come */
 static conn_t     queue;        /* streams by time of their next event */
 static uint64_t   armed;
 
@@ -450,7 +452,7 @@ due(void)
     conn_t    *c;
     uint64_t   t;
 
-    if (queue.next == &queue) {
+    if (held || queue.next == &queue) {
         return;
     }
 
@@ -485,6 +487,8 @@ answer_request(conn_t *c)
     char   *p;
 
     if (strncmp(c->buf, "GET ", 4) == 0) {
+        held = strncmp(c->buf, "GET /hold ", 10) == 0
+               || (held && strncmp(c->buf, "GET /go ", 8) != 0);
         c->head = 0;
         c->have = 0;
         return send_sums(c);

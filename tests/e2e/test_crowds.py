@@ -111,17 +111,24 @@ def test_a_thousand_callers_of_four_gateways(redis, fleet, crowd):
     """What is spent and reserved passes the budget at no moment; in the end
     four access logs, the ledger, the books and the provider agree."""
     server, budget = redis(), 30000
-    gateways, up = fleet(4, server.directive("timeout=2s"),
+    gateways, up = fleet(4, server.directive("timeout=10s"),
                          f"tokens={budget}/day", pause=0.1)
+    ends = [crowd(gateways[0], 1, at_once=1, headers=KEY).end()]
+    each, watch = reserved(gateways[0]), Watch(up)
+    # the provider answers when it has all that the budget lets through
+    up.hold()
     calls = [crowd(gw, 500, at_once=250, headers=KEY) for gw in gateways]
-    watch = Watch(up)
+    wait_for(lambda: watch.look()["waiting"] * each > budget * 0.9, 30,
+             "all that may pass")
+    up.go()
     while any(one.running for one in calls):
         watch.look()
-    ends = [one.end() for one in calls]
+    ends += [one.end() for one in calls]
     assert sum(end["failed"] for end in ends) == 0
     statuses = added(ends)
     assert set(statuses) == {"200", "429"}
-    assert budget * 0.9 < watch.highest(reserved(*gateways)) <= budget
+    assert reserved(*gateways) == each
+    assert watch.highest(each) <= budget
     ends += [one for gw in gateways for one in used_up(crowd, gw)]
     statuses, truth = added(ends), up.tokens
     assert statuses["200"] == up.sums()["answers"]

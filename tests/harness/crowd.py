@@ -49,14 +49,21 @@ class Source:
         return (f"upstream {name} {{ server 127.0.0.1:{self.port}; "
                 f"keepalive 512; llm_dialect openai; {body} }}\n")
 
-    def sums(self) -> dict[str, int]:
+    def sums(self, path: str = "/") -> dict[str, int]:
         """answers, input, output: all that has been reported so far; and how
         many are waiting for their answer, all at one moment."""
         client = Client(self.port)
         try:
-            return client.request("GET", "/").read().json
+            return client.request("GET", path).read().json
         finally:
             client.close()
+
+    def hold(self) -> None:
+        """Answers that are due after a pause do not come until go()."""
+        self.sums("/hold")
+
+    def go(self) -> None:
+        self.sums("/go")
 
     @property
     def tokens(self) -> int:
