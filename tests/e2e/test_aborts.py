@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from harness import (Client, Reply, SLOW, answers, anthropic_wire,
-                     openai_wire, wait_for)
+from harness import (Client, Reply, answers, anthropic_wire, openai_wire,
+                     wait_for)
 from harness.client import encode_request
 
 ABORTS = int(os.environ.get("LLMOPS_ABORTS", "60"))
@@ -56,10 +56,8 @@ def test_a_caller_that_leaves_stops_the_provider(serve, how, dialect, caller):
     client = gw.connect()
     client.request("POST", PATHS[caller], json={**ASK, "stream": True})
     client.read_until(b"tick")
-    left = time.monotonic()
     getattr(client, how)()
     up.wait_closed_early()
-    assert up.last.closed_at - left < SLOW
     line = gw.ledger()[0]
     assert line["llm_error"] and line["llm_usage"] == "estimated"
     assert int(line["llm_output_tokens"]) >= 1
@@ -204,12 +202,10 @@ def breaking(seed):
 @pytest.fixture
 def four(gateway, provider):
     """Every pair of dialects, by the model's name: oo, oa, ao, aa."""
-    def make(script, **parts):
+    def make(script, *upstream, **parts):
         ups = {d: provider(script, dialect=d)
                for d in ("openai", "anthropic")}
-        http = "".join(up.upstream(
-            d, "llm_timeouts first_token=2s idle=200ms;")
-            for d, up in ups.items())
+        http = "".join(up.upstream(d, *upstream) for d, up in ups.items())
         http += "".join(f"llm_route {d} {{ match {d}; target {d}; }}"
                         for d in ups)
         return gateway(http=http, **parts), ups
@@ -300,7 +296,8 @@ def model_of(body: bytes) -> str:
 @pytest.mark.parametrize("protocol", ["h1", "h2"])
 def test_random_aborts_by_providers(four, protocol):
     """Each answer is whole, or says that it is not."""
-    gw, ups = four(breaking(7), h2c=protocol == "h2")
+    gw, ups = four(breaking(7), "llm_timeouts first_token=2s idle=200ms;",
+                   h2c=protocol == "h2")
 
     def run(number):
         chance = random.Random(number)

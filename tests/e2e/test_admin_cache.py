@@ -8,6 +8,8 @@ import pytest
 
 from harness import Reply, openai_wire, route, wait_for
 
+from conftest import connected
+
 CHAT = "/v1/chat/completions"
 ADMIN = "location /llm/ { llm_admin write; }"
 ACTION = [("x-llm-action", "1")]
@@ -32,6 +34,8 @@ def cached(gateway, provider):
                 + route("target up/m;", f"cache ttl=1m {words};", match="o",
                         name="other") + directive)
         gws = [gateway(http=text, server=ADMIN, **parts) for _ in range(n)]
+        for gw in gws:
+            connected(gw)
         return (*gws, up)
     return make
 

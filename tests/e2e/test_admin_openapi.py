@@ -7,8 +7,10 @@ source has, and each status that it promises for a call can be got.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -473,24 +475,44 @@ EVALUATION = {"dataset": {"cases": [{"input": "x", "expected": "y"}]},
 NO_EVALUATION = "evaluations/eval_" + "0" * 32
 
 
+@contextlib.contextmanager
+def silence(admin):
+    """Nobody answers meanwhile."""
+    (up,) = admin.gateway.providers
+    go, answer = threading.Event(), up.scripts[0]
+
+    def script(x):
+        go.wait(20)
+        answer(x)
+    up(script)
+    try:
+        yield
+    finally:
+        go.set()
+
+
 def evaluation(method="GET", path="", value=None, wait=True, **changes):
-    """A call on one, when it has ended."""
+    """A call on one, when it has ended, or while nobody answers."""
     def call(admin):
         made = admin.post("evaluations", {**EVALUATION, **changes}).json["id"]
         if wait:
             wait_for(lambda: admin.get(f"evaluations/{made}").json["ended"],
                      10, "its end")
         return admin.call(method, f"evaluations/{made}{path}", value)
-    return call
+
+    def call_in_silence(admin):
+        with silence(admin):
+            return call(admin)
+    return call if wait else call_in_silence
 
 
 def many_evaluations(admin):
     """More than may be under way; nobody answers."""
-    slow = {**EVALUATION, "timeout": 3600}
-    for _ in range(17):
-        answer = admin.post("evaluations", slow)
-        if answer.status != 201:
-            break
+    with silence(admin):
+        for _ in range(17):
+            answer = admin.post("evaluations", EVALUATION)
+            if answer.status != 201:
+                break
     return answer
 
 

@@ -7,7 +7,8 @@ import json
 import anthropic
 import pytest
 
-from harness import Reply, Tool, answers, anthropic_wire, openai_wire, sse
+from harness import (Reply, Tool, answers, anthropic_wire, openai_wire, route,
+                     sse)
 
 BOTH = pytest.mark.parametrize("dialect", ["anthropic", "openai"])
 HI = [{"role": "user", "content": "hi"}]
@@ -383,11 +384,15 @@ def test_an_unknown_model(gateway, provider, dialect):
 
 
 @BOTH
-def test_times(serve, dialect):
-    gw, up = serve(answers.stall, dialect=dialect,
-                   upstream=["llm_timeouts first_token=400ms total=1s;"])
+def test_times(gateway, provider, dialect):
+    up = provider(answers.stall, dialect=dialect)
+    gw = gateway(http=up.upstream("patient") + up.upstream(
+        "up", "llm_timeouts first_token=400ms total=1s;")
+        + route("target patient;", name="p", match="patient")
+        + route("target up;"))
     with pytest.raises(anthropic.APITimeoutError):
-        gw.anthropic(timeout=0.2).messages.create(**ASK)
+        gw.anthropic(timeout=0.2).messages.create(**{**ASK,
+                                                     "model": "patient"})
     with pytest.raises(anthropic.APIStatusError) as caught:
         gw.anthropic().messages.create(**ASK)
     assert caught.value.status_code == 504

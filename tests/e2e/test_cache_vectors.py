@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import Reply, SLOW, openai_wire, route, wait_for
+from harness import Reply, openai_wire, route, wait_for
 from harness.embedder import Embedder, vector
 from harness.redis import COMMAND, newer, version
 
@@ -38,10 +38,13 @@ def numbered():
 @pytest.fixture
 def fleet(gateway, provider):
     """Gateways before one provider, with one Redis."""
+    servers = []
+
     def make(server, n=2, words="", http=("", ""), lines="", **parts):
+        servers.append(server)
         up, embedder = provider(numbered()), Embedder()
         near = provider(embedder)
-        shared = server.directive(f"timeout={int(200 * SLOW)}ms")
+        shared = server.directive()
         gws = [gateway(http=up.upstream("up") + near.upstream("near") + http[i]
                        + route("target up/m;", "cache ttl=1m semantic=0.93 "
                                f"embed=near/e wait=5s {words};"
@@ -51,7 +54,9 @@ def fleet(gateway, provider):
         for gw in gws:
             wait_for(lambda: b"llm_redis_up 1" in gw.fetch_metrics().body)
         return gws, up, embedder
-    return make
+    yield make
+    for server in servers:      # a worker that ends need not wait for it
+        server.close()
 
 
 def sets(server):
@@ -205,12 +210,18 @@ def test_a_server_without_vector_sets(redis, fleet, name):
     assert status(one.post(CHAT, ask())) == "miss"
     for text in ("capital of France", "the capital of France"):
         assert status(one.post(CHAT, ask(text))) == "semantic"
-    for n in range(8):
-        one.post(CHAT, ask(f"Thing {n}"))
-    wait_for(lambda: "redis has no vector sets" in one.error_log())
+    things = itertools.count()
+
+    def known():
+        """A worker has asked, and has been told."""
+        one.post(CHAT, ask(f"Thing {next(things)}"))
+        return "redis has no vector sets" in one.error_log() \
+            and counted(one, "find", "unsupported")
+    wait_for(known)
+    for _ in range(8):
+        one.post(CHAT, ask(f"Thing {next(things)}"))
     assert one.error_log().count("redis has no vector sets") == 1
     assert not sets(server)
-    assert counted(one, "find", "unsupported")
 
 
 def test_redis_lost_costs_only_hits(redis8, fleet):

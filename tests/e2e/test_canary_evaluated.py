@@ -103,7 +103,7 @@ def test_a_failure_rolls_back(canary, engine):
     assert last["figures"]["evaluation"] == "golden"
     assert last["figures"]["score"] == 0.612
     assert set(c.arms(10)) == {"stable"}
-    assert "rollback, it is rolled_back" in c.gateway.error_log()
+    wait_for(lambda: "rollback, it is rolled_back" in c.gateway.error_log())
     # a rollout that begins again asks again
     assert c.decide("restart")["state"] == "running"
     assert noted(c)["past"]

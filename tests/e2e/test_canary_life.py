@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import Reply, answers, openai_wire, wait_for
-from harness.util import SLOW
+from harness.util import LATE, SLOW
 from harness.canary import ADMIN, Canary, canary_conf
 
 from conftest import connected
@@ -124,7 +124,7 @@ def test_a_document_that_cannot_be_read(canary, redis):
     """Nobody knows where it stands: the candidate gets nothing."""
     server = redis()
     c = canary(f"share=100% {BY} hold=1h guard=errors<90%",
-               server.directive("timeout=1s"))
+               server.directive())
     c.gateway.allow("cannot be read")
     assert c.arms(3) == ["candidate"] * 3
     kind = next(n for n in range(20) if "r:new/b" in
@@ -300,7 +300,7 @@ def test_a_verdict_that_nobody_was_told(canary, redis, how):
     tell it is gone when it can.  The next one tells."""
     server = redis()
     c = canary(f"share=50% {BY} hold=1h min=1 guard=errors<50% "
-               "evaluation=golden", server.directive("timeout=1s"))
+               "evaluation=golden", server.directive())
     e = Evaluating(c)
     e.knows = False
     kind = next(n for n in range(20) if "r:new/b" in
@@ -384,12 +384,12 @@ def test_judges(canary, provider):
 
 def test_a_rollback_holds_for_the_fleet(canary, redis):
     a, b = canary(f"share=100% {BY} hold=1h guard=errors<10%",
-                  redis().directive("timeout=1s"), n=2)
+                  redis().directive(), n=2)
     assert a.arms(3) == b.arms(3) == ["candidate"] * 3
     start = time.monotonic()
     a.decide("rollback")
-    wait_for(lambda: b.arms(1) == ["stable"], 3, "the other gateway")
-    assert time.monotonic() - start < 1
+    wait_for(lambda: b.arms(1) == ["stable"], 5, "the other gateway")
+    assert time.monotonic() - start < 1 + 2 * LATE
     assert a.arms(1) == ["stable"]
     assert actions(b) == ["start", "rollback"]
 
@@ -397,7 +397,7 @@ def test_a_rollback_holds_for_the_fleet(canary, redis):
 def test_gateways_decide_together(canary, redis):
     """What both have seen counts, and only one of them decides."""
     a, b = canary(f"steps=50%,100% {BY} hold=100ms min=60 guard=errors<50%",
-                  redis().directive("timeout=1s"), n=2)
+                  redis().directive(), n=2)
     a.ask(80), b.ask(80)
     assert a.listed()["requests"]["candidate"] < 60
     a.wait("running", 2, 10)
@@ -412,7 +412,7 @@ def test_gateways_decide_together(canary, redis):
 def test_a_guard_of_the_fleet(canary, redis):
     """Neither has enough evidence alone."""
     a, b = canary("share=100% hold=1h guard=failures<900 guard=errors<50% "
-                  "alpha=0.02", redis().directive("timeout=1s"), n=2,
+                  "alpha=0.02", redis().directive(), n=2,
                   candidate=failing)
     for _ in range(40):
         if a.listed()["state"] == b.listed()["state"] == "rolled_back":
@@ -428,7 +428,7 @@ def test_redis_down(canary, redis):
     """Both stay as they are, say so, and go on later."""
     server = redis()
     a, b = canary(f"steps=50%,100% {BY} hold=200ms min=3 guard=errors<50%",
-                  server.directive("timeout=500ms"), n=2)
+                  server.directive(), n=2)
     a.decide("pause")
     wait_for(lambda: b.listed()["state"] == "paused")
     arms = a.arms(20)
@@ -467,7 +467,7 @@ def test_a_store_that_hangs(canary, redis):
     try:
         # requests go on, and the rollback waits
         c.ask(30)
-        time.sleep(0.3)
+        wait_for(lambda: c.listed()["stale"], 10)
         assert c.listed()["state"] == "running"
     finally:
         server.thaw()

@@ -31,12 +31,12 @@ class Held:
     def __call__(self, x):
         self.begun.append(x)
         if self.first == 0:
-            self.go.wait(10)
+            self.go.wait(30)
         x.head(200, [("Content-Type", "text/event-stream")], chunked=True)
         try:
             for _ in range(max(self.first, 1)):
                 x.chunk(piece("word "))
-            self.go.wait(10)
+            self.go.wait(30)
             x.chunk(piece("end", '"stop"'))
             x.chunk(b"data: [DONE]\n\n")
             x.last_chunk()
@@ -219,7 +219,7 @@ def test_finish_is_the_default(canary, held):
 
 def test_by_another_gateway_and_behind_a_reload(canary, held, redis):
     up = held()
-    a, b = canary(CUT, up, engine=redis().directive("timeout=1s"), n=2)
+    a, b = canary(CUT, up, engine=redis().directive(), n=2)
     old, other = begin(a), begin(b)
     a.gateway.reload()
     new = begin(a)

@@ -10,6 +10,7 @@ import pytest
 
 from harness import Reply, answers, openai_wire, wait_for
 from harness.nginx import route
+from harness.util import LATE, wait_taken
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 PRICE = "llm_price model input=1 output=2;"
@@ -102,7 +103,7 @@ def test_time_is_bounded(detached_driver, provider):
     gw, ask = detached_driver(up.upstream("up") + route("target up;"), "up")
     [result] = ask(CHAT, timeout=100)
     assert result["status"] == 0 and result["error"] == "timeout"
-    assert 90 <= result["total"] < 2000
+    assert 90 <= result["total"] < 100 + 3000 * LATE
     metrics = gw.metrics()
     assert metrics.sum("llm_requests_total", route="test",
                        error_type="timeout") == 1
@@ -111,11 +112,16 @@ def test_time_is_bounded(detached_driver, provider):
     settled(gw)
 
 
-def test_a_slow_stream_is_cut(detached_driver, provider):
+def test_a_slow_stream_is_cut(detached_driver, provider, clock):
     stream = openai_wire.chat_stream(Reply(), CHAT)
-    up = provider(answers.events(stream[:3], finish=lambda x: x.stall()))
+
+    def silent(x):
+        wait_taken(x.connection.sock)
+        clock.advance(60)
+        x.stall()
+    up = provider(answers.events(stream[:3], finish=silent))
     gw, ask = detached_driver(up.upstream("up") + route("target up;"), "up")
-    [result] = ask({**CHAT, "stream": True}, timeout=150)
+    [result] = ask({**CHAT, "stream": True}, timeout=60000)
     assert result["status"] == 200 and result["error"] == "timeout"
     assert result["answer"].startswith("data: ")
     settled(gw)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from harness import Reply, SLOW, elapsed, route, wait_for
+from harness import Reply, elapsed, route, wait_for
 from harness.dns import NXDOMAIN, SERVFAIL, TIMEOUT
 
 
 @pytest.fixture
 def named(gateway, provider, dns):
     """A gateway before a provider known by its name."""
-    def make(*records, script=None, zone=None, more="", lines=(), **parts):
+    def make(*records, script=None, zone=None, more="", lines=(),
+             resolver=dns.directive, **parts):
         up = provider(script)
         dns.zone["up.test"] = zone if zone is not None else ["127.0.0.1"]
-        gw = gateway(http=f"""{dns.directive}
+        gw = gateway(http=f"""{resolver}
             upstream up {{ llm_endpoint http://up.test:{up.port}/v1;
                           llm_dialect openai; llm_api_key
                           env:{up.key_variable}; }}
@@ -23,7 +24,7 @@ def named(gateway, provider, dns):
     return make
 
 
-def served(gw, timeout=6.0):
+def served(gw, timeout=15.0):
     return wait_for(lambda: (lambda a: a if a.status == 200 else None)(
         gw.chat()), timeout, "an answer")
 
@@ -33,9 +34,13 @@ def test_a_name(named, dns):
     served(gw)
     assert up.last.header("host") == f"up.test:{up.port}"
     asked = dns.count("up.test")
-    for _ in range(10):
-        assert gw.chat().status == 200
-    assert dns.count("up.test") - asked <= 3, "asked for each request"
+
+    def ten():
+        for _ in range(10):
+            assert gw.chat().status == 200
+    took, _ = elapsed(ten)
+    # they may be asked once a second
+    assert dns.count("up.test") - asked <= took + 3, "asked for each request"
 
 
 @pytest.mark.parametrize("state", [NXDOMAIN, SERVFAIL, TIMEOUT, []],
@@ -57,7 +62,7 @@ def test_it_follows(named, dns, provider):
     moved = provider(Reply(text="moved"), host="127.0.0.2", port=up.port)
     dns.zone["up.test"] = ["127.0.0.2"]
     wait_for(lambda: gw.chat().json["choices"][0]["message"]["content"]
-             == "moved", 6, "the new address")
+             == "moved", 15, "the new address")
     before = len(up.requests)
     gw.chat()
     assert len(up.requests) == before
@@ -71,7 +76,7 @@ def test_the_last_good_address_serves_on(named, dns, state):
     served(gw)
     asked = dns.count("up.test")
     dns.zone["up.test"] = state
-    wait_for(lambda: dns.count("up.test") > asked, 6, "another question")
+    wait_for(lambda: dns.count("up.test") > asked, 15, "another question")
     for _ in range(5):
         assert gw.chat().status == 200
 
@@ -100,9 +105,10 @@ def test_an_unknown_name_fails_over(named, provider):
 
 
 def test_it_does_not_wait_for_the_dns(named, dns):
-    gw, up = named(zone=TIMEOUT)
+    gw, up = named(zone=TIMEOUT, resolver=dns.directive.replace(
+        "resolver_timeout 1s", "resolver_timeout 30s"))
     took, answer = elapsed(gw.chat)
-    assert took < 1 * SLOW and answer.status in (502, 503)
+    assert took < 10 and answer.status in (502, 503)
 
 
 def test_all_workers_follow(named, dns, provider):
@@ -116,5 +122,5 @@ def test_all_workers_follow(named, dns, provider):
         for _ in range(20):
             gw.chat()
         return len(up.requests) == before
-    wait_for(all_moved, 10, "all workers to follow")
+    wait_for(all_moved, 20, "all workers to follow")
     assert len(second.requests) >= 20

@@ -244,9 +244,9 @@ def test_a_provider_that_wants_to_be_left_alone(judged, clock):
     j.gateway.allow(r"\[error\]", r"\[warn\]")
     id = j.begin(cases(8), candidates=["up/a"], attempts=2, concurrency=1)
     wait_for(lambda: len(asked) == 3, 10)
-    clock.sleep(45)
+    clock.sleep(25)
     assert j.get(id)["done"] < 3 and len(asked) == 3
-    clock.sleep(5)
+    clock.sleep(25)
     done = j.wait(id)
     assert (done["done"], done["failed"]) == (8, 0)
     assert asked == [0, 1, 2, 2, 3, 4, 5, 6, 7]

@@ -12,6 +12,7 @@ from typing import Any, Iterator, Optional
 
 from . import sse
 from .provider import Headers
+from .util import wait_taken
 
 
 @dataclass
@@ -108,6 +109,11 @@ class Client:
     def expect(self) -> None:
         """A new answer is to come."""
         self.response, self._left, self._framing = Response(), None, ""
+
+    def taken(self, timeout: float = 10.0) -> "Client":
+        """Returns when the gateway has read the request."""
+        wait_taken(self.sock, timeout)
+        return self
 
     # -- listening -----------------------------------------------------------
 

@@ -49,15 +49,31 @@ class Reserved:
         self.sock.close()
 
 
-def unsent(local_port: int, peer_port: int) -> int:
-    """Bytes in the send queue of a local connection, whoever owns it."""
+def _queues(local_port: int, peer_port: int) -> tuple[int, int]:
+    """Bytes to be sent and to be read of a local connection's one end."""
     ends = f":{local_port:04X}", f":{peer_port:04X}"
     with open("/proc/net/tcp") as table:
         for line in table:
             _, local, peer, state, queues, *_ = line.split()
             if local.endswith(ends[0]) and peer.endswith(ends[1]):
-                return int(queues.split(":")[0], 16)
-    return 0
+                sent, unread = queues.split(":")
+                return int(sent, 16), int(unread, 16)
+    return 0, 0
+
+
+def unsent(local_port: int, peer_port: int) -> int:
+    """Bytes in the send queue of a local connection, whoever owns it."""
+    return _queues(local_port, peer_port)[0]
+
+
+def wait_taken(sock: socket.socket, timeout: float = 10.0) -> None:
+    """Until the other side, on this machine, has read all that was sent.
+
+    nginx acts on a request that it has read before it looks at anything else.
+    """
+    mine, other = sock.getsockname()[1], sock.getpeername()[1]
+    wait_for(lambda: _queues(mine, other)[0] == _queues(other, mine)[1] == 0,
+             timeout, "what was sent to be read")
 
 
 def regions(pid: int, secret: bytes) -> list[tuple[str, bool]]:
