@@ -151,7 +151,7 @@ def fleet(gateway, provider, redis):
     def make(feedback="llm_feedback 1h;", n=2):
         server, ups = redis(), [provider(), provider()]
         words = f"share=50% {BY} hold=1h guard=feedback>0.7 alpha=0.2"
-        gws = [gateway(http=server.directive("timeout=300ms") + feedback
+        gws = [gateway(http=server.directive() + feedback
                        + canary_conf(*ups, words), server=ADMIN)
                for _ in range(n)]
         made = [Canary(gw, *ups) for gw in gws]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 import time
 
@@ -137,7 +138,7 @@ def test_bad_tokens(guarded, set_file, keys):
     """A sample; all of them are in the unit tests."""
     key, other = keys["RS256"], SigningKey("RS256", kid="RS256")
     gw = guarded(f"llm_jwt idp {set_file(key)} issuer=https://idp.test "
-                 "audience=llm audience=other leeway=10s;")
+                 "audience=llm audience=other leeway=5m;")
     now = int(time.time())
     good = key.token()
     none = f"{b64({'alg': 'none'})}.{good.split('.')[1]}"
@@ -145,10 +146,10 @@ def test_bad_tokens(guarded, set_file, keys):
     for token, reason in (
             (none + ".", "algorithm"), (none + ".eA", "algorithm"),
             (good.rpartition(".")[0] + ".", "no signature"),
-            (key.token(exp=now - 11), "the token has expired"),
+            (key.token(exp=now - 301), "the token has expired"),
             (key.token(exp=None), "no valid time of expiry"),
-            (key.token(nbf=now + 60), "not valid yet"),
-            (key.token(iat=now + 60), "issued in the future"),
+            (key.token(nbf=now + 600), "not valid yet"),
+            (key.token(iat=now + 600), "issued in the future"),
             (key.token(iss="https://evil"), "issuer is not accepted"),
             (key.token(iss=None), "issuer is not accepted"),
             (key.token(aud="elsewhere"), "not for this audience"),
@@ -168,13 +169,14 @@ def test_bad_tokens(guarded, set_file, keys):
                        ).json["error"]["type"] == "authentication_error"
 
 
-def test_expires_while_it_is_remembered(guarded, set_file, keys):
+def test_expires_while_it_is_remembered(guarded, set_file, keys, clock):
     key = keys["ES256"]
     gw = guarded(f"llm_jwt idp {set_file(key)} leeway=0s;")
-    token = key.token(exp=int(time.time()) + 3)
+    token = key.token(exp=int(time.time()) + 3600)
     assert gw.chat(headers=bearer(token)).status == 200
-    wait_for(lambda: gw.chat(headers=bearer(token)).status == 401, 8,
-             "the token to expire")
+    clock.sleep(minutes=59)
+    assert gw.chat(headers=bearer(token)).status == 200
+    clock.sleep(minutes=2)
     refused(gw.chat(headers=bearer(token)), "the token has expired")
 
 
@@ -326,7 +328,8 @@ def test_never_there(guarded, issuers, keys):
         answer = gw.chat(headers=bearer(keys["ES256"].token()))
         refused(answer, "cannot be checked now", 503)
         assert answer.header("retry-after") == "1"
-        assert time.monotonic() - start < 1 * SLOW
+        # not the five seconds in which one could have come
+        assert time.monotonic() - start < 4 * SLOW
     # what is bad anyway is told so
     refused(gw.chat(headers=bearer(keys["ES256"].token(exp=1))), "expired")
     assert gw.messages(headers=bearer(keys["ES256"].token())
@@ -357,6 +360,12 @@ def test_slow_set_is_waited_for(guarded, issuers, keys):
     assert issuer.requests == 1
 
 
+def waiting(gw, count):
+    """So many requests are under way."""
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == count, 5,
+             f"{count} who wait")
+
+
 def test_who_waits_may_leave(guarded, issuers, keys):
     issuer = issuers(keys["ES256"])
     go = threading.Event()
@@ -380,12 +389,12 @@ def test_who_waits_may_leave(guarded, issuers, keys):
                           [("authorization", f"Bearer {token}"),
                            ("content-type", "application/json")])
                for _ in range(4)]
-    wait_for(lambda: issuer.requests == 1, 5, "the question")
-    time.sleep(0.2)
+    waiting(gw, 34)
+    assert issuer.requests == 1
     for number, client in enumerate(clients[:20]):
         client.reset() if number % 2 else client.close()
     h2.cancel(streams[0])
-    time.sleep(0.2)
+    waiting(gw, 13)
     go.set()
     for client in clients[20:]:
         assert client.read().status == 200
@@ -407,13 +416,16 @@ def test_quit_while_requests_wait(guarded, issuers, keys):
     client.request("POST", "/v1/chat/completions",
                    json={"model": "m", "messages": []},
                    headers=bearer(keys["ES256"].token()))
-    wait_for(lambda: issuer.requests == 1, 5, "the question")
-    threading.Timer(1, go.set).start()
-    gw.stop()
+    waiting(gw, 1)
+    gw.process.send_signal(signal.SIGQUIT)
+    wait_for(lambda: gw.workers(leaving=True), 5, "the worker to leave")
+    go.set()
     assert client.read().status == 200
+    client.close()
+    assert gw.process.wait(10 * SLOW) == 0
 
 
-def test_rotation_under_traffic(guarded, issuers, keys):
+def test_rotation_under_traffic(guarded, issuers, keys, clock):
     """New keys, used from the moment on when the issuer shows them: no good
     token is refused, in no worker."""
     signing = SigningKey("ES256", kid="k0")
@@ -421,40 +433,50 @@ def test_rotation_under_traffic(guarded, issuers, keys):
     gw = guarded(issuer.directive("refresh=10m"), workers=2)
     current = [signing]
     stop = threading.Event()
-    seen, slowest = [], [0.0]
+    seen = []
 
     def ask():
         client = gw.connect(timeout=40)
         while not stop.is_set():
             key = current[0]
-            start = time.monotonic()
             client.request("POST", "/v1/chat/completions",
                            json={"model": "m", "messages": []},
                            headers=bearer(key.token()))
             seen.append((key.kid, client.read().status))
-            slowest[0] = max(slowest[0], time.monotonic() - start)
+
+    def rotate(kid):
+        fresh = SigningKey("ES256", kid=kid)
+        issuer.keys = [current[0], fresh]
+        current[0] = fresh
+
+    def served(kid):
+        return seen.count((kid, 200)) > 9
+
     threads = [threading.Thread(target=ask) for _ in range(6)]
     for thread in threads:
         thread.start()
-    for number in range(1, 3):
+    try:
+        wait_for(lambda: served("k0"), 10, "the first key")
         # longer than the least time between two fetches, then shorter
-        time.sleep(10.5 if number == 1 else 3)
-        fresh = SigningKey("ES256", kid=f"k{number}")
-        issuer.keys = [current[0], fresh]
-        current[0] = fresh
-    wait_for(lambda: seen[-1][0] == "k2" and len(seen) > 50, 40, "the last")
-    time.sleep(0.5)
-    stop.set()
-    for thread in threads:
-        thread.join()
+        clock.advance(seconds=10.5)
+        rotate("k1")
+        wait_for(lambda: served("k1"), 10, "the second key")
+        clock.advance(seconds=3)
+        rotate("k2")
+        wait_for(lambda: served("k2") or gw.metrics().sum(
+            "llm_requests_in_flight") == 6, 10, "all to wait")
+        clock.advance(seconds=8)
+        wait_for(lambda: served("k2"), 10, "the last key")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert {code for _, code in seen} == {200}
-    assert {kid for kid, _ in seen} == {"k0", "k1", "k2"}
-    assert slowest[0] < 16 * SLOW
-    # no more than workers x (start + one each 10 s)
-    assert issuer.requests <= 8
+    # no more than workers x (start + one for each new key)
+    assert issuer.requests <= 6
 
 
-def test_unknown_kids_do_not_flood_the_issuer(guarded, issuers, keys):
+def test_unknown_kids_do_not_flood_the_issuer(guarded, issuers, keys, clock):
     issuer = issuers(keys["ES256"])
     gw = guarded(issuer.directive("refresh=10m"))
     token = keys["ES256"].token
@@ -465,21 +487,23 @@ def test_unknown_kids_do_not_flood_the_issuer(guarded, issuers, keys):
         codes.append(gw.chat(headers=bearer(
             token(header={"kid": f"x{number}"}))).status)
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(50)]
-    start = time.monotonic()
     for thread in threads:
         thread.start()
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") + len(codes)
+             == 50, 10, "all to wait")
     # who is known does not wait with them
+    start = time.monotonic()
     for _ in range(20):
         assert gw.chat(headers=bearer(token())).status == 200
     assert time.monotonic() - start < 5 * SLOW
+    clock.advance(seconds=10)
     for thread in threads:
         thread.join()
     assert codes == [401] * 50
     assert issuer.requests <= 3
-    assert time.monotonic() - start < 17 * SLOW
 
 
-def test_a_key_without_a_name_is_replaced(guarded, issuers):
+def test_a_key_without_a_name_is_replaced(guarded, issuers, clock):
     """An issuer with one key and no kid: a signature that fails asks."""
     one = SigningKey("ES256", kid=None)
     issuer = issuers(one)
@@ -487,8 +511,11 @@ def test_a_key_without_a_name_is_replaced(guarded, issuers):
     assert gw.chat(headers=bearer(one.token())).status == 200
     two = SigningKey("ES256", kid=None)
     issuer.keys = [two]
+    clock.sleep(seconds=10)
     assert gw.chat(headers=bearer(two.token())).status == 200
+    clock.sleep(seconds=10)
     refused(gw.chat(headers=bearer(one.token())), "signature")
+    assert issuer.requests == 3
 
 
 # -- configuration -------------------------------------------------------------

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import Reply, answers, route
-from harness.util import wait_for
+from harness.util import SLOW, wait_for
 
 K = "x-key"
 
@@ -111,9 +111,11 @@ def test_the_clients_classes(serve, engine, stream):
 def test_a_client_that_waits_is_served(serve, engine):
     gw, _ = serve(Reply(), **limit(engine, "requests=2/s"))
     client = gw.openai(default_headers={K: "a"}, max_retries=3)
-    for _ in range(5):
+    for n in range(100):        # a slow machine may keep to it without wanting
         client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": "hi"}])
+        if n > 3 and gw.metrics().sum("llm_limit_denied_total"):
+            break
     assert gw.metrics().sum("llm_limit_denied_total") >= 1
 
 
@@ -147,16 +149,18 @@ def test_headers_may_be_switched_off(serve, engine):
 
 def test_a_window_slides(serve, engine):
     gw, _ = serve(Reply(), **limit(engine, "requests=4/2s"))
-    start = time.monotonic()
+    end = time.monotonic() + 20 * SLOW
     admitted = []
-    while time.monotonic() - start < 5:
+    while len(admitted) < 8 and time.monotonic() < end:
+        asked = time.monotonic()
         if gw.chat(headers=key("a")).status == 200:
-            admitted.append(time.monotonic() - start)
+            admitted.append((asked, time.monotonic()))
         time.sleep(0.02)
-    # in no window of two seconds more than four
-    for at in admitted:
-        assert sum(at <= other < at + 1.95 for other in admitted) <= 4
-    assert len(admitted) >= 8
+    assert len(admitted) == 8
+    # in no window of two seconds more than four: it was let pass somewhere
+    # between question and answer
+    for (first, _), (_, fifth) in zip(admitted, admitted[4:]):
+        assert fifth - first > 1.95
 
 
 def test_several_limits_all_or_nothing(serve, engine):
@@ -274,7 +278,7 @@ def test_a_stream_counts_as_a_whole_answer(serve, engine, dialect, stream):
 
 def held(event: threading.Event):
     def script(x):
-        event.wait(10)
+        event.wait(60)
         from harness import openai_wire
         openai_wire.server(Reply())(x)
     return script
@@ -295,7 +299,7 @@ def test_concurrent_requests(serve, engine):
         go.set()
         assert {f.result().status for f in first} == {200}
         assert other.result().status == 200
-    wait_for(lambda: gw.chat(headers=key("a")).status == 200, 1, "a free slot")
+    wait_for(lambda: gw.chat(headers=key("a")).status == 200, 5, "a free slot")
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -311,7 +315,7 @@ def test_a_slot_comes_back_when_the_caller_leaves(serve, engine, how):
         getattr(client, how)()
         wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 0)
     go.set()
-    wait_for(lambda: gw.chat(headers=key("a")).status == 200, 1, "a free slot")
+    wait_for(lambda: gw.chat(headers=key("a")).status == 200, 5, "a free slot")
 
 
 def test_slots_of_many_workers(serve, engine):
@@ -324,7 +328,7 @@ def test_slots_of_many_workers(serve, engine):
         go.set()
         statuses = sorted(f.result().status for f in calls)
     assert statuses == [200] * 10 + [429] * 30
-    wait_for(lambda: gw.chat(headers=key("a")).status == 200, 1, "a free slot")
+    wait_for(lambda: gw.chat(headers=key("a")).status == 200, 5, "a free slot")
 
 
 # -- dry run -------------------------------------------------------------------

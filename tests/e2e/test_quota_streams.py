@@ -7,7 +7,9 @@ import json
 import pytest
 
 from harness import Reply, Tool, anthropic_wire, answers, openai_wire, route
-from harness.util import wait_for
+from harness.util import same_day, wait_for
+
+pytestmark = pytest.mark.usefixtures("one_day")
 
 WIRES = {"openai": openai_wire, "anthropic": anthropic_wire}
 BOTH = pytest.mark.parametrize("caller,dialect", [
@@ -30,6 +32,11 @@ def endless(dialect: str, reply: Reply = LONG, pause: float = 0.0):
     """A stream that goes on until it is given up."""
     return answers.events(stream(dialect, reply), pause=pause,
                           finish=answers.stall)
+
+
+@pytest.fixture
+def one_day():
+    same_day()
 
 
 @pytest.fixture

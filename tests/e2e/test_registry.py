@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -106,13 +107,22 @@ def test_errors(serve):
     assert (one["requests"], one["errors"]) == (1, 1)
 
 
+def kept(directory):
+    """Requests of all that the journal of llm_state has."""
+    text = (directory / "state" / "registry.log").read_text(errors="replace")
+    return {(kind, name): int(n) for kind, name, n in re.findall(
+        r'"kind":"(\w+)","name":"([^"]+)","n":\[(\d+)', text)}
+
+
 @pytest.mark.parametrize("engine", ["state"], indirect=True)
-def test_it_outlives_nginx(canary, engine):
+def test_it_outlives_nginx(canary, engine, clock, tmp_path):
     c = canary(f"share=50% {BY} hold=1h guard=errors<50%", engine=engine)
     c.ask(10)
     before = entries(c.admin)
     # it is in the documents a few seconds later
-    time.sleep(6)
+    clock.sleep(seconds=6)
+    wait_for(lambda: kept(tmp_path) == {
+        key: one["requests"] for key, one in before.items()}, 10, "documents")
     c.gateway.stop()
     c.gateway.start()
     wait_for(lambda: c.listed()["since"] > 0, 10)
@@ -128,7 +138,7 @@ def test_it_outlives_nginx(canary, engine):
 
 def test_a_fleet_has_one(canary, redis):
     a, b = canary(f"share=50% {BY} hold=1h guard=errors<50%",
-                  engine=redis().directive("timeout=1s"), n=2)
+                  engine=redis().directive(), n=2)
     a.ask(10), b.ask(6)
     for c in (a, b):
         wait_for(lambda: sum(one["requests"] for (kind, _), one in entries(

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness import Reply, SLOW, answers, openai_wire, wait_for
+from harness.util import LATE
 
 STREAMS = int(os.environ.get("LLMOPS_STREAMS", "100"))
 
@@ -93,11 +94,13 @@ def test_reloads_all_the_time(serve):
     for thread in pool:
         thread.start()
     for i in range(8):
+        before = len(done)
         gw.reload(server=f"location = /r{i} {{ return 204; }}")
+        wait_for(lambda: failed or len(done) > before + 2, 10, "answers")
     end.set()
     for thread in pool:
         thread.join()
-    assert not failed and len(done) > 20
+    assert not failed
 
 
 def test_a_bad_configuration_changes_nothing(serve):
@@ -136,7 +139,7 @@ def test_quit_waits_for_streams(serve):
     go.set()
     for client in clients:
         whole(client)
-    gw.process.wait(5)
+    gw.process.wait(10 * SLOW)
 
 
 def test_worker_shutdown_timeout(serve):
@@ -169,7 +172,7 @@ def test_an_idle_worker_leaves_at_once(serve):
     assert gw.chat().status == 200
     started = time.monotonic()
     gw.stop()
-    assert time.monotonic() - started < 1.5 * SLOW
+    assert time.monotonic() - started < 1 + LATE
     assert gw.process.returncode == 0
 
 
@@ -178,4 +181,4 @@ def test_a_fast_end(serve, sig):
     gw, up = serve(held(threading.Event()))
     start(gw, 3)
     os.kill(gw.master, sig)
-    assert gw.process.wait(5) == 0
+    assert gw.process.wait(10 * SLOW) == 0

@@ -273,11 +273,14 @@ def test_a_provider_that_refuses(index):
 
 @pytest.mark.parametrize("closed", [False, True])
 def test_what_is_slow_or_away(index, closed):
-    kb = index("timeout=50ms" + " fail=closed" * closed,
-               lines=["cache ttl=1m always;"])
+    fail, cache = " fail=closed" * closed, "cache ttl=1m always;"
+    kb = index("timeout=5s" + fail, lines=[cache],
+               http=route("target up/m;", "prompt p@1;", cache,
+                          f"retrieve kb timeout=50ms{fail};",
+                          name="slow", match="slow"))
     kb.load(DOCS[0])
     kb.embedder.go.clear()
-    answer = kb.ask("What is slow?")
+    answer = kb.ask("What is slow?", model="slow")
     kb.embedder.go.set()
     if closed:
         assert answer.status == 503

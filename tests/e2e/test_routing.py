@@ -114,14 +114,13 @@ def test_an_unknown_price_comes_last(gateway, provider):
     assert gw.chat().header("x-llm-target") == "u1/m"
 
 
-def test_the_fastest_first(gateway, provider):
+def test_the_fastest_first(gateway, provider, clock):
     def after(seconds):
         def script(x):
-            x.pause(seconds)
+            clock.advance(seconds)
             openai_wire.server()(x)
         return script
-    ups = [provider(after(0.06)), provider(after(0.005)),
-           provider(after(0.03))]
+    ups = [provider(after(60)), provider(after(0)), provider(after(30))]
     gw = gateway(http=blocks(ups) + route(*targets(3), "select latency;"))
     for _ in range(6):
         gw.chat(stream=True)
@@ -210,5 +209,5 @@ def test_a_dead_target_costs_no_time(gateway, provider):
     started = time.monotonic()
     for _ in range(20):
         assert gw.chat().status == 200
-    assert time.monotonic() - started < 2 * SLOW
+    assert time.monotonic() - started < 5 * SLOW
     dead.close()

@@ -32,6 +32,14 @@ def wait_for(condition: Callable[[], T], timeout: float = 5.0, what: str = "",
         time.sleep(interval)
 
 
+def same_day(need: float = 20.0) -> None:
+    """Lets midnight (UTC) pass if it comes within need seconds: for tests of
+    what there is for a day, a week or a month."""
+    left = 86400 - time.time() % 86400
+    if left < need * SLOW:
+        time.sleep(left + 0.1)
+
+
 class Reserved:
     """A TCP port held by a bound socket that does not listen.
 
