@@ -16,7 +16,7 @@ import pytest
 from harness import route
 from harness.openapi import Admin
 from harness.redis import Between
-from harness.util import SLOW, wait_for
+from harness.util import LATE, SLOW, wait_for
 
 KEY = [("x-key", "a")]
 LIMIT = "llm_quota per key=$http_x_key {words};\n"
@@ -79,7 +79,11 @@ class Watch:
 
 
 def ledger(gw) -> int:
-    total = Admin(gw).get("usage").json["total"]
+    def answer():
+        """None while the gateway finds that Redis is late."""
+        said = Admin(gw).get("usage")
+        return said.json if said.status == 200 else None
+    total = wait_for(answer, 10, "the ledger")["total"]
     return total["input_tokens"] + total["output_tokens"]
 
 
@@ -98,9 +102,10 @@ def added(ends) -> dict[str, int]:
 
 
 def used_up(crowd, gw) -> list[dict]:
-    """Calls until there is nothing left for one."""
+    """Calls until there is nothing left for one, whatever happens."""
     ends = []
-    while not ends or "200" in ends[-1]["statuses"]:
+    while not ends or set(ends[-1]["statuses"]) != {"429"}:
+        assert len(ends) < 100, added(ends)
         ends.append(crowd(gw, 50, at_once=25, headers=KEY).end())
     return ends
 
@@ -140,19 +145,24 @@ def test_a_thousand_callers_of_four_gateways(redis, fleet, crowd):
 
 
 def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
-    budget = 100000
+    # it is all spent by fewer calls than the worker leaves
+    budget = 60000
     (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1 * SLOW,
                       workers=8, listen="reuseport")
     calls = crowd(gw, 1500, at_once=1000, headers=KEY)
     highest, killed, watch = 0, False, Watch(up)
     while calls.running:
-        if watch.look()["waiting"] > 100 and not killed:
-            gw.kill_worker(gw.workers()[3])
-            killed = True
+        seen = watch.look()
+        if not killed:
+            # nobody else is asked, which takes long now
+            if seen["waiting"] > 8 or seen["answers"] > 200:
+                gw.kill_worker(gw.workers()[3])
+                killed = True
+            continue
         now = level(gw)
         highest = max(highest, now["used"] + now["reserved"])
     end = calls.end()
-    assert killed and 0 < end["failed"] < 1000
+    assert killed and 0 < end["failed"] < 600
     assert set(end["statuses"]) == {"200", "429"}
     assert highest <= budget
     # what the dead worker had is given back while the provider is at it
@@ -161,8 +171,8 @@ def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
     # long before the lease: who has died is known here
     wait_for(lambda: level(gw)["reserved"] == 0, 15, "the reservations")
     used = level(gw)["used"]
-    wait_for(lambda: len(gw.workers()) == 8)
-    wait_for(lambda: logged([gw])[0] == end["statuses"]["200"], 5)
+    wait_for(lambda: len(gw.workers()) == 8, 10)
+    wait_for(lambda: logged([gw])[0] == end["statuses"]["200"], 10)
     # what was settled before the kill and not yet logged is one call's
     assert abs(used - logged([gw])[1]) <= MOST
     assert abs(used - ledger(gw)) <= MOST
@@ -194,25 +204,40 @@ class Traffic(threading.Thread):
                 headers=[("x-key", self.name)]).end()["failed"]
 
 
+def decided(line) -> float:
+    """When the call was admitted: it goes to the provider at once."""
+    return float(line["msec"]) - float(line["upstream_response_time"])
+
+
 def most_in_a_window(times: list[float]) -> int:
     """Wherever the window begins; a clock of milliseconds ticks in it."""
     return max(sum(0 <= other - at < WINDOW - 0.002 for other in times)
                for at in times)
 
 
+def before_a_refusal(line, times: list[float]) -> int:
+    """Calls that were in the window of one that was refused, which has 65
+    parts of a 64th, at some time of that one."""
+    end = float(line["msec"])
+    begin = end - float(line["request_time"]) - WINDOW * 66 / 64 - 0.05
+    return sum(begin <= at <= end for at in times)
+
+
 @pytest.mark.parametrize("kind", ["shm", "redis"])
 def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
                                                  request, kind):
     """Steady traffic at twice the limit; bursts just when the window is free
-    again; and bursts that straddle where a fixed window would begin."""
-    directive = request.getfixturevalue("redis")().directive("timeout=2s") \
+    again; and bursts that straddle where a fixed window would begin.  Whatever
+    becomes of that on a busy machine: no window has more, and who is refused
+    has come in a full one."""
+    directive = request.getfixturevalue("redis")().directive() \
         if kind == "redis" else ""
     up = source()
     gw = gateway(http=directive + up.upstream("up") + f"""
         llm_limit per key=$http_x_key requests={MOST_CALLS}/{WINDOW}s;
     """ + route("target up;", "limit per;"))
     if kind == "redis":
-        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
+        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10)
     n, pause = MOST_CALLS, WINDOW * 1.1
     all_of_it = [
         Traffic(crowd, gw, "steady", (0, 3 * n, 2 * n / WINDOW)),
@@ -226,22 +251,27 @@ def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
     for one in all_of_it:
         one.join()
         assert one.failed == 0
-    times: dict[str, list[float]] = {one.name: [] for one in all_of_it}
-    for line in gw.ledger(5 * n):
-        if line["status"] == "200":
-            times[line["llm_model"]].append(
-                float(line["msec"]) - float(line["request_time"]))
-    for name, admitted in times.items():
-        assert most_in_a_window(admitted) <= n * 1.02, name
-    # steady calls come for a window and a half
-    for name, windows in ("steady", 1.5), ("bursts", 3), ("straddling", 2):
-        assert len(times[name]) >= windows * n * 0.98, name
+    lines = gw.ledger(sum(step[1] for one in all_of_it for step in one.steps))
+    for one in all_of_it:
+        mine = [line for line in lines if line["llm_model"] == one.name]
+        times = [decided(line) for line in mine if line["status"] == "200"]
+        assert most_in_a_window(times) <= n * 1.02, one.name
+        assert len(times) >= n * 0.98, one.name
+        assert min((before_a_refusal(line, times) for line in mine
+                    if line["status"] == "429"), default=n) >= n * 0.98, \
+            one.name
 
 
 # -- what happens to Redis, meanwhile ------------------------------------------
 
 TIMEOUT = 0.25
 POLICIES = {"open": {"200"}, "closed": {"200", "503"}, "local": {"200"}}
+
+
+def waited(line) -> float:
+    """Seconds that a call was here, and not at the provider."""
+    there = line["upstream_response_time"]
+    return float(line["request_time"]) - float(there or 0)
 
 
 @contextmanager
@@ -319,21 +349,32 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
                    for one in ends.values())
         return ends if good else None
 
-    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
+    def answered(first: int) -> set:
+        return {(line["llm_model"], line["status"])
+                for line in gw.ledger(0)[first:]}
+
+    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10)
     before = wait_for(well, 10, "a crowd to be answered")
-    workers = gw.workers()
+    workers, first = gw.workers(), len(gw.ledger(0))
     calls = begin(2)
-    time.sleep(0.2)
+    wait_for(lambda: answered(first) >= {(name, "200") for name in POLICIES},
+             10, "calls that are answered")
     with fault(server, link):
         time.sleep(1.3)
+        wait_for(lambda: ("closed", "503") in answered(first), 10, "the fault")
     lost = up.tokens if fault is killed else 0
     healed = time.monotonic()
-    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 2, "all workers")
-    wait_for(lambda: gw.chat(model="closed").status == 200, 2)
-    assert time.monotonic() - healed < 2 * SLOW
+    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10, "all workers")
+    wait_for(lambda: gw.chat(model="closed").status == 200, 10)
+    assert time.monotonic() - healed < 2 + LATE
     during = end(calls)
+    last = first + sum(one["requests"] for one in during.values())
+    times = sorted(waited(line) for line in gw.ledger(last)[first:])
     after = wait_for(well, 10, "all to be as before")
 
+    # who was there when it began has waited; the longest for all else, too,
+    # that a busy machine may do
+    assert times[len(times) * 9 // 10] < TIMEOUT + 0.25 * SLOW
     usual = max(one["max_us"] for one in before.values()) / 1e6
     for name, statuses in POLICIES.items():
         for one in before[name], during[name], after[name]:
@@ -341,17 +382,17 @@ def test_a_fault_of_redis_under_load(redis, between, gateway, source, crowd,
             assert set(one["statuses"]) <= statuses
         assert set(during[name]["statuses"]) == statuses, name
         assert during[name]["max_us"] / 1e6 \
-            < TIMEOUT + max(0.75 * SLOW, 2 * usual), name
+            < TIMEOUT + max(LATE, 2 * usual), name
     assert gw.workers() == workers
 
     # what was let in meanwhile is told: in the ledger once, in the books at
     # least once, for what a lost connection has carried may be told again
     truth = up.tokens
     books = lambda: sum(told(server, name) for name in POLICIES)
-    wait_for(lambda: books() >= truth - lost, 5, "the books")
-    wait_for(lambda: ledger(gw) >= truth - lost, 5, "the ledger")
+    wait_for(lambda: books() >= truth - lost, 10, "the books")
+    wait_for(lambda: ledger(gw) >= truth - lost, 10, "the ledger")
     time.sleep(0.2)
-    assert truth - lost <= books() <= truth * 1.15
+    assert truth - lost <= books() <= truth * 1.5
     assert truth - lost <= ledger(gw) <= truth
 
 
@@ -389,7 +430,7 @@ def test_a_slot_moves_and_the_budget_holds(cluster, fleet, crowd):
     """There and back again, with all that is counted: no call fails, none
     is counted twice or not at all."""
     cl, budget = cluster(), 15000
-    gateways, up = fleet(2, cl.directive("timeout=2s"),
+    gateways, up = fleet(2, cl.directive(),
                          f"tokens={budget}/day fail=closed", pause=0.02)
     slot = cl.slot("llm:{llm}:c:per:a:b")
     for gw in gateways:
@@ -403,9 +444,10 @@ def test_a_slot_moves_and_the_budget_holds(cluster, fleet, crowd):
     assert watch.highest(reserved(*gateways)) <= budget
     truth = up.tokens
     assert budget - MOST <= truth <= budget
-    assert logged(gateways) == (added(ends)["200"], truth)
-    wait_for(lambda: told(cl.owner(slot)) == truth, 5, "the books")
-    wait_for(lambda: ledger(gateways[1]) == truth, 5, "the ledger")
+    wait_for(lambda: logged(gateways) == (added(ends)["200"], truth), 10,
+             "the access logs")
+    wait_for(lambda: told(cl.owner(slot)) == truth, 10, "the books")
+    wait_for(lambda: ledger(gateways[1]) == truth, 10, "the ledger")
 
 
 @pytest.mark.parametrize("how", ["dies", pytest.param(
@@ -415,7 +457,8 @@ def test_another_master_and_the_budget_holds(sentinel, fleet, crowd, how):
     """What the old master had not passed on yet is lost with it: next to
     nothing.  One that lives takes no more when its replica has left it, if
     it has been told so; else it would take calls for another second."""
-    st = sentinel(lines=["min-replicas-to-write 1"] * (how == "switches"))
+    st = sentinel(down_after=500) if how == "dies" else \
+        sentinel(lines=["min-replicas-to-write 1"])
     budget = 15000
     gateways, up = fleet(2, st.directive("timeout=200ms"),
                          f"tokens={budget}/day fail=closed", pause=0.02)
@@ -427,9 +470,9 @@ def test_another_master_and_the_budget_holds(sentinel, fleet, crowd, how):
                        seconds=1.5)
     assert set(added(ends)) <= {"200", "429", "503"}
     old = st.servers[0]
-    wait_for(lambda: st.master() is not old, 20, "another master")
+    wait_for(lambda: st.master() is not old, 40, "another master")
     for gw in gateways:
-        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 2, "Redis")
+        wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10, "Redis")
         wait_for(lambda: "503" not in crowd(
             gw, 1, at_once=1, headers=KEY).end()["statuses"], 20, "Redis")
     ends += [one for gw in gateways for one in used_up(crowd, gw)]
@@ -438,8 +481,8 @@ def test_another_master_and_the_budget_holds(sentinel, fleet, crowd, how):
     assert watch.highest(reserved(*gateways)) <= budget + lost
     truth = up.tokens
     assert budget - MOST <= truth <= budget + lost
-    assert logged(gateways)[1] == truth
-    wait_for(lambda: truth - lost <= told(st.master()) <= truth, 5,
+    wait_for(lambda: logged(gateways)[1] == truth, 10, "the access logs")
+    wait_for(lambda: truth - lost <= told(st.master()) <= truth, 10,
              "the books")
-    wait_for(lambda: truth - lost <= ledger(gateways[1]) <= truth, 5,
+    wait_for(lambda: truth - lost <= ledger(gateways[1]) <= truth, 10,
              "the ledger")

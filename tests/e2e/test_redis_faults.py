@@ -3,6 +3,7 @@ timeout."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 import time
@@ -12,9 +13,10 @@ import pytest
 from harness import route
 from harness.nginx import elapsed
 from harness.openapi import Admin
-from harness.util import LATE, SLOW, wait_for
+from harness.util import LATE, SLOW, unread, wait_for
 
-TIMEOUT = 0.4                   # a busy machine answers sooner
+#: of servers that shall be late; on a busy machine others are it, too
+TIMEOUT = 0.4
 DIRECTIVE = "timeout=400ms"
 
 
@@ -37,8 +39,8 @@ def test_frozen(redis, redis_driver):
         for _ in range(10):
             assert quick(lambda: driver.ask("INCR n")) == ["refused"]
         assert not driver.state().up
-    assert driver.wait_up(5) < 2 * SLOW
-    assert driver.ask("INCR n") == ["integer 3"]
+    driver.wait_up()
+    assert driver.sure("GET n") == ["string 2"]
 
 
 def test_frozen_for_long(redis, redis_driver):
@@ -49,49 +51,72 @@ def test_frozen_for_long(redis, redis_driver):
     with server.frozen():
         assert driver.ask("INCR n") == ["none 1"]
         end = time.monotonic() + 4
-        slow = 0
+        waited = 0
         while time.monotonic() < end:
-            taken, replies = elapsed(lambda: driver.ask("INCR n"))
+            replies = quick(lambda: driver.ask("INCR n"), TIMEOUT + LATE)
             assert replies in (["refused"], ["none 0"])
-            slow += taken > TIMEOUT * 0.9
+            waited += replies == ["none 0"]
             time.sleep(0.01)
-        assert slow <= 1
+        assert waited <= 1
         assert driver.gateway.fds() <= before + 1
-    assert driver.wait_up(5) < 2 * SLOW
-    assert driver.ask("INCR n") in (["integer 1"], ["integer 2"])
+    driver.wait_up()
+    assert driver.sure("GET n") in (["nil"], ["string 1"])
     assert len(driver.log("cannot be asked")) <= 3
 
 
-def test_pause(redis, redis_driver):
+def test_late_but_not_dead(redis, between, redis_driver):
+    """Less than a second later than it may be: the connection is kept."""
     server = redis()
-    driver = redis_driver(server.directive(DIRECTIVE))
-    generation = driver.state().generation
-    server.pause(400)
-    assert driver.ask("INCR n") == ["none 1"]
-    assert driver.wait_up(3) < 1 * SLOW
-    assert driver.ask("INCR n") == ["integer 2"]
-    if SLOW == 1:
-        assert driver.state().generation == generation
+    link = between(server)
+    driver = redis_driver(link.directive(DIRECTIVE))
+    for n in range(1, 10):
+        generation = driver.state().generation
+        link.passing.clear()
+        start = time.monotonic()
+        assert driver.ask("INCR n") == ["none 1"]
+        link.passing.set()
+        driver.wait_up()
+        taken = time.monotonic() - start
+        assert driver.sure("GET n") == [f"string {n}"]
+        if taken < TIMEOUT + 0.9:
+            assert driver.state().generation == generation
+            return
+    raise AssertionError("a second has passed each time")
 
 
-def test_patient_commands(redis, redis_driver):
+def test_patient_commands(redis, between, redis_driver):
     """Their late replies come; a server that is dead is given up as soon as
     with others."""
     server = redis()
-    driver = redis_driver(server.directive(DIRECTIVE))
-    server.pause(500)
-    taken, replies = elapsed(lambda: driver.patient("INCR n", "INCR n"))
-    assert replies == ["integer 1", "integer 2"]
-    assert taken > 0.3
-    with server.frozen():
-        patient = []
-        thread = threading.Thread(target=lambda: patient.append(
-            elapsed(lambda: driver.patient("INCR n"))))
+    link = between(server)
+    driver = redis_driver(link.directive(DIRECTIVE))
+
+    def patient(*commands, sent):
+        """What they get, and how long it takes, when they are late."""
+        got = []
+        thread = threading.Thread(target=lambda: got.append(
+            elapsed(lambda: driver.patient(*commands))))
         thread.start()
-        time.sleep(0.05)
+        wait_for(sent, 10, "the commands")
         assert driver.ask("GET n") == ["none 1"]
+        start = time.monotonic()
+        link.passing.set()
         thread.join()
-    (taken, replies), = patient
+        return *got[0], time.monotonic() - start
+
+    for n in range(0, 20, 2):
+        link.passing.clear()
+        taken, replies, late = patient(
+            "INCR n", "INCR n", sent=lambda: server.do("GET", "n")
+            == str(n + 2))
+        driver.wait_up()
+        if late < 0.9:
+            break                            # it has not seemed dead meanwhile
+    assert replies == [f"integer {n + 1}", f"integer {n + 2}"]
+    assert taken > TIMEOUT * 0.9
+    with server.frozen():
+        taken, replies, _ = patient("INCR n",
+                                    sent=lambda: unread(server.port))
     assert replies == ["none 1"]
     assert 1 < taken < 1 + TIMEOUT + 2 * LATE
 
@@ -108,8 +133,8 @@ def test_flapping(redis, redis_driver):
         for _ in range(5):
             quick(lambda: driver.ask("PING"), TIMEOUT + LATE)
             time.sleep(0.03)
-    assert driver.wait_up(3) < 2 * SLOW
-    assert driver.ask("PING") == ["status PONG"]
+    driver.wait_up()
+    assert driver.sure("PING") == ["status PONG"]
 
 
 def test_late_replies_are_nobody_elses(faulty, redis_driver):
@@ -120,15 +145,17 @@ def test_late_replies_are_nobody_elses(faulty, redis_driver):
         time.sleep(rng.choice((0, 0, 0, 0, 0, 0, 0.01, 1.5 * TIMEOUT)))
         return f"+{words[1]}\r\n".encode()
     driver = redis_driver(faulty(answer).directive(DIRECTIVE))
-    right = 0
-    for n in range(60):
+    right, start = 0, time.monotonic()
+    for n in itertools.count():
         names = [f"n{n}.{i}" for i in range(3)]
         replies = driver.ask(*[f"ECHO {name}" for name in names])
         for name, reply in zip(names, replies):
-            assert reply in (f"status {name}", "none 1", "refused")
+            assert reply in (f"status {name}", "none 1", "none 0", "refused")
             right += reply == f"status {name}"
         time.sleep(0.05)
-    assert right > 20
+        if n > 60 and right > 20:
+            return
+        assert time.monotonic() - start < 60 * SLOW, f"{right} of {3 * n}"
 
 
 def test_always_too_slow(faulty, redis_driver):
@@ -140,23 +167,24 @@ def test_always_too_slow(faulty, redis_driver):
         return b"+PONG\r\n"
     server = faulty(answer, greet=False)
     driver = redis_driver(server.directive("timeout=100ms"), wait=False)
-    driver.wait_up(5)
-    slow = 0
+    driver.wait_up()
+    waited = 0
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
-        taken, replies = elapsed(lambda: driver.ask("GET k"))
+        replies = quick(lambda: driver.ask("GET k"), 0.1 + LATE)
         assert replies in (["refused"], ["none 1"])
-        assert taken < 0.1 + LATE
-        slow += taken > 0.09
+        waited += replies == ["none 1"]
         time.sleep(0.01)
-    assert slow <= 2
-    assert not driver.state().up
-    assert len(driver.log("cannot be asked")) == 0
+    # it is no more than one; a busy machine may make it seem dead, too
+    dead = server.connections - 1
+    assert waited <= 1 + dead
+    assert len(driver.log("cannot be asked")) <= dead
+    assert dead or not driver.state().up
     ups = driver.state().ups
     state["delay"] = 0
-    assert driver.wait_up(5) < 1 * SLOW
-    assert driver.ask("GET k") == ["status PONG"]
-    assert driver.state().ups == ups + 1
+    driver.wait_up()
+    assert driver.sure("GET k") == ["status PONG"]
+    assert driver.state().ups > ups
 
 
 def test_never_accepts(redis_driver):
@@ -166,16 +194,16 @@ def test_never_accepts(redis_driver):
         port = listener.getsockname()[1]
         driver = redis_driver(f"llm_redis 127.0.0.1:{port} {DIRECTIVE};",
                               wait=False)
-        slow = 0
+        waited = 0
         end = time.monotonic() + 3
         while time.monotonic() < end:
-            taken, replies = elapsed(lambda: driver.ask("PING"))
+            replies = quick(lambda: driver.ask("PING"), TIMEOUT + LATE)
             assert replies in (["refused"], ["none 0"])
-            assert taken < TIMEOUT + LATE
-            slow += taken > TIMEOUT * 0.9
-        # it is one; a loaded machine may make others look so
-        assert slow <= 4
-        assert driver.log("no reply to")
+            waited += replies == ["none 0"]
+            time.sleep(0.01)
+        # those of the first second
+        assert waited <= 4
+        wait_for(lambda: driver.log("no reply to"), 10)
 
 
 # -- a server that goes ------------------------------------------------------
@@ -191,23 +219,33 @@ def test_killed_and_restarted_empty(redis, redis_driver):
             assert replies in (["refused"], ["none 0"], ["none 1"])
             time.sleep(0.02)
         server.start()
-        assert driver.wait_up(5) < 2 * SLOW
-        assert driver.ask("GET n") == ["nil"]
+        driver.wait_up()
+        assert driver.sure("GET n") == ["nil"]
         time.sleep(1.1)                       # else it only looks so
     assert driver.log(r"connect\(\) .*failed \(111: Connection refused\)")
     assert len(driver.log("cannot be asked")) <= 6
-    assert len(driver.log("can be asked again")) == 3
+    assert 3 <= len(driver.log("can be asked again")) <= 6
 
 
-def test_away_for_long(redis, redis_driver):
-    """However long it was away, it is found within two seconds."""
-    server = redis()
-    driver = redis_driver(server.directive(DIRECTIVE))
-    server.kill()
-    time.sleep(7)
-    server.start()
-    assert driver.wait_up(5) < 2 * SLOW
-    assert len(driver.log("cannot be asked")) <= 2
+def test_away_for_long(faulty, redis_driver, clock):
+    """However long it was away, it is tried again within a second."""
+    away = threading.Event()
+    away.set()
+
+    def answer(words, resp):
+        if away.is_set():
+            resp.close()
+            return None
+        return b"+PONG\r\n"
+    server = faulty(answer, greet=False)
+    driver = redis_driver(server.directive(), wait=False)
+    for n in range(1, 16):
+        wait_for(lambda: server.connections >= n, 5, f"attempt {n}")
+        clock.advance(1)
+    away.clear()
+    driver.wait_up()
+    assert driver.sure("GET k") == ["status PONG"]
+    assert len(driver.log("cannot be asked")) <= 3
 
 
 def test_not_there_at_the_start(redis, redis_driver):
@@ -215,13 +253,13 @@ def test_not_there_at_the_start(redis, redis_driver):
     driver = redis_driver(server.directive(DIRECTIVE), wait=False)
     assert quick(lambda: driver.ask("PING")) in (["refused"], ["none 0"])
     server.start()
-    assert driver.wait_up(5) < 2 * SLOW
+    driver.wait_up()
 
 
 def test_restart_is_not_noticed(redis, redis_driver):
     """What comes while it is connected anew waits for that."""
     server = redis()
-    driver = redis_driver(server.directive("timeout=1s"))
+    driver = redis_driver(server.directive())
     time.sleep(1.1)
     for _ in range(3):
         server.do("CLIENT", "KILL", "TYPE", "normal")
@@ -260,9 +298,11 @@ def test_broken(faulty, redis_driver, what, end):
         if broken.is_set():
             return b"+fine\r\n"
         broken.set()
+        port = resp.sock.getpeername()[1]
         resp.send(data)
         if end == "reset":
-            time.sleep(0.02)
+            # what has not been read goes with it
+            wait_for(lambda: not unread(port), 3, "the reply to be read")
             resp.reset()
         elif end == "close":
             resp.close()
@@ -270,16 +310,16 @@ def test_broken(faulty, redis_driver, what, end):
             time.sleep(3)
         return None
     server = faulty(answer)
-    driver = redis_driver(server.directive(DIRECTIVE))
+    late = end == "stay" and told in (None, "none 1")
+    driver = redis_driver(server.directive(*[DIRECTIVE] * late))
     memory = driver.gateway.rss()
-    taken, replies = elapsed(lambda: driver.ask("GET k"))
-    assert taken < TIMEOUT + LATE
+    replies = quick(lambda: driver.ask("GET k"), TIMEOUT + LATE)
     if what == "one reply too many":
         assert replies == ["status OK"]
     else:
         assert replies == ["none 1"]
-    assert driver.wait_up(5) < 2.5 * SLOW
-    assert driver.ask("GET k") == ["status fine"]
+    driver.wait_up()
+    assert driver.sure("GET k") == ["status fine"]
     assert driver.gateway.rss() < memory + (24 << 20)
     if told and end == "stay" and "none" not in told:
         assert driver.log(told)
@@ -292,7 +332,7 @@ def test_reply_that_is_too_large(redis, redis_driver):
     memory = driver.gateway.rss()
     assert driver.ask("GET k", "PING") == ["none 1", "none 1"]
     assert driver.log("a reply is too large")
-    assert driver.wait_up(3) < 2 * SLOW
+    driver.wait_up()
     assert driver.ask("STRLEN k") == [f"integer {33 << 20}"]
     assert driver.gateway.rss() < memory + (16 << 20)
 
@@ -303,7 +343,7 @@ def test_reply_byte_by_byte(faulty, redis_driver):
             resp.send(bytes([byte]))
             time.sleep(0.001)
         return None
-    driver = redis_driver(faulty(answer).directive("timeout=2s"))
+    driver = redis_driver(faulty(answer).directive())
     assert driver.ask("A", "B") == ["array 2 [string he\r",
                                     "o] [integer 12]"] * 2
 
@@ -340,13 +380,15 @@ def test_error_while_greeting(faulty, redis_driver, error):
         return b"+OK\r\n"
     server = faulty(answer, greet=False)
     driver = redis_driver(server.directive(DIRECTIVE), wait=False)
-    wait_for(lambda: driver.log(error.split()[0]), 3)
+    wait_for(lambda: driver.log(error.split()[0]), 10)
     assert quick(lambda: driver.ask("GET k")) == ["refused"]
     time.sleep(1)
-    assert len(driver.log(error.split()[0])) == 1
+    # not at each attempt; but anew where one came too late between them
+    late = driver.log("cannot be asked: no reply")
+    assert len(driver.log(error.split()[0])) <= 1 + len(late)
     state["error"] = ""
-    assert driver.wait_up(3) < 2 * SLOW
-    assert driver.ask("GET k") == ["status OK"]
+    driver.wait_up()
+    assert driver.sure("GET k") == ["status OK"]
 
 
 @pytest.mark.parametrize("error", [
@@ -361,11 +403,11 @@ def test_error_that_says_that_it_cannot_be_used(faulty, redis_driver, error):
     def answer(words, resp):
         return f"-{error}\r\n".encode() if words[0] == "SET" else b"+OK\r\n"
     server = faulty(answer)
-    driver = redis_driver(server.directive(DIRECTIVE))
+    driver = redis_driver(server.directive())
     assert driver.ask("GET a", "SET a b", "GET c", "SET d e") == [
         "status OK", "none 0", "status OK", "none 0"]
-    wait_for(lambda: driver.log(error.split()[0]), 3)
-    assert driver.wait_up(3) < 2 * SLOW
+    wait_for(lambda: driver.log(error.split()[0]), 10)
+    driver.wait_up()
 
 
 @pytest.mark.parametrize("error", [
@@ -375,7 +417,7 @@ def test_error_that_says_that_it_cannot_be_used(faulty, redis_driver, error):
     "ERR value is not an integer or out of range", "BUSYGROUP x", "x"])
 def test_other_errors_are_replies(faulty, redis_driver, error):
     server = faulty(f"-{error}\r\n".encode())
-    driver = redis_driver(server.directive(DIRECTIVE))
+    driver = redis_driver(server.directive())
     for _ in range(3):
         assert driver.ask("INCR n", "INCR n") == [f"error {error}"] * 2
     assert server.connections == 1
@@ -384,11 +426,11 @@ def test_other_errors_are_replies(faulty, redis_driver, error):
 def test_read_only(redis, redis_driver):
     """A master that becomes a replica, and a master again."""
     server = redis(lines=["replica-serve-stale-data yes"])
-    driver = redis_driver(server.directive(DIRECTIVE))
+    driver = redis_driver(server.directive())
     server.do("REPLICAOF", "127.0.0.1", 1)
     assert driver.ask("SET k v") == ["none 0"]
     server.do("REPLICAOF", "NO", "ONE")
-    assert driver.wait_up(3) < 2 * SLOW
+    driver.wait_up()
     assert driver.ask("SET k v") == ["status OK"]
 
 
@@ -398,16 +440,15 @@ def test_busy_with_a_script(redis, redis_driver):
     thread = threading.Thread(target=lambda: _endless(server))
     thread.start()
     try:
-        time.sleep(0.5)
-        quick(lambda: driver.ask("GET k"), TIMEOUT + LATE)
-        wait_for(lambda: not driver.state().up, 2)
-        wait_for(lambda: driver.log("BUSY"), 3)
+        wait_for(lambda: quick(lambda: driver.ask("GET k"), TIMEOUT + LATE)
+                 and driver.log("BUSY"), 10, "the script", interval=0.05)
         assert quick(lambda: driver.ask("GET k")) == ["refused"]
+        assert not driver.state().up
     finally:
         server.do("SCRIPT", "KILL")
         thread.join()
-    assert driver.wait_up(3) < 2 * SLOW
-    assert driver.ask("SET k v") == ["status OK"]
+    driver.wait_up()
+    assert driver.sure("SET k v") == ["status OK"]
 
 
 def _endless(server):
@@ -419,7 +460,7 @@ def _endless(server):
 
 def test_out_of_memory(redis, redis_driver):
     server = redis(lines=["maxmemory 1mb", "maxmemory-policy noeviction"])
-    driver = redis_driver(server.directive(DIRECTIVE))
+    driver = redis_driver(server.directive())
     assert driver.ask("SET k " + "x" * 2000000)[0].startswith("error OOM")
     assert driver.state().up
 
@@ -444,8 +485,8 @@ def test_callers_that_leave(redis, redis_driver):
                 client.close()
             if round % 2:
                 time.sleep(1.5)
-        driver.wait_up(5)
-        assert driver.ask("ECHO a", "ECHO b") == ["string a", "string b"]
+        driver.wait_up()
+        assert driver.sure("ECHO a", "ECHO b") == ["string a", "string b"]
 
 
 def test_pending_is_bounded(redis, redis_driver):
@@ -467,8 +508,8 @@ def test_pending_is_bounded(redis, redis_driver):
             thread.join()
         assert replies.count("refused") >= 20
         assert gw.rss() < memory + (120 << 20)
-    assert driver.wait_up(5) < 2 * SLOW
-    assert driver.ask("STRLEN k")[0].startswith("integer")
+    driver.wait_up()
+    assert driver.sure("STRLEN k")[0].startswith("integer")
 
 
 # -- all of it, under load ---------------------------------------------------
@@ -528,10 +569,9 @@ def test_faults_under_load(redis, redis_driver):
     for fault in faults:
         fault()
         time.sleep(0.5)
-        taken = driver.wait_up(5)
-        assert taken < 2 * SLOW
+        driver.wait_up()
     load.end()
-    assert len(load.taken) > 300
+    assert len(load.taken) > 30
     late = sorted(load.taken)[-1]
     assert late < TIMEOUT + 2 * LATE, f"{late:.3f} s"
     for body in load.replies:
@@ -540,7 +580,7 @@ def test_faults_under_load(redis, redis_driver):
         if lines[0].startswith("integer"):
             assert int(lines[0].split()[1]) > 0
     for _ in range(10):
-        assert driver.ask("PING") == ["status PONG"]
+        assert driver.sure("PING") == ["status PONG"]
     wait_for(lambda: not gw.workers(leaving=True), 10)
     wait_for(lambda: sum(gw.fds(pid) for pid in gw.workers()) <= before, 10,
              f"{before} descriptors")
@@ -595,11 +635,11 @@ def test_a_command_of_a_transaction_is_refused(faulty, gateway, provider,
     key is given up at once, with an answer; and nginx ends when it is told."""
     server = faulty(refusing := Refusing("HINCRBY", error))
     up = provider()
-    gw = gateway(http=server.directive("timeout=1s") + up.upstream("up")
+    gw = gateway(http=server.directive() + up.upstream("up")
                  + "llm_quota per key=all tokens=1m/day;"
                  + route("target up;", "limit per;"),
                  server="location /llm/ { llm_admin write; }")
-    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 5)
+    wait_for(lambda: gw.metrics().sum("llm_redis_up") == 1, 10)
     start = time.monotonic()
     assert gw.chat().status == 200
     wait_for(lambda: refusing.transactions >= 3, 10, "three tries")
@@ -611,8 +651,9 @@ def test_a_command_of_a_transaction_is_refused(faulty, gateway, provider,
     before, start = refusing.transactions, time.monotonic()
     made = Admin(gw).post("keys", {"client": "a"})
     assert made.status == 503
-    assert time.monotonic() - start < 1 * SLOW
-    assert refusing.transactions - before <= 8
-    gw.stop(timeout=3 * SLOW)
+    taken = time.monotonic() - start
+    assert taken < LATE
+    assert refusing.transactions - before <= 8 + 2 * taken
+    gw.stop(timeout=10 * SLOW)
     assert gw.problems == []
     assert server.failures == []

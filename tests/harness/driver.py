@@ -18,8 +18,12 @@ from typing import Any, Callable, NamedTuple
 import pytest
 
 from .nginx import MODULE, ROOT, Gateway
+from .util import wait_for
 
 SOURCES = ROOT / "tests" / "driver"
+
+#: what the driver prints for a command without a reply
+FAILED = {"none 0", "none 1", "refused", "cancelled"}
 
 
 @functools.cache
@@ -100,13 +104,18 @@ class Driver:
         up, generation, ups, now = map(int, r.body.split())
         return State(bool(up), generation, ups, now)
 
-    def wait_up(self, timeout: float = 5, key: str = "") -> float:
-        """How long it takes until commands can be sent."""
-        start = time.monotonic()
-        while not self.state(key).up:
-            assert time.monotonic() - start < timeout, "Redis is not up"
-            time.sleep(0.01)
-        return time.monotonic() - start
+    def wait_up(self, timeout: float = 10, key: str = "") -> None:
+        """Until commands can be sent."""
+        wait_for(lambda: self.state(key).up, timeout, "Redis to be up",
+                 interval=0.01)
+
+    def sure(self, *commands: str, key: str = "") -> list[str]:
+        """The replies to commands that may be sent again, of a Redis that is
+        well, but may be late once more on a busy machine."""
+        def whole() -> list[str]:
+            replies = self.ask(*commands, key=key)
+            return [] if FAILED.intersection(replies) else replies
+        return wait_for(whole, 10, "replies", interval=0.01)
 
     def log(self, pattern: str) -> list[str]:
         return [line for line in self.gateway.error_log().splitlines()
