@@ -17,9 +17,10 @@
  *
  * Nothing depends on the hash but where to look: what is found has been
  * compared, all of it.  So a caller who makes bodies of the same hash, which is
- * not hard, makes others forget, and no more than that.  An envelope is a
- * function of the bytes, of the operation and of whether prompts are looked
- * for: it does not become wrong when a configuration changes.
+ * not hard, makes others forget, and no more than that; who sends many bodies
+ * twice does as much, and no secret in the hash would keep him from it.  An
+ * envelope is a function of the bytes, of the operation and of whether prompts
+ * are looked for: it does not become wrong when a configuration changes.
  *
  * A number stands for the bytes, so that others (the cache's memo) need neither
  * keep nor compare them again.  It is given once, and never to other bytes.
@@ -92,7 +93,6 @@ static ngx_llmops_seen_t  ngx_llmops_seen[NGX_LLMOPS_SEEN_SETS]
 static uint64_t           ngx_llmops_seen_once[NGX_LLMOPS_SEEN_ONCE];
 static uint64_t           ngx_llmops_seen_last;     /* number */
 static uint64_t           ngx_llmops_seen_time;     /* of uses */
-static uint64_t           ngx_llmops_seen_start;    /* of hashes; 0: not yet */
 
 
 ngx_int_t
@@ -215,11 +215,6 @@ static ngx_llmops_seen_t *
 ngx_llmops_seen_set(ngx_llmops_envelope_t *env, const ngx_str_t *pieces,
     uint64_t *hash)
 {
-    if (ngx_llmops_seen_start == 0) {
-        ngx_llmops_seen_start = ((uint64_t) ngx_random() << 32)
-                                ^ (uint64_t) ngx_random() << 1 ^ 1;
-    }
-
     *hash = ngx_llmops_seen_hash(pieces, pieces[0].len + pieces[1].len)
             ^ env->op;
 
@@ -237,7 +232,7 @@ ngx_llmops_seen_hash(const ngx_str_t *pieces, size_t len)
     const u_char            *last;
     ngx_llmops_seen_hash_t   h;
 
-    h.a = ngx_llmops_seen_start;
+    h.a = len;
     h.b = len;
 
     to = len - len % NGX_LLMOPS_SEEN_BLOCK;

@@ -248,6 +248,64 @@ test_seen_other(void **state)
 }
 
 
+/* whether the hash looks at byte i: with another one there a body that comes
+   again passes for one that has not been there */
+
+static ngx_uint_t
+seen_looked(char *body, size_t len, size_t i)
+{
+    ngx_int_t              rc;
+    ngx_llmops_envelope_t  env;
+
+    (void) seen_recall(&env, CHAT, 0, body, len, len / 2);
+    assert_int_equal(seen_recall(&env, CHAT, 0, body, len, len / 2),
+                     NGX_AGAIN);
+
+    body[i] ^= 1;
+    rc = seen_recall(&env, CHAT, 0, body, len, len / 2);
+    body[i] ^= 1;
+
+    return rc == NGX_DECLINED;
+}
+
+
+/* all bytes, or of a longer body some everywhere: no fewer than half of the
+   longest that is hashed whole, and no more than that one; but all at its end,
+   where dialogues differ */
+
+static void
+test_seen_looks(void **state)
+{
+    char    *body;
+    size_t   i, k, len, next, n;
+
+    static const size_t  sizes[] = { 90, 4096, 4097, 8191, 16384 };
+
+    body = malloc(16384);
+
+    for (k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+        len = seen_body(body, sizes[k], 11);
+        next = 0;
+        n = 0;
+
+        for (i = 0; i < len; i++) {
+            if (seen_looked(body, len, i)) {
+                assert_true(i - next <= len / 128);
+                next = i + 1;
+                n++;
+
+            } else {
+                assert_true(len > 4096 && i < len - 128);
+            }
+        }
+
+        assert_in_range(n, ngx_min(len, 2048), ngx_min(len, 4096 + 160));
+    }
+
+    free(body);
+}
+
+
 static void
 test_seen_bounds(void **state)
 {
@@ -491,6 +549,7 @@ main(void)
         cmocka_unit_test(test_seen_same),
         cmocka_unit_test(test_seen_once),
         cmocka_unit_test(test_seen_other),
+        cmocka_unit_test(test_seen_looks),
         cmocka_unit_test(test_seen_bounds),
         cmocka_unit_test(test_seen_begin),
         cmocka_unit_test(test_memo_same),
