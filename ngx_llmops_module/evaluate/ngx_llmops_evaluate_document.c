@@ -196,11 +196,14 @@ ngx_llmops_evaluation_text(json_t *json, ngx_pool_t *pool)
 }
 
 
+/* what a model has answered may have a NUL in it */
+
 json_t *
 ngx_llmops_evaluation_load(ngx_str_t *s)
 {
     return json_loadb((char *) s->data, s->len,
-                      JSON_REJECT_DUPLICATES|JSON_DECODE_ANY, NULL);
+                      JSON_REJECT_DUPLICATES|JSON_DECODE_ANY|JSON_ALLOW_NUL,
+                      NULL);
 }
 
 

@@ -188,7 +188,7 @@ ngx_llmops_junit_test(ngx_llmops_report_t *rep, json_t *kase, json_t *result,
     if (json_is_number(latency)) {
         (void) ngx_llmops_out_write(out, buf,
                                     snprintf(buf, sizeof(buf),
-                                             " time=\"%.3g\"",
+                                             " time=\"%.3f\"",
                                              json_number_value(latency)
                                              / 1000));
     }

@@ -341,24 +341,35 @@ ngx_llmops_admin_cases_one(ngx_llmops_admin_walk_t *w, ngx_uint_t n,
 }
 
 
-/* an entry for each answer that a person is waited for */
+/* an entry for each answer that a person is waited for.  Those of a case are on
+   one page, since the next one begins with a case: a page has at most "limit"
+   of them, or those of one case */
 
 static ngx_int_t
 ngx_llmops_admin_queue_one(ngx_llmops_admin_walk_t *w, ngx_uint_t n,
     json_t *kase)
 {
     int       rv;
-    size_t    i;
-    json_t   *result, *entry;
+    size_t    i, waiting;
+    json_t   *result, *results, *entry;
 
-    json_array_foreach(json_object_get(kase, "results"), i, result) {
+    waiting = 0;
+    results = json_object_get(kase, "results");
+
+    json_array_foreach(results, i, result) {
+        waiting += json_is_true(json_object_get(result, "human"));
+    }
+
+    if (waiting && json_array_size(w->data)
+        && json_array_size(w->data) + waiting > (size_t) w->limit)
+    {
+        return NGX_DONE;
+    }
+
+    json_array_foreach(results, i, result) {
 
         if (!json_is_true(json_object_get(result, "human"))) {
             continue;
-        }
-
-        if (json_array_size(w->data) >= (size_t) w->limit) {
-            return NGX_DONE;
         }
 
         entry = json_copy(kase);

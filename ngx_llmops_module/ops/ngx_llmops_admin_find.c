@@ -12,12 +12,25 @@
  * From a path to the row that serves it.  There are a few dozen rows, and
  * nobody calls the API a thousand times a second: they are looked through in
  * order.
+ *
+ * Names of routes and limits are what the configuration says, which may have a
+ * slash in it.  nginx has decoded "%2F" by now, so that such a name is several
+ * segments; it is looked for where nothing else is at that path.
  */
+
+
+typedef ngx_uint_t (*ngx_llmops_admin_match_pt)(ngx_llmops_admin_t *a,
+    const char *path, ngx_str_t *rest);
 
 
 static ngx_int_t ngx_llmops_admin_below(ngx_http_request_t *r,
     ngx_str_t *rest);
+static ngx_uint_t ngx_llmops_admin_look(ngx_llmops_admin_t *a,
+    const ngx_llmops_admin_call_t *const *tables,
+    ngx_llmops_admin_match_pt match, ngx_str_t *rest);
 static ngx_uint_t ngx_llmops_admin_match(ngx_llmops_admin_t *a,
+    const char *path, ngx_str_t *rest);
+static ngx_uint_t ngx_llmops_admin_match_name(ngx_llmops_admin_t *a,
     const char *path, ngx_str_t *rest);
 static ngx_int_t ngx_llmops_admin_not_allowed(ngx_llmops_admin_t *a,
     ngx_uint_t methods);
@@ -44,6 +57,15 @@ static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_tables[] = {
 };
 
 
+/* those whose names may have slashes */
+
+static const ngx_llmops_admin_call_t *const  ngx_llmops_admin_slashes[] = {
+    ngx_llmops_admin_limits,
+    ngx_llmops_admin_rollouts,
+    NULL
+};
+
+
 static const struct {
     ngx_uint_t                 method;
     const char                *name;
@@ -59,35 +81,24 @@ static const struct {
 ngx_int_t
 ngx_llmops_admin_find(ngx_llmops_admin_t *a)
 {
-    ngx_str_t                       rest;
-    ngx_uint_t                      i, method, methods;
-    ngx_http_request_t             *r;
-    const ngx_llmops_admin_call_t  *call;
+    ngx_str_t   rest;
+    ngx_uint_t  methods;
 
-    r = a->request;
-    methods = 0;
-    method = (r->method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : r->method;
-
-    if (ngx_llmops_admin_below(r, &rest) != NGX_OK) {
+    if (ngx_llmops_admin_below(a->request, &rest) != NGX_OK) {
         return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
                                       "there is nothing at this path");
     }
 
-    for (i = 0; ngx_llmops_admin_tables[i]; i++) {
+    methods = ngx_llmops_admin_look(a, ngx_llmops_admin_tables,
+                                    ngx_llmops_admin_match, &rest);
 
-        for (call = ngx_llmops_admin_tables[i]; call->path; call++) {
+    if (methods == 0) {
+        methods = ngx_llmops_admin_look(a, ngx_llmops_admin_slashes,
+                                        ngx_llmops_admin_match_name, &rest);
+    }
 
-            if (!ngx_llmops_admin_match(a, call->path, &rest)) {
-                continue;
-            }
-
-            if (call->method == method) {
-                a->call = call;
-                return NGX_OK;
-            }
-
-            methods |= call->method;
-        }
+    if (a->call) {
+        return NGX_OK;
     }
 
     if (methods) {
@@ -97,6 +108,41 @@ ngx_llmops_admin_find(ngx_llmops_admin_t *a)
     return ngx_llmops_admin_error(a, NGX_HTTP_NOT_FOUND, "not_found",
                                   "there is nothing at this path; "
                                   "openapi.json lists what there is");
+}
+
+
+/* sets a->call; returns the methods that the path knows */
+
+static ngx_uint_t
+ngx_llmops_admin_look(ngx_llmops_admin_t *a,
+    const ngx_llmops_admin_call_t *const *tables,
+    ngx_llmops_admin_match_pt match, ngx_str_t *rest)
+{
+    ngx_uint_t                      i, method, methods;
+    const ngx_llmops_admin_call_t  *call;
+
+    method = a->request->method;
+    method = (method == NGX_HTTP_HEAD) ? NGX_HTTP_GET : method;
+    methods = 0;
+
+    for (i = 0; tables[i]; i++) {
+
+        for (call = tables[i]; call->path; call++) {
+
+            if (!match(a, call->path, rest)) {
+                continue;
+            }
+
+            methods |= call->method;
+
+            if (call->method == method) {
+                a->call = call;
+                return methods;
+            }
+        }
+    }
+
+    return methods;
 }
 
 
@@ -211,6 +257,38 @@ ngx_llmops_admin_match(ngx_llmops_admin_t *a, const char *path,
         path++;
         p = end + 1;
     }
+}
+
+
+/* what "{}" stands for is all between the words before and behind it */
+
+static ngx_uint_t
+ngx_llmops_admin_match_name(ngx_llmops_admin_t *a, const char *path,
+    ngx_str_t *rest)
+{
+    size_t       before, behind;
+    const char  *name;
+
+    name = strchr(path, '{');
+
+    if (name == NULL) {
+        return 0;
+    }
+
+    before = name - path;
+    behind = ngx_strlen(name + 2);
+
+    if (rest->len <= before + behind
+        || ngx_memcmp(rest->data, path, before) != 0
+        || ngx_memcmp(rest->data + rest->len - behind, name + 2, behind) != 0)
+    {
+        return 0;
+    }
+
+    a->args[0].data = rest->data + before;
+    a->args[0].len = rest->len - before - behind;
+
+    return 1;
 }
 
 

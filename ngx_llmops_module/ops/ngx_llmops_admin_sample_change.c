@@ -426,7 +426,7 @@ ngx_llmops_admin_samples_deleted(ngx_llmops_admin_t *a)
     }
 
     return ngx_llmops_admin_reply(a, NGX_HTTP_OK,
-        json_pack("{s:s,s:s%,s:I}", "object", "samples.deleted",
-                  "client", (char *) a->object.data, a->object.len,
+        json_pack("{s:s,s:o,s:I}", "object", "samples.deleted",
+                  "client", ngx_llmops_admin_string(&a->object),
                   "deleted", (json_int_t) ch->removed));
 }

@@ -41,6 +41,8 @@ static ngx_int_t ngx_llmops_admin_export_line(ngx_llmops_admin_export_t *ex,
     ngx_str_t *text);
 static ngx_int_t ngx_llmops_admin_export_end(ngx_llmops_admin_t *a,
     ngx_llmops_admin_export_t *ex);
+static ngx_int_t ngx_llmops_admin_export_link(ngx_llmops_admin_t *a,
+    ngx_str_t *cursor);
 
 
 ngx_int_t
@@ -254,7 +256,6 @@ static ngx_int_t
 ngx_llmops_admin_export_end(ngx_llmops_admin_t *a,
     ngx_llmops_admin_export_t *ex)
 {
-    u_char               *p;
     ngx_llmops_sample_t  *last;
 
     ngx_str_set(&a->type, "application/x-ndjson");
@@ -265,18 +266,57 @@ ngx_llmops_admin_export_end(ngx_llmops_admin_t *a,
         last = (ngx_llmops_sample_t *) ex->rd->samples.elts
                + ex->rd->samples.nelts - 1;
 
-        p = ngx_pnalloc(a->request->pool, sizeof("<export?cursor=>; "
-                                                 "rel=\"next\"")
-                                          + NGX_LLMOPS_SAMPLE_ID);
-        if (p == NULL) {
+        if (ngx_llmops_admin_export_link(a, &last->id) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        a->link.data = p;
-        a->link.len = ngx_sprintf(p, "<export?cursor=%V>; rel=\"next\"",
-                                  &last->id)
-                      - p;
     }
 
     return a->page.failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/* the address of what follows has all that this one had: without "tenant" it
+   would lead on to samples of everybody */
+
+static ngx_int_t
+ngx_llmops_admin_export_link(ngx_llmops_admin_t *a, ngx_str_t *cursor)
+{
+    u_char      *p;
+    size_t       len;
+    ngx_uint_t   i;
+    ngx_str_t   *name, *value;
+
+    len = sizeof("<export?cursor=>; rel=\"next\"") + cursor->len;
+
+    for (i = 0; i < a->nquery; i++) {
+        len += 2 + a->query[i].name.len + 3 * a->query[i].value.len;
+    }
+
+    p = ngx_pnalloc(a->request->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    a->link.data = p;
+
+    p = ngx_sprintf(p, "<export?cursor=%V", cursor);
+
+    for (i = 0; i < a->nquery; i++) {
+        name = &a->query[i].name;
+        value = &a->query[i].value;
+
+        if (name->len == 6 && ngx_memcmp(name->data, "cursor", 6) == 0) {
+            continue;
+        }
+
+        p = ngx_sprintf(p, "&%V=", name);
+        p = (u_char *) ngx_escape_uri(p, value->data, value->len,
+                                      NGX_ESCAPE_URI_COMPONENT);
+    }
+
+    p = ngx_sprintf(p, ">; rel=\"next\"");
+
+    a->link.len = p - a->link.data;
+
+    return NGX_OK;
 }

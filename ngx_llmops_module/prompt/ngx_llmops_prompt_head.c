@@ -31,7 +31,9 @@ ngx_llmops_head_load(ngx_str_t *value)
     json_t      *head;
     ngx_uint_t   i;
 
-    head = json_loadb((char *) value->data, value->len, 0, NULL);
+    /* a reason, or a user's name, may have a NUL in it */
+
+    head = json_loadb((char *) value->data, value->len, JSON_ALLOW_NUL, NULL);
 
     for (i = 0; ngx_llmops_head_groups[i]; i++) {
         if (!json_is_object(json_object_get(head, ngx_llmops_head_groups[i])))

@@ -141,8 +141,10 @@ ngx_llmops_rollout_doc_load(ngx_str_t *text)
     ngx_uint_t   i;
     const char  *state;
 
-    json = json_loadb((char *) text->data, text->len, JSON_REJECT_DUPLICATES,
-                      NULL);
+    /* a user's name may have a NUL in it */
+
+    json = json_loadb((char *) text->data, text->len,
+                      JSON_REJECT_DUPLICATES|JSON_ALLOW_NUL, NULL);
 
     state = json_string_value(json_object_get(json, "state"));
     step = json_is_integer(json_object_get(json, "step"))

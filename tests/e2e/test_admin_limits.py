@@ -202,3 +202,14 @@ def test_all_workers_see_the_same(limited):
     for i in range(10):
         assert levels(admin, "per_client", f"c{i}")["requests=3/m"]["used"] \
             == 3
+
+
+def test_a_name_with_a_slash(administer):
+    admin = administer(http="llm_limit a/b key=$http_x_client requests=3/m;\n",
+                       lines=["limit a/b;"])
+    ask(admin)
+    assert levels(admin, "a%2Fb", "a")["requests=3/m"]["used"] == 1
+    assert admin.post("limits/a%2Fb/reset", {"key": "a"}).status == 200
+    assert levels(admin, "a%2Fb", "a")["requests=3/m"]["used"] == 0
+    assert admin.get("limits/a%2Fc", key="a").status == 404
+    assert admin.post("limits/a%2Fb").status == 405

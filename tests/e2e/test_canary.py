@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import Reply, answers, openai_wire, wait_for
+from harness import Reply, answers, openai_wire, route, wait_for
 from harness.canary import ADMIN, Canary, canary_conf
 from harness.openapi import Admin
 from harness.provider import Provider
@@ -346,6 +346,21 @@ def test_decisions_of_a_person(canary):
     assert {r["action"] for r in records} >= {"rollBackRollout",
                                               "promoteRollout"}
     assert any("I do not like it" in (r["detail"] or "") for r in records)
+
+
+def test_a_route_whose_name_has_a_slash(gateway, provider):
+    up, new = provider(), provider()
+    admin = Admin(gateway(
+        http=up.upstream("up") + new.upstream("new") + route(
+            "target up/a;", f"canary new/b share=50% {BY} guard=errors<10%;",
+            name="team/chat"), server=ADMIN))
+    wait_for(lambda: admin.get("rollouts").json["rollouts"][0]["since"] > 0,
+             10, "a document")
+    shown = admin.get("rollouts/team%2Fchat").json["rollout"]
+    assert shown["route"] == "team/chat"
+    answer = admin.post("rollouts/team%2Fchat/rollback", {"reason": "x"})
+    assert answer.json["rollout"]["state"] == "rolled_back"
+    assert admin.post("rollouts/team/rollback", {"reason": "x"}).status == 404
 
 
 @pytest.mark.parametrize("path, value, status", [

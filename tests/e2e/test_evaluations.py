@@ -294,6 +294,39 @@ def test_judges_and_pairs(judged):
     assert done["failed"] == 0 and done["difference"]["value"] > 0.5
 
 
+def test_the_queue_is_left_page_by_page(judged):
+    """A page ends between two cases, so that the next one goes on."""
+    j = judged(knows(bool), knows(bool))
+    id = j.begin(cases(3), checks=[{"type": "human"}])
+    j.wait(id)
+    for limit, sizes in ((1, [2, 2, 2]), (3, [2, 2, 2]), (4, [4, 2]), (9, [6])):
+        pages, cursor = [], 0
+        while cursor is not None and len(pages) < 9:
+            page = j.admin.get(f"evaluations/{id}/queue", limit=limit,
+                               cursor=cursor).json
+            pages.append([(e["n"], e["candidate"]) for e in page["data"]])
+            cursor = page["next"]
+            assert page["has_more"] == (cursor is not None)
+        assert [len(page) for page in pages] == sizes
+        assert sum(pages, []) == [(n, c) for n in range(3)
+                                  for c in ("up/a", "new/b")]
+
+
+def test_an_answer_with_a_nul(judged):
+    """It is kept, and the other cases of its piece with it."""
+    j = judged(openai_wire.server(Reply(text="a\0b")), knows(bool))
+    id = j.begin(cases(3), candidates=["up/a"], checks=[
+        {"type": "contains", "value": "b"}, {"type": "human", "min": 0}])
+    j.wait(id)
+    said = j.admin.get(f"evaluations/{id}/cases").json["data"]
+    assert [case["results"][0]["answer"] for case in said] == ["a\0b"] * 3
+    assert len(j.admin.get(f"evaluations/{id}/queue").json["data"]) == 3
+    report = j.admin.get(f"evaluations/{id}/report", format="csv").body
+    assert report.decode().count("a\ufffdb") == 3
+    assert j.admin.post(f"evaluations/{id}/cases/1/verdict", {
+        "candidate": "up/a", "score": 1}).status == 200
+
+
 def test_a_person_decides(judged):
     j = judged(knows(bool), knows(bool))
     id = j.begin(cases(3), candidates=[{"target": "up/a", "name": "it"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -255,6 +256,19 @@ def test_what_is_refused(kept):
 
 
 @pytest.mark.parametrize("engine", ["shm"], indirect=True)
+def test_reasons_and_names_with_a_nul(kept):
+    """What somebody writes into a prompt's history is not the end of it."""
+    admin = kept()
+    label(admin, "v2", label="x")
+    who = base64.b64encode(b"a\0n:pw").decode()
+    answer = admin.call("DELETE", "prompts/support/labels/x?reason=%00%ff",
+                        headers=[("Authorization", f"Basic {who}")])
+    assert answer.status == 200
+    entry = admin.get("prompts/support").json["prompt"]["history"][-1]
+    assert (entry["by"], entry["reason"]) == ("a\0n", "\0?")
+    assert served(admin.gateway) == "support@v1"
+
+
 def test_too_many(kept):
     admin = kept()
     for i in range(18):

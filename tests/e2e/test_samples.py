@@ -318,16 +318,25 @@ def test_filters_and_pages(sampled, engine):
     assert [json.loads(line)["messages"][0]["content"]
             for line in lines.splitlines()] == ["b2", "b1", "b0"]
     first = admin.get("samples/export", tenant="b", limit=2)
-    [cursor] = re.findall(r'<export\?cursor=(smp_\w+)>; rel="next"',
-                          first.header("link"))
-    rest = admin.get("samples/export", tenant="b", limit=2, cursor=cursor)
+    # the address that follows has the filters of this one
+    [path] = re.findall(r'<(export\?cursor=smp_\w+&\S+)>; rel="next"',
+                        first.header("link"))
+    rest = admin.get(f"samples/{path}")
     assert rest.header("link") is None
     assert first.body + rest.body == lines
+    assert path.endswith("&tenant=b&limit=2")
     for query in ({"tenant": ""}, {"cursor": "x"}, {"limit": 0}):
         assert admin.get("samples", **query).status == 400
     assert admin.get("samples/export", format="csv").status == 400
     assert admin.get("samples/smp_" + "0" * 32).status == 404
     assert admin.get("samples/x").status == 404
+
+
+def test_a_client_whose_name_is_no_text(sampled):
+    admin = sampled()
+    answer = admin.call("DELETE", "samples?client=%ff")
+    assert answer.status == 200
+    assert (answer.json["client"], answer.json["deleted"]) == ("?", 0)
 
 
 def test_two_workers_and_a_reload(sampled, engine):

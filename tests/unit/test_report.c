@@ -150,7 +150,7 @@ test_junit(void **state)
         "<property name=\"old.score\" value=\"1\"/>\n"
         "<property name=\"old.interval\" value=\"[0.34,1]\"/>\n"
         "</properties>\n"
-        "<testcase classname=\"golden.new\" name=\"one\" time=\"0.12\"/>\n"
+        "<testcase classname=\"golden.new\" name=\"one\" time=\"0.120\"/>\n"
         "<testcase classname=\"golden.new\" name=\"1\">\n"
         "<failure message=\"exact: expected &quot;4&quot;; short\">5"
         "</failure>\n"

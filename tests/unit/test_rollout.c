@@ -315,6 +315,34 @@ test_states(void **state)
 }
 
 
+/* a user's name comes from outside: none makes a document unreadable */
+
+static void
+test_who_has_a_nul(void **state)
+{
+    char         *text;
+    json_t       *again, *entry;
+    ngx_str_t     who = { 3, (u_char *) "a\0n" };
+    const char   *error;
+
+    (void) state;
+
+    json = ngx_llmops_rollout_doc_new(unit_str("r"), unit_str("a/b"), 1);
+    assert_int_equal(ngx_llmops_rollout_doc_apply(json,
+                                NGX_LLMOPS_ROLLOUT_ROLLBACK, 3, 2, &who,
+                                unit_str("why"), NULL, &entry, &error),
+                     NGX_OK);
+
+    text = json_dumps(json, 0);
+    again = ngx_llmops_rollout_doc_load(unit_str(text));
+    assert_true(json_equal(json, again));
+
+    free(text);
+    json_decref(again);
+    json_decref(json);
+}
+
+
 static void
 test_the_history_is_bounded(void **state)
 {
@@ -447,6 +475,7 @@ main(void)
         cmocka_unit_test(test_guards_that_are_none),
         cmocka_unit_test(test_evidence),
         cmocka_unit_test(test_states),
+        cmocka_unit_test(test_who_has_a_nul),
         cmocka_unit_test(test_the_history_is_bounded),
         cmocka_unit_test(test_evaluations),
         cmocka_unit_test(test_documents_that_are_none)
