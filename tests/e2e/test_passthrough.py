@@ -301,6 +301,16 @@ def test_other_paths_go_to_one_target_only(chain):
     assert len(first.requests) == 1 and not second.requests
 
 
+def test_other_paths_wait_for_their_target(chain):
+    """What it has made, or is to make, nobody else knows."""
+    gw, (first, second) = chain(
+        answers.openai_error(429, headers=[("Retry-After", "60")]), None)
+    assert gw.chat().status == 200
+    answer = gw.get("/v1/files/file-1")
+    assert answer.status == 429 and int(answer.header("retry-after")) > 50
+    assert len(first.requests) == 1 and len(second.requests) == 1
+
+
 def test_another_base_path(gateway, provider):
     up = provider(answers.json({"ok": 1}))
     gw = gateway(http=f"""
