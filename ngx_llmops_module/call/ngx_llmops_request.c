@@ -39,6 +39,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_llmops_request_body(ngx_llmops_building_t *bd);
+static ngx_int_t ngx_llmops_request_path(ngx_llmops_building_t *bd);
 static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd);
 static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
@@ -122,10 +123,8 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd)
 {
     ngx_int_t               rc;
     ngx_llmops_out_t       *out;
-    ngx_llmops_provider_t  *provider;
 
     out = &bd->ctx->call.body;
-    provider = bd->step->target->provider;
 
     if (out->max == 0) {
         ngx_llmops_out_init(out, NGX_LLMOPS_BODY_MAX);
@@ -133,10 +132,9 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd)
 
     ngx_llmops_out_reset(out);
 
-    (void) ngx_llmops_out_str(out, &provider->base);
-    bd->step->dialect->path(bd->step->op, &provider->base,
-                            &bd->ctx->env.path, out);
-    bd->path.len = out->len;
+    if (ngx_llmops_request_path(bd) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     rc = bd->step->translate ? ngx_llmops_request_translate(bd)
                              : ngx_llmops_request_splice(bd);
@@ -144,6 +142,46 @@ ngx_llmops_request_body(ngx_llmops_building_t *bd)
     bd->path.data = out->data;
 
     return rc;
+}
+
+
+/*
+ * nginx has decoded the caller's path, so that "%0d%0a" is a line's end in it:
+ * what may not stand in a request line is encoded again.
+ */
+
+static ngx_int_t
+ngx_llmops_request_path(ngx_llmops_building_t *bd)
+{
+    u_char                 *p;
+    ngx_str_t               path;
+    uintptr_t               escapes;
+    ngx_llmops_out_t       *out;
+    ngx_llmops_provider_t  *provider;
+
+    path = bd->ctx->env.path;
+    escapes = ngx_escape_uri(NULL, path.data, path.len, NGX_ESCAPE_URI);
+
+    if (escapes) {
+        p = ngx_pnalloc(bd->r->pool, path.len + 2 * escapes);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        path.len = (u_char *) ngx_escape_uri(p, path.data, path.len,
+                                             NGX_ESCAPE_URI)
+                   - p;
+        path.data = p;
+    }
+
+    out = &bd->ctx->call.body;
+    provider = bd->step->target->provider;
+
+    (void) ngx_llmops_out_str(out, &provider->base);
+    bd->step->dialect->path(bd->step->op, &provider->base, &path, out);
+    bd->path.len = out->len;
+
+    return NGX_OK;
 }
 
 

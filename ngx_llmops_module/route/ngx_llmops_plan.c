@@ -38,6 +38,8 @@ typedef struct {
 static ngx_int_t ngx_llmops_plan_begin(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_route_t *route, ngx_uint_t max,
     ngx_llmops_planner_t *pl);
+static void ngx_llmops_plan_only(ngx_llmops_planner_t *pl,
+    ngx_llmops_route_t *route);
 static void ngx_llmops_plan_end(ngx_llmops_planner_t *pl);
 static ngx_uint_t ngx_llmops_plan_serves(ngx_llmops_envelope_t *env,
     ngx_llmops_target_t *t, ngx_llmops_step_t *step);
@@ -72,7 +74,10 @@ ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_plan_candidate(&pl);
 
-    if (ngx_llmops_rollout_ill(route)) {
+    if (ctx->env.op == NGX_LLMOPS_OP_OTHER) {
+        ngx_llmops_plan_only(&pl, route);
+
+    } else if (ngx_llmops_rollout_ill(route)) {
         ngx_llmops_plan_fallbacks(&pl, route);
         ngx_llmops_plan_targets(&pl, route);
 
@@ -84,6 +89,28 @@ ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_plan_end(&pl);
 
     return NGX_OK;
+}
+
+
+/*
+ * What is passed through untouched may create things that have ids, which are
+ * known only where they were made: always the same target, no other, whatever
+ * state it is in.
+ */
+
+static void
+ngx_llmops_plan_only(ngx_llmops_planner_t *pl, ngx_llmops_route_t *route)
+{
+    ngx_uint_t            i;
+    ngx_llmops_target_t  *t;
+
+    t = route->targets.elts;
+
+    for (i = 0; i < route->targets.nelts && pl->capable == 0; i++) {
+        if (t[i].weight || i >= route->ntargets) {
+            ngx_llmops_plan_add(pl, &t[i]);
+        }
+    }
 }
 
 
@@ -158,15 +185,6 @@ ngx_llmops_plan_end(ngx_llmops_planner_t *pl)
 
     plan->wait = (pl->wait > 0) ? (ngx_msec_t) pl->wait : 0;
     plan->unsupported = (pl->capable == 0);
-
-    /*
-     * What is passed through untouched may create things that have ids, which
-     * are known only where they were made: always the same target, no other.
-     */
-
-    if (pl->ctx->env.op == NGX_LLMOPS_OP_OTHER && plan->nsteps > 1) {
-        plan->nsteps = 1;
-    }
 }
 
 
@@ -215,7 +233,7 @@ ngx_llmops_plan_targets(ngx_llmops_planner_t *pl, ngx_llmops_route_t *route)
         }
     }
 
-    if (n > 1 && pl->ctx->env.op != NGX_LLMOPS_OP_OTHER) {
+    if (n > 1) {
         if (route->select == NGX_LLMOPS_SELECT_WEIGHT) {
             ngx_llmops_plan_weighted(ordered, n);
 

@@ -281,10 +281,34 @@ def test_other_paths_pass(serve):
     assert up.last.json == {"input_file_id": "f"}
 
 
+@pytest.mark.parametrize("dialect,path", [
+    ("openai", "/files/x%20HTTP/1.1%0D%0AX-Evil:%201"),
+    ("openai", "/images/x%20HTTP/1.1%0D%0A%0D%0AGET%20/smuggled"),
+    ("anthropic", "/files/a%20b%3Fc%23d%25e%7F%C3%A9")])
+def test_a_path_that_nginx_decodes_is_encoded_again(serve, dialect, path):
+    gw, up = serve(answers.json({"ok": 1}), dialect=dialect)
+    version = [("anthropic-version", "2023-06-01")]
+    gw.post("/v1" + path, {"model": "m"},
+            version if dialect == "anthropic" else [])
+    assert up.last.target == "/v1" + path
+    assert not up.last.header("x-evil")
+    assert len(up.requests) == 1
+
+
 def test_other_paths_go_to_one_target_only(chain):
     gw, (first, second) = chain(answers.openai_error(500), None)
     assert gw.get("/v1/files").status == 500
     assert len(first.requests) == 1 and not second.requests
+
+
+def test_other_paths_wait_for_their_target(chain):
+    """What it has made, or is to make, nobody else knows."""
+    gw, (first, second) = chain(
+        answers.openai_error(429, headers=[("Retry-After", "60")]), None)
+    assert gw.chat().status == 200
+    answer = gw.get("/v1/files/file-1")
+    assert answer.status == 429 and int(answer.header("retry-after")) > 50
+    assert len(first.requests) == 1 and len(second.requests) == 1
 
 
 def test_another_base_path(gateway, provider):
