@@ -108,7 +108,8 @@ def test_compressed(shown):
 
 # -- figures -------------------------------------------------------------------
 
-def test_figures(shown):
+def test_figures(shown, clock):
+    clock.noon()
     failing = False
     good = openai_wire.server(Reply(text="Yes.", input=100, output=10))
     bad = answers.openai_error(429)

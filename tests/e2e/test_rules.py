@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 
 import pytest
 
@@ -39,12 +40,40 @@ def ruled(gateway, provider, tmp_path):
     return make
 
 
-def ask(gw, caller="openai", stream=False, **more):
-    body = {"model": "m", "max_tokens": 50, "stream": stream,
+PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages"}
+
+
+def question(stream, **more):
+    return {"model": "m", "max_tokens": 50, "stream": stream,
             "messages": [{"role": "user", "content": "hi"}], **more}
-    path = {"openai": "/v1/chat/completions",
-            "anthropic": "/v1/messages"}[caller]
-    return gw.post(path, body)
+
+
+def ask(gw, caller="openai", stream=False, **more):
+    return gw.post(PATHS[caller], question(stream, **more))
+
+
+class Halves:
+    """A provider's stream whose rest comes when the caller has seen a part of
+    its first events: what is wrong then comes behind the first byte."""
+
+    def __init__(self, parts, first, finish=answers.Exchange.last_chunk):
+        self.parts, self.first, self.finish = parts, first, finish
+        self.seen = threading.Event()
+
+    def __call__(self, x):
+        x.head(200, [answers.EVENTS], chunked=True)
+        x.nodelay()
+        x.chunk(b"".join(self.parts[:self.first]))
+        x.wait(self.seen, 30)
+        x.chunk(b"".join(self.parts[self.first:]))
+        self.finish(x)
+
+    def ask(self, gw, path, body):
+        client = gw.connect()
+        client.request("POST", path, json=body)
+        client.read_until(b"data:")
+        self.seen.set()
+        return client.read()
 
 
 def whole_text(answer, caller="openai") -> str:
@@ -273,20 +302,11 @@ def test_deny_after_it(ruled, caller):
     words = "These words come first, many of them, and are harmless. "
     wire = openai_wire.chat_stream if caller == "openai" \
         else anthropic_wire.message_stream
-    parts = wire(Reply(text=words * 4 + SECRET + " and more", piece=6),
-                 {"model": "m"})
-
-    def script(x):
-        x.head(200, [answers.EVENTS], chunked=True)
-        x.nodelay()
-        x.chunk(b"".join(parts[:20]))
-        x.pause(0.3)                    # the header goes out meanwhile
-        x.chunk(b"".join(parts[20:]))
-        x.last_chunk()
-
-    gw, (up,) = ruled("output deny match=secrets.aws;", script,
+    halves = Halves(wire(Reply(text=words * 4 + SECRET + " and more",
+                               piece=6), {"model": "m"}), 20)
+    gw, (up,) = ruled("output deny match=secrets.aws;", halves,
                       dialects=[caller])
-    answer = ask(gw, caller, True)
+    answer = halves.ask(gw, PATHS[caller], question(True))
     assert answer.status == 200
     assert answer.complete
     error = error_of(answer, caller)
@@ -374,23 +394,14 @@ def test_schema(ruled, caller, stream):
 def test_schema_is_checked_as_it_comes(ruled):
     """The first byte that cannot be ends the stream: nothing of its event
     goes, and the provider is not read to its end."""
-    def script(x):
-        x.head(200, [answers.EVENTS], chunked=True)
-        x.nodelay()
-        for text in ('{"n"', ': 1, ', '"m"', ': 2}'):
-            x.chunk(b"data: " + answers.dump(
-                {"id": "1", "object": "chat.completion.chunk", "created": 1,
-                 "model": "m", "choices": [
-                     {"index": 0, "delta": {"content": text},
-                      "finish_reason": None}]}) + b"\n\n")
-            if text == ': 1, ':
-                x.pause(0.3)
-            if text == '"m"':
-                x.stall()
-                return
-    gw, _ = ruled("output json schema=SCHEMA on_fail=stop;", script,
+    halves = Halves([b"data: " + answers.dump(
+        {"id": "1", "object": "chat.completion.chunk", "created": 1,
+         "model": "m", "choices": [{"index": 0, "delta": {"content": text},
+                                    "finish_reason": None}]}) + b"\n\n"
+        for text in ('{"n"', ': 1, ', '"m"')], 2, answers.stall)
+    gw, _ = ruled("output json schema=SCHEMA on_fail=stop;", halves,
                   schema=SCHEMA)
-    answer = ask(gw, stream=True)
+    answer = halves.ask(gw, PATHS["openai"], question(True))
     assert stream_text(answer) == '{"n": 1, '
     assert "strict.json" in error_of(answer)["message"]
     assert answer.complete

@@ -7,10 +7,10 @@ import json
 
 import pytest
 
-from harness import Reply, Tool, answers, anthropic_wire, openai_wire
-from test_rules import (CALLERS, MAIL, SCHEMA, SECRET, ask, counted,
-                        error_of, logged, ruled, said, stream_text, text_of,
-                        whole_text)
+from harness import Reply, Tool, anthropic_wire, openai_wire
+from test_rules import (CALLERS, MAIL, PATHS, SCHEMA, SECRET, Halves, ask,
+                        counted, error_of, logged, question, ruled, said,
+                        stream_text, text_of, whole_text)
 
 __all__ = ["ruled"]
 STREAM = pytest.mark.parametrize("stream", [False, True])
@@ -82,20 +82,11 @@ def test_retry_then_stop(ruled):
 
 
 def test_retry_after_the_first_byte_stops(ruled):
-    gw, (up,) = ruled("output json schema=SCHEMA on_fail=retry;", Reply(),
+    halves = Halves(openai_wire.chat_stream(Reply(text=BAD, piece=3),
+                                            {"model": "m"}), 3)
+    gw, (up,) = ruled("output json schema=SCHEMA on_fail=retry;", halves,
                       schema=SCHEMA)
-
-    def script(x):
-        x.head(200, [answers.EVENTS], chunked=True)
-        x.nodelay()
-        parts = openai_wire.chat_stream(Reply(text=BAD, piece=3),
-                                        {"model": "m"})
-        x.chunk(b"".join(parts[:3]))
-        x.pause(0.3)
-        x.chunk(b"".join(parts[3:]))
-        x.last_chunk()
-    up(script)
-    answer = ask(gw, stream=True)
+    answer = halves.ask(gw, PATHS["openai"], question(True))
     assert "strict.json" in error_of(answer)["message"]
     assert len(up.requests) == 1
 
@@ -134,22 +125,13 @@ def test_replace(ruled, caller, stream):
 def test_replace_the_rest(ruled, caller):
     """Behind what has gone out: the text, and the stream's proper end."""
     words = "These words come first, many of them, and are harmless. "
-    parts = dialect_of(caller).server and (
-        openai_wire.chat_stream if caller == "openai"
-        else anthropic_wire.message_stream)(
-            Reply(text=words * 4 + SECRET + " and more", piece=6),
-            {"model": "m"})
-
-    def script(x):
-        x.head(200, [answers.EVENTS], chunked=True)
-        x.nodelay()
-        x.chunk(b"".join(parts[:20]))
-        x.pause(0.3)
-        x.chunk(b"".join(parts[20:]))
-        x.last_chunk()
+    wire = openai_wire.chat_stream if caller == "openai" \
+        else anthropic_wire.message_stream
+    halves = Halves(wire(Reply(text=words * 4 + SECRET + " and more",
+                               piece=6), {"model": "m"}), 20)
     gw, _ = ruled("output deny match=secrets.aws on_fail=replace with=END;",
-                  script, dialects=[caller])
-    answer = ask(gw, caller, True)
+                  halves, dialects=[caller])
+    answer = halves.ask(gw, PATHS[caller], question(True))
     text = stream_text(answer, caller)
     assert text.endswith("END") and (words * 4).startswith(text[:-3])
     assert answer.complete and error_of(answer) is None

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from harness import Reply, Tool, answers, openai_wire
-from test_rules import MAIL, SCHEMA, SECRET, counted, ruled, text_of
+from test_rules import (MAIL, SCHEMA, SECRET, Halves, counted, ruled,
+                        text_of)
 from test_rules_actions import BAD, GOOD, in_turn
 
 __all__ = ["ruled"]
@@ -16,9 +17,15 @@ STREAM = pytest.mark.parametrize("stream", [False, True])
 TOOLS = [{"type": "function", "name": "f", "parameters": SCHEMA}]
 
 
+PATH = "/v1/responses"
+
+
+def question(stream, **more):
+    return {"model": "m", "input": "hi", "stream": stream, **more}
+
+
 def ask(gw, stream=False, **more):
-    return gw.post("/v1/responses", {"model": "m", "input": "hi",
-                                     "stream": stream, **more})
+    return gw.post(PATH, question(stream, **more))
 
 
 def events_of(answer) -> list:
@@ -51,18 +58,8 @@ def whole_text(answer) -> str:
     return answer.json["output"][-1]["content"][0]["text"]
 
 
-def slowly(reply, first=12):
-    """A stream that pauses behind its first events."""
-    parts = openai_wire.response_stream(reply, {"model": "m"})
-
-    def script(x):
-        x.head(200, [answers.EVENTS], chunked=True)
-        x.nodelay()
-        x.chunk(b"".join(parts[:first]))
-        x.pause(0.2)
-        x.chunk(b"".join(parts[first:]))
-        x.last_chunk()
-    return script
+def in_halves(reply):
+    return Halves(openai_wire.response_stream(reply, {"model": "m"}), 12)
 
 
 def test_redact(ruled):
@@ -108,9 +105,9 @@ def test_next(ruled, stream):
 
 def test_stop_behind_the_first_byte(ruled):
     words = "Words that come first and are harmless. "
-    gw, (up,) = ruled("output deny match=secrets.aws;",
-                      slowly(Reply(text=words + SECRET + " x", piece=6)))
-    answer = ask(gw, True)
+    halves = in_halves(Reply(text=words + SECRET + " x", piece=6))
+    gw, (up,) = ruled("output deny match=secrets.aws;", halves)
+    answer = halves.ask(gw, PATH, question(True))
     kinds = [e.json["type"] for e in answer.events]
     assert kinds[-2:] == ["error", "response.failed"]
     assert "response.output_text.done" not in kinds
@@ -121,17 +118,20 @@ def test_stop_behind_the_first_byte(ruled):
     assert said and words.startswith(said)
     # the SDK raises
     openai = pytest.importorskip("openai")
+    halves.seen.clear()
     with pytest.raises(openai.APIError):
-        list(gw.openai().responses.create(model="m", input="hi", stream=True))
+        for _ in gw.openai().responses.create(model="m", input="hi",
+                                              stream=True):
+            halves.seen.set()
 
 
 def test_replace(ruled):
     """The rest of a stream, all of it, and a whole answer."""
     words = "Words that come first and are harmless. "
-    reply = Reply(text=words + SECRET + " x", piece=6)
+    halves = in_halves(Reply(text=words + SECRET + " x", piece=6))
     gw, (up,) = ruled("output deny match=secrets.aws on_fail=replace "
-                      "with=END;", slowly(reply))
-    answer = ask(gw, True)
+                      "with=END;", halves)
+    answer = halves.ask(gw, PATH, question(True))
     events = events_of(answer)
     assert answer.complete and SECRET not in text_of(answer)
     last = events[-1]
@@ -144,8 +144,12 @@ def test_replace(ruled):
     deltas = "".join(e["delta"] for e in events
                      if e["type"] == "response.output_text.delta")
     assert deltas == first + second
+    halves.seen.clear()
+    kinds = []
     with gw.openai().responses.stream(model="m", input="hi") as stream:
-        kinds = [event.type for event in stream]
+        for event in stream:
+            kinds.append(event.type)
+            halves.seen.set()
     assert kinds[-1] == "response.incomplete"
     up(openai_wire.server(Reply(text=SECRET + " x")))
     answer = ask(gw, True)

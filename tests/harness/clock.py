@@ -78,6 +78,11 @@ class Clock:
         with self._lock:
             self._ahead.value += by // timedelta(microseconds=1) * 1000
 
+    def noon(self) -> None:
+        """The next day's (UTC): no day ends while the test runs."""
+        day = 86400
+        self.advance(day - self.time() % day + day / 2)
+
     def time(self) -> float:
         """The time there, in seconds since 1970."""
         return time.time() + self._ahead.value / 1e9

@@ -303,7 +303,7 @@ http {{
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def stop(self, timeout: float = 10.0) -> None:
+    def stop(self, timeout: float = 10.0 * SLOW) -> None:
         """QUIT: what is under way is ended in peace."""
         if not self.running:
             return
