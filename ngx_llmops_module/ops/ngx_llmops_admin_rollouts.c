@@ -30,6 +30,7 @@ typedef struct {
     ngx_str_t                    reason;
     json_t                      *json;     /* being put */
     json_t                      *entry;    /* of its history, borrowed */
+    uint64_t                     number;   /* of the decision, or 0 */
     ngx_uint_t                   tries;
 } ngx_llmops_admin_rollout_t;
 
@@ -511,10 +512,16 @@ ngx_llmops_admin_rollout_apply(ngx_llmops_admin_t *a,
                                       &ch->ro->route->name, error);
     }
 
-    text = (rc == NGX_OK) ? json_dumps(ch->json, JSON_COMPACT) : NULL;
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ch->number = ngx_llmops_rollout_sent(ch->ro, ch->entry, a->op.expected);
+
+    text = json_dumps(ch->json, JSON_COMPACT);
 
     if (text == NULL) {
-        return NGX_ERROR;
+        goto failed;
     }
 
     len = ngx_strlen(text);
@@ -528,12 +535,16 @@ ngx_llmops_admin_rollout_apply(ngx_llmops_admin_t *a,
 
     free(text);
 
-    if (a->op.value.data == NULL) {
-        return NGX_ERROR;
+    if (a->op.value.data) {
+        return ngx_llmops_admin_ask(a, ngx_llmops_store_put,
+                                    ngx_llmops_admin_rollout_done);
     }
 
-    return ngx_llmops_admin_ask(a, ngx_llmops_store_put,
-                                ngx_llmops_admin_rollout_done);
+failed:
+
+    (void) ngx_llmops_rollout_sent_over(ch->ro, ch->number);
+
+    return NGX_ERROR;
 }
 
 
@@ -542,6 +553,10 @@ ngx_llmops_admin_rollout_done(ngx_llmops_admin_t *a)
 {
     ngx_llmops_rollout_doc_t     doc;
     ngx_llmops_admin_rollout_t  *ch = a->data;
+
+    if (a->op.rc == NGX_DECLINED) {
+        (void) ngx_llmops_rollout_sent_over(ch->ro, ch->number);
+    }
 
     if (a->op.rc == NGX_DECLINED
         && ++ch->tries < NGX_LLMOPS_ADMIN_ROLLOUT_TRIES)
@@ -563,7 +578,10 @@ ngx_llmops_admin_rollout_done(ngx_llmops_admin_t *a)
     ngx_llmops_rollout_doc_get(ch->json, &doc);
 
     ngx_llmops_rollout_publish(a->mcf, ch->ro, &doc, a->op.doc.revision, 0);
-    ngx_llmops_rollout_tell(ch->ro, ch->action, &doc, ch->entry);
+
+    if (ngx_llmops_rollout_sent_over(ch->ro, ch->number)) {
+        ngx_llmops_rollout_tell(ch->ro, ch->action, &doc, ch->entry);
+    }
 
     return ngx_llmops_admin_reply(a, NGX_HTTP_OK,
                                   json_pack("{s:o}", "rollout",

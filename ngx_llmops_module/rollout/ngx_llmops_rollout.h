@@ -30,6 +30,7 @@
  *   ngx_llmops_rollout_judge.c     what a model thinks of answers
  *   ngx_llmops_rollout_run.c       worker 0: when something is to be done
  *   ngx_llmops_rollout_store.c     worker 0: the document in the store
+ *   ngx_llmops_rollout_sent.c      decisions whose answer may be lost
  *   ngx_llmops_rollout_decide.c    worker 0: decisions
  *   ngx_llmops_rollout_fleet.c     what other gateways have seen
  *   ngx_llmops_rollout_evaluated.c what evaluations say of the candidate
@@ -41,6 +42,8 @@
 #define NGX_LLMOPS_ROLLOUT_GUARDS  8
 #define NGX_LLMOPS_ROLLOUT_EVALUATIONS  8
 #define NGX_LLMOPS_ROLLOUT_MICRO   1000000
+#define NGX_LLMOPS_ROLLOUT_SENT    16      /* on their way at a time */
+#define NGX_LLMOPS_ROLLOUT_ID      16      /* bytes, of a decision's "id" */
 
 
 /* what has become of an answer that was drawn to be judged */
@@ -127,6 +130,8 @@ typedef struct {
     ngx_atomic_t               total[2][2];    /* ever: by arm; ok, failed */
     ngx_atomic_t               decided[NGX_LLMOPS_ROLLOUT_ACTIONS];
     ngx_atomic_t               told[2];    /* webhook: given up, sent */
+    ngx_atomic_t               sent[NGX_LLMOPS_ROLLOUT_SENT];  /* numbers, see
+                                              ngx_llmops_rollout_sent() */
     ngx_atomic_t               judged[NGX_LLMOPS_JUDGED_MAX];
     ngx_atomic_t               score[2];   /* ever: by arm, times 10^6, of */
     ngx_atomic_t               scored[2];  /* so many */
@@ -345,8 +350,28 @@ ngx_uint_t ngx_llmops_rollout_doc_share(ngx_llmops_rollout_t *ro,
 void ngx_llmops_rollout_evaluated_start(ngx_llmops_rollouts_t *rollouts);
 void ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf);
 
+/*
+ * A decision is put in the place of that revision (NGX_LLMOPS_REVISION_NONE: of
+ * none): gives entry, its part of the history, an "id", and returns its number,
+ * by which worker 0 finds it if nobody hears of it; 0: it cannot.  In any
+ * worker, before the document becomes a text.
+ */
+uint64_t ngx_llmops_rollout_sent(ngx_llmops_rollout_t *ro, json_t *entry,
+    uint64_t expected);
+
+/* What has become of it is known, or it was not sent: whether it is for the
+   caller to tell, if it is in force.  Not where the store has failed: that says
+   nothing. */
+ngx_uint_t ngx_llmops_rollout_sent_over(ngx_llmops_rollout_t *ro,
+    uint64_t number);
+
+/* Worker 0 has read the document: tells decisions in it that nobody has heard
+   of. */
+void ngx_llmops_rollout_sent_find(ngx_llmops_rollout_t *ro, json_t *json,
+    uint64_t revision);
+
 /* Says what has been decided and is in the store: log, metric, webhook; in any
-   worker. */
+   worker, once: see ngx_llmops_rollout_sent_over(). */
 void ngx_llmops_rollout_tell(ngx_llmops_rollout_t *ro,
     ngx_llmops_rollout_action_e action, const ngx_llmops_rollout_doc_t *doc,
     json_t *entry);

@@ -38,6 +38,9 @@ typedef struct {
     json_t                    *json;       /* the document, or NULL */
     json_t                    *entry;      /* of its history, borrowed; NULL: no
                                               decision */
+    uint64_t                   number;     /* of that, or 0 */
+    unsigned                   sent:1;     /* and what became of it is not
+                                              known */
 } ngx_llmops_told_t;
 
 
@@ -63,6 +66,7 @@ static ngx_int_t ngx_llmops_told_rollback(ngx_llmops_told_t *told,
     json_t *noted);
 static void ngx_llmops_told_put(ngx_llmops_told_t *told, uint64_t expected);
 static void ngx_llmops_told_done(ngx_llmops_docop_t *op);
+static void ngx_llmops_told_say(ngx_llmops_told_t *told);
 
 
 static const char  *ngx_llmops_evaluation_names[] = {
@@ -400,8 +404,13 @@ ngx_llmops_told_read(ngx_llmops_docop_t *op)
     if (rc == NGX_OK) {
         ngx_llmops_told_put(told, revision);
 
-    } else if (rc == NGX_DECLINED) {
-        ngx_llmops_told_free(told);             /* it is there already */
+    } else if (rc == NGX_DECLINED) {            /* it is there already */
+
+        if (told->sent) {
+            ngx_llmops_told_say(told);
+        }
+
+        ngx_llmops_told_free(told);
 
     } else {
         ngx_llmops_told_later(told, NGX_LLMOPS_TOLD_RETRY);
@@ -505,6 +514,12 @@ ngx_llmops_told_put(ngx_llmops_told_t *told, uint64_t expected)
     ngx_int_t  rc;
 
     rc = NGX_ERROR;
+    told->number = 0;
+
+    if (told->entry) {
+        told->number = ngx_llmops_rollout_sent(told->ro, told->entry,
+                                               expected);
+    }
 
     if (ngx_llmops_told_op(told, ngx_llmops_told_done) == NGX_OK
         && ngx_llmops_rollout_value(&told->op, told->asked, told->json)
@@ -523,6 +538,8 @@ ngx_llmops_told_put(ngx_llmops_told_t *told, uint64_t expected)
             ngx_llmops_told_over(told);
         }
 
+        (void) ngx_llmops_rollout_sent_over(told->ro, told->number);
+
         ngx_llmops_told_later(told, NGX_LLMOPS_TOLD_RETRY);
     }
 }
@@ -531,25 +548,50 @@ ngx_llmops_told_put(ngx_llmops_told_t *told, uint64_t expected)
 static void
 ngx_llmops_told_done(ngx_llmops_docop_t *op)
 {
-    ngx_int_t                         rc;
-    uint64_t                          revision;
-    ngx_llmops_told_t                *told = op->data;
-    ngx_llmops_rollout_doc_t          doc;
-    ngx_llmops_rollout_evaluation_t  *ev;
+    ngx_int_t                  rc;
+    uint64_t                   revision;
+    ngx_llmops_told_t         *told = op->data;
+    ngx_llmops_rollout_doc_t   doc;
 
     rc = op->rc;
     revision = op->doc.revision;
 
     ngx_llmops_told_over(told);
 
-    if (rc != NGX_OK) {
+    if (rc == NGX_DECLINED) {                   /* somebody else was faster */
+        (void) ngx_llmops_rollout_sent_over(told->ro, told->number);
 
-        /* somebody else was faster, or the store cannot be asked now */
-
-        ngx_llmops_told_later(told, rc == NGX_DECLINED
-                                    ? 1 : NGX_LLMOPS_TOLD_RETRY);
+        ngx_llmops_told_later(told, 1);
         return;
     }
+
+    if (rc != NGX_OK) {
+        told->sent = 1;
+
+        ngx_llmops_told_later(told, NGX_LLMOPS_TOLD_RETRY);
+        return;
+    }
+
+    ngx_llmops_told_say(told);
+
+    if (told->entry) {
+        ngx_llmops_rollout_doc_get(told->json, &doc);
+        ngx_llmops_rollout_publish(told->mcf, told->ro, &doc, revision, 0);
+
+        if (ngx_llmops_rollout_sent_over(told->ro, told->number)) {
+            ngx_llmops_rollout_tell(told->ro, NGX_LLMOPS_ROLLOUT_ROLLBACK,
+                                    &doc, told->entry);
+        }
+    }
+
+    ngx_llmops_told_free(told);
+}
+
+
+static void
+ngx_llmops_told_say(ngx_llmops_told_t *told)
+{
+    ngx_llmops_rollout_evaluation_t  *ev;
 
     ev = &told->ev;
 
@@ -559,14 +601,4 @@ ngx_llmops_told_done(ngx_llmops_docop_t *op)
                   &told->ro->candidate, &told->ro->route->name, &ev->name,
                   &ev->id, ngx_llmops_evaluation_names[ev->verdict],
                   ev->score, ev->low, ev->high, ev->cases);
-
-    if (told->entry) {
-        ngx_llmops_rollout_doc_get(told->json, &doc);
-
-        ngx_llmops_rollout_publish(told->mcf, told->ro, &doc, revision, 0);
-        ngx_llmops_rollout_tell(told->ro, NGX_LLMOPS_ROLLOUT_ROLLBACK, &doc,
-                                told->entry);
-    }
-
-    ngx_llmops_told_free(told);
 }

@@ -27,6 +27,7 @@ struct ngx_llmops_rollout_run_s {
     uint64_t                   seen;       /* the store's, when it was read */
     json_t                    *next;       /* being put */
     json_t                    *entry;      /* of its history, borrowed */
+    uint64_t                   number;     /* of the decision, or 0 */
     ngx_llmops_rollout_action_e  action;
     ngx_msec_t                 wait;       /* ngx_current_msec: not before */
     time_t                     complain;   /* not before */

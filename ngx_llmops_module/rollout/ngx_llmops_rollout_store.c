@@ -116,6 +116,7 @@ ngx_llmops_rollout_read_done(ngx_llmops_docop_t *op)
         run->revision = revision;
 
         ngx_llmops_rollout_show(run, &doc);
+        ngx_llmops_rollout_sent_find(run->ro, json, revision);
         return;
     }
 
@@ -250,6 +251,11 @@ ngx_llmops_rollout_put(ngx_llmops_rollout_run_t *run, uint64_t expected)
     ngx_int_t  rc;
 
     rc = NGX_ERROR;
+    run->number = 0;
+
+    if (run->next && !run->quiet) {
+        run->number = ngx_llmops_rollout_sent(run->ro, run->entry, expected);
+    }
 
     if (run->next
         && ngx_llmops_rollout_op(run, ngx_llmops_rollout_put_done) == NGX_OK
@@ -267,6 +273,8 @@ ngx_llmops_rollout_put(ngx_llmops_rollout_run_t *run, uint64_t expected)
         if (run->pool) {
             ngx_llmops_rollout_over(run);
         }
+
+        (void) ngx_llmops_rollout_sent_over(run->ro, run->number);
 
         json_decref(run->next);
         run->next = NULL;
@@ -310,7 +318,9 @@ ngx_llmops_rollout_put_done(ngx_llmops_docop_t *op)
             return;
         }
 
-        ngx_llmops_rollout_tell(run->ro, run->action, &doc, run->entry);
+        if (ngx_llmops_rollout_sent_over(run->ro, run->number)) {
+            ngx_llmops_rollout_tell(run->ro, run->action, &doc, run->entry);
+        }
 
         return;
     }
@@ -321,6 +331,8 @@ ngx_llmops_rollout_put_done(ngx_llmops_docop_t *op)
     if (rc == NGX_DECLINED) {
 
         /* somebody else was faster: what has he decided? */
+
+        (void) ngx_llmops_rollout_sent_over(run->ro, run->number);
 
         run->seen = NGX_LLMOPS_ROLLOUT_UNSEEN;
         run->quiet = 0;

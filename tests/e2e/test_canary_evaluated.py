@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from harness import route, wait_for
+from harness import answers, route, wait_for
 from harness.canary import ADMIN, Canary, canary_conf
 from harness.driver import build
 
@@ -152,6 +152,63 @@ def test_the_fleet_hears_of_it(canary, redis):
     a.wait("rolled_back", timeout=15)
     b.wait("rolled_back", timeout=15)
     assert actions(a) == actions(b) == ["start", "rollback"]
+
+
+def fails(x):
+    answers.openai_error(500)(x)
+
+
+def test_decisions_whose_answer_is_lost(canary, provider, redis, between):
+    """What is in force is told, and once: by a person, an evaluation, a guard,
+    and if who has sent it is dead."""
+    link = between(redis())
+    hook = provider(answers.body(b"", 204), key="")
+    a, b = canary("steps=50%,100% hold=1h guard=failures<3 evaluation=golden "
+                  f"webhook=http://127.0.0.1:{hook.port}/x",
+                  link.directive("timeout=2s"), n=2)
+    told = ["start"]
+
+    def heard(action):
+        told.append(action)
+        wait_for(lambda: len(hook.requests) >= len(told), 10, action)
+        assert [x.json["decision"]["action"] for x in hook.requests] == told
+
+    def lose(action, **more):
+        link.lose(f'"action":"{action}"', **more)
+
+    lose("pause")
+    assert a.admin.post("rollouts/r/pause", {"reason": "x"}).status == 503
+    heard("pause")
+    lose("rollback")
+    assert say(a, 0) == OK
+    heard("rollback")
+    wait_for(lambda: a.gateway.error_log().count(
+        'evaluation "golden" eval_') == 1)
+    a.decide("restart")
+    heard("restart")
+    lose("rollback")
+    a.candidate(fails)
+    a.until("rolled_back")
+    heard("rollback")
+    # nothing is heard, and who has sent it dies
+    lose("restart", hang_up=False)
+    a.gateway.connect().request("POST", "/llm/rollouts/r/restart",
+                                headers=[("x-llm-action", "1")],
+                                json={"reason": "y"})
+    assert link.lost.wait(10)
+    a.gateway.kill_worker(a.gateway.worker())
+    heard("restart")
+    b.decide("pause")
+    heard("pause")
+    assert actions(b) == told
+    ids = [entry["id"] for entry in b.shown()["history"]]
+    assert len(set(ids)) == len(told)
+    assert len({x.json["id"] for x in hook.requests}) == len(told)
+    log = a.gateway.error_log() + b.gateway.error_log()
+    assert [log.count(f": {action}, it is") for action in sorted(set(told))] \
+        == [told.count(action) for action in sorted(set(told))]
+    assert sum(c.gateway.metrics().sum("llm_rollout_decisions_total")
+               for c in (a, b)) == len(told)
 
 
 @pytest.mark.parametrize("words, advice", [

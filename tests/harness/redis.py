@@ -645,8 +645,8 @@ class Faulty:
 
 
 class Between:
-    """A server at another address, whose replies can be cut in the middle or
-    held back, and whose clock can be wrong by some seconds.
+    """A server at another address, whose replies can be cut in the middle,
+    lost or held back, and whose clock can be wrong by some seconds.
 
     (A redis-server under faketime does not come up: its allocator asks for
     the time before there is any.)
@@ -662,12 +662,22 @@ class Between:
         self.passing.set()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = self.listener.getsockname()[1]
+        self._lose: tuple[bytes, bool] | None = None
+        self._lost: dict[socket.socket, bool] = {}
+        self.lost = threading.Event()
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def directive(self, *words: str) -> str:
         words = patient(words)
         return f"llm_redis 127.0.0.1:{self.port} {' '.join(words)};\n"
+
+    def lose(self, what: str, hang_up: bool = True) -> None:
+        """The next transaction with that in it is carried out, and not
+        answered: its connection ends, or nothing comes on it.  self.lost says
+        when."""
+        self.lost.clear()
+        self._lose = (what.encode(), hang_up)
 
     def _accept(self) -> None:
         while True:
@@ -692,6 +702,16 @@ class Between:
               replies: bool) -> None:
         with contextlib.suppress(OSError):
             while data := one.recv(65536):
+                if not replies and self._lose and self._lose[0] in data:
+                    self._lost[two] = self._lose[1]
+                    self._lose = None
+                if replies and one in self._lost:
+                    if b"*3\r\n" not in data:
+                        continue
+                    self.lost.set()
+                    if self._lost[one]:
+                        break
+                    continue
                 if replies and self.cutting and len(data) > 20:
                     two.sendall(data[:len(data) // 2])
                     break
