@@ -295,6 +295,16 @@ def test_a_path_that_nginx_decodes_is_encoded_again(serve, dialect, path):
     assert len(up.requests) == 1
 
 
+def test_one_content_type_passes(serve):
+    """The one by which the body was read."""
+    gw, up = serve(answers.json({"ok": 1}))
+    answer = gw.post("/v1/chat/completions", {"model": "m"}, [
+        ("Content-Type", "application/json"),
+        ("Content-Type", "multipart/form-data; boundary=B")])
+    assert answer.status == 200
+    assert up.last.all("content-type") == ["application/json"]
+
+
 @pytest.mark.parametrize("method,status", [
     ("HEAD", 200), ("HEAD", 404), ("DELETE", 204)])
 def test_an_answer_without_a_body_is_an_answer(serve, method, status):
