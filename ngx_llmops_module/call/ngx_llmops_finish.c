@@ -70,6 +70,15 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         ctx->client_gone = 1;
     }
 
+    if (r->header_only && r->upstream->header_sent) {
+
+        /* all of an answer to HEAD, or of one with 204: nginx asks no input
+           filter for it */
+
+        call->committed = 1;
+        call->streaming = 0;
+    }
+
     if (call->committed && call->streaming && !call->hold
         && !ctx->client_gone)
     {

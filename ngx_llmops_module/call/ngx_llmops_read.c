@@ -511,6 +511,13 @@ ngx_llmops_read_multipart(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
                                       "\"model\" once");
     }
 
+    if (!ngx_llmops_multipart_text(&m.model)) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                      "invalid_value", "\"model\" has control "
+                                      "characters, or is not UTF-8: send the "
+                                      "name of a model");
+    }
+
     ngx_memcpy(env->model_buf, m.model.value, m.model.len);
     env->model.data = env->model_buf;
     env->model.len = m.model.len;

@@ -381,6 +381,14 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     name = h->lowcase_key;
     len = h->key.len;
 
+    /* the body was read as the first one says, a provider may heed another */
+
+    if (len == 12 && h != in->content_type
+        && ngx_memcmp(name, "content-type", 12) == 0)
+    {
+        return 0;
+    }
+
     if (bd->ctx->heads.hop && ngx_llmops_request_hop(bd, name, len)) {
         return 0;
     }

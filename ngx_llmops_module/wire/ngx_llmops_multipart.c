@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_llmops_json_text.h"
 #include "ngx_llmops_multipart.h"
 
 
@@ -18,8 +19,9 @@
  * The value that is found here decides where a request may go, while some
  * other parser decides what the provider sees.  Therefore what parsers are
  * known to read in different ways is refused: folded lines, a bare CR or LF
- * in a header, two names, "name*", encoded values, a delimiter whose CRLF is
- * that of the header before it.
+ * in a header, two names, "name*" and "name*0", blanks that some of them strip
+ * and what they take for quotes, encoded values, a delimiter whose CRLF is that
+ * of the header before it.
  */
 
 
@@ -49,6 +51,28 @@ ngx_llmops_multipart_is(const u_char *p, size_t len, const char *name)
     }
 
     return name[len] == '\0';
+}
+
+
+/* RFC 9110, 5.6.2 */
+
+static ngx_uint_t
+ngx_llmops_multipart_is_token(u_char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')
+           || (c >= 'A' && c <= 'Z')
+           || (c && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+
+static const u_char *
+ngx_llmops_multipart_pass_token(const u_char *p, const u_char *last)
+{
+    while (p < last && ngx_llmops_multipart_is_token(*p)) {
+        p++;
+    }
+
+    return p;
 }
 
 
@@ -92,7 +116,9 @@ ngx_llmops_multipart_value(const u_char *p, const u_char *last, u_char *dst,
         } else if (*p == ';' || *p == ' ' || *p == '\t') {
             break;
 
-        } else if (*p == '"') {
+        } else if (*p < 0x20 || *p >= 0x7f || *p == '"' || *p == '<'
+                   || *p == '>')
+        {
             return NULL;
         }
 
@@ -117,12 +143,13 @@ static ngx_int_t
 ngx_llmops_multipart_param(const u_char *p, const u_char *last,
     const char *name, u_char *dst, size_t size, size_t *len)
 {
-    size_t         n, key_len;
+    size_t         n, key_len, name_len;
     u_char         other[1];
     ngx_uint_t     found, wanted;
     const u_char  *key;
 
     found = 0;
+    name_len = ngx_strlen(name);
 
     for ( ;; ) {
         p = ngx_llmops_multipart_pass_space(p, last);
@@ -142,17 +169,19 @@ ngx_llmops_multipart_param(const u_char *p, const u_char *last,
             continue;
         }
 
-        for (p = key; p < last && *p != '=' && *p != ';'; p++) { /* void */ }
+        p = ngx_llmops_multipart_pass_token(key, last);
 
-        if (p == last || *p == ';') {
+        if (p == last || *p != '=') {
             return NGX_ERROR;
         }
 
         key_len = p - key;
         wanted = ngx_llmops_multipart_is(key, key_len, name);
 
-        if (key_len && key[key_len - 1] == '*'
-            && ngx_llmops_multipart_is(key, key_len - 1, name))
+        /* encoded, or in pieces: RFC 2231 */
+
+        if (key_len > name_len && key[name_len] == '*'
+            && ngx_llmops_multipart_is(key, name_len, name))
         {
             return NGX_ERROR;
         }
@@ -284,18 +313,14 @@ ngx_llmops_multipart_line(ngx_llmops_multipart_t *m, const u_char *p,
     size_t         len;
     const u_char  *colon;
 
-    colon = memchr(p, ':', last - p);
+    colon = ngx_llmops_multipart_pass_token(p, last);
+    len = colon - p;
+    colon = ngx_llmops_multipart_pass_space(colon, last);
 
-    if (colon == NULL || *p == ' ' || *p == '\t'
+    if (colon == last || *colon != ':' || len == 0
         || memchr(p, CR, last - p) != NULL)
     {
         return NGX_ERROR;
-    }
-
-    len = colon - p;
-
-    while (len && (p[len - 1] == ' ' || p[len - 1] == '\t')) {
-        len--;
     }
 
     if (ngx_llmops_multipart_is(p, len, "content-disposition")) {
@@ -554,4 +579,29 @@ ngx_llmops_multipart_feed(ngx_llmops_multipart_t *m, const u_char *p,
     m->complete = (m->state == NGX_LLMOPS_MULTIPART_END);
 
     return (m->state == NGX_LLMOPS_MULTIPART_BAD) ? NGX_ERROR : NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_llmops_multipart_text(ngx_llmops_multipart_field_t *field)
+{
+    size_t         len;
+    const u_char  *p, *last;
+
+    last = field->value + field->len;
+
+    for (p = field->value; p < last; p += len) {
+
+        if (*p < 0x20 || *p == 0x7f) {
+            return 0;
+        }
+
+        len = (*p < 0x80) ? 1 : ngx_llmops_utf8_len(p, last);
+
+        if (len == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
 }

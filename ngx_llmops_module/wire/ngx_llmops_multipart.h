@@ -65,5 +65,11 @@ ngx_int_t ngx_llmops_multipart_init(ngx_llmops_multipart_t *m,
 ngx_int_t ngx_llmops_multipart_feed(ngx_llmops_multipart_t *m,
     const u_char *p, size_t len);
 
+/*
+ * Whether a field's value is a text that may go into headers and logs: UTF-8
+ * without control characters.
+ */
+ngx_uint_t ngx_llmops_multipart_text(ngx_llmops_multipart_field_t *field);
+
 
 #endif /* _NGX_LLMOPS_MULTIPART_H_INCLUDED_ */

@@ -339,7 +339,15 @@ def test_multipart_without_a_model(serve):
     (b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n"
      b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nn\r\n"
      b"--B--\r\n", "multipart/form-data; boundary=B"),
-], ids=["empty", "cut", "no-boundary", "two-models"])
+    (b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n"
+     b"--B\r\nContent-Disposition: form-data; name=<model>\r\n\r\nn\r\n"
+     b"--B--\r\n", "multipart/form-data; boundary=B"),
+    (b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n"
+     b"X-Evil: 1\r\n--B--\r\n", "multipart/form-data; boundary=B"),
+    (b"--B\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n\xff"
+     b"\r\n--B--\r\n", "multipart/form-data; boundary=B"),
+], ids=["empty", "cut", "no-boundary", "two-models", "two-spellings",
+        "control", "utf8"])
 def test_bad_multipart(serve, body, kind):
     gw, up = serve()
     answer = gw.post("/v1/audio/transcriptions", body,

@@ -295,6 +295,31 @@ def test_a_path_that_nginx_decodes_is_encoded_again(serve, dialect, path):
     assert len(up.requests) == 1
 
 
+def test_one_content_type_passes(serve):
+    """The one by which the body was read."""
+    gw, up = serve(answers.json({"ok": 1}))
+    answer = gw.post("/v1/chat/completions", {"model": "m"}, [
+        ("Content-Type", "application/json"),
+        ("Content-Type", "multipart/form-data; boundary=B")])
+    assert answer.status == 200
+    assert up.last.all("content-type") == ["application/json"]
+
+
+@pytest.mark.parametrize("method,status", [
+    ("HEAD", 200), ("HEAD", 404), ("DELETE", 204)])
+def test_an_answer_without_a_body_is_an_answer(serve, method, status):
+    gw, up = serve(lambda x: x.head(
+        status, [("Content-Type", "application/json")],
+        length=None if status == 204 else 10))
+    client = gw.connect()
+    client.request(method, "/v1/files/file-1", headers=[
+        ("Connection", "close")]).read_head()
+    assert client.response.status == status
+    line = gw.ledger()[0]
+    assert line["llm_error"] == ("not_found" if status == 404 else "")
+    assert gw.metrics().sum("llm_attempts_total") == 1
+
+
 def test_other_paths_go_to_one_target_only(chain):
     gw, (first, second) = chain(answers.openai_error(500), None)
     assert gw.get("/v1/files").status == 500
