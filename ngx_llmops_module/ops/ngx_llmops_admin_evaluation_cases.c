@@ -13,7 +13,8 @@
  * Results case by case: a page of them, those that wait for a person, and all
  * as a report.  They lie in pieces, which are read one after the other, each
  * into memory that is given back before the next: a report of ten thousand
- * cases holds its own text and one piece.
+ * cases holds its own text and one piece.  One piece is read in each turn of
+ * the event loop, since a store in shared memory answers at once.
  */
 
 
@@ -39,6 +40,7 @@ struct ngx_llmops_admin_walk_s {
     ngx_llmops_out_t           out;
     ngx_llmops_admin_case_pt   one;
     ngx_llmops_admin_pt        end;
+    ngx_event_t                event;      /* posted: the next turn goes on */
     u_char                     buf[NGX_LLMOPS_DOC_ID];
 };
 
@@ -48,6 +50,7 @@ static ngx_int_t ngx_llmops_admin_walk(ngx_llmops_admin_t *a,
 static void ngx_llmops_admin_walk_free(void *data);
 static ngx_int_t ngx_llmops_admin_walk_found(ngx_llmops_admin_t *a);
 static ngx_int_t ngx_llmops_admin_walk_on(ngx_llmops_admin_t *a);
+static void ngx_llmops_admin_walk_event(ngx_event_t *ev);
 static ngx_int_t ngx_llmops_admin_walk_ask(ngx_llmops_admin_t *a,
     ngx_llmops_admin_walk_t *w);
 static void ngx_llmops_admin_walk_asked(ngx_llmops_docop_t *op);
@@ -122,6 +125,9 @@ ngx_llmops_admin_walk(ngx_llmops_admin_t *a, ngx_llmops_admin_case_pt one,
     w->a = a;
     w->one = one;
     w->end = end;
+    w->event.handler = ngx_llmops_admin_walk_event;
+    w->event.data = w;
+    w->event.log = a->request->connection->log;
 
     ngx_llmops_out_init(&w->out, NGX_LLMOPS_ADMIN_EVAL_OUT);
 
@@ -152,6 +158,10 @@ static void
 ngx_llmops_admin_walk_free(void *data)
 {
     ngx_llmops_admin_walk_t *w = data;
+
+    if (w->event.posted) {
+        ngx_delete_posted_event(&w->event);
+    }
 
     json_decref(w->doc);
     json_decref(w->data);
@@ -205,22 +215,38 @@ ngx_llmops_admin_walk_on(ngx_llmops_admin_t *a)
     ngx_int_t                 rc;
     ngx_llmops_admin_walk_t  *w = a->data;
 
-    while (w->n < w->cases && !w->full) {
-
-        rc = ngx_llmops_admin_walk_ask(a, w);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        rc = ngx_llmops_admin_walk_chunk(w);
-
-        if (rc != NGX_OK) {
-            return rc;
-        }
+    if (w->n >= w->cases || w->full) {
+        return w->end(a);
     }
 
-    return w->end(a);
+    rc = ngx_llmops_admin_walk_ask(a, w);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_llmops_admin_walk_chunk(w);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (w->n >= w->cases || w->full) {
+        return w->end(a);
+    }
+
+    ngx_post_event(&w->event, &ngx_posted_next_events);
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_llmops_admin_walk_event(ngx_event_t *ev)
+{
+    ngx_llmops_admin_walk_t *w = ev->data;
+
+    ngx_llmops_admin_resume(w->a, ngx_llmops_admin_walk_on);
 }
 
 

@@ -6,7 +6,9 @@ import csv
 import io
 import json
 import math
+import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -310,6 +312,32 @@ def test_the_queue_is_left_page_by_page(judged):
         assert [len(page) for page in pages] == sizes
         assert sum(pages, []) == [(n, c) for n in range(3)
                                   for c in ("up/a", "new/b")]
+
+
+def test_a_report_lets_others_through(judged):
+    """It is made piece by piece: who comes behind it is answered before."""
+    j = judged(knows(bool), knows(bool), workers=1)
+    id = j.begin(cases(40), candidates=["up/a"], concurrency=16)
+    j.wait(id)
+    paths = [f"/llm/evaluations/{id}/report", "/llm/limits"]
+    clients = [j.gateway.connect() for _ in paths]
+    for client in clients:               # it is accepted
+        client.request("GET", "/llm/status")
+        client.read()
+    worker = j.gateway.worker()
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        for client, path in zip(clients, paths):
+            client.request("GET", path)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert [client.read().status for client in clients] == [200, 200]
+
+    def ended():
+        return [line["request_uri"] for line in j.gateway.ledger()
+                if line["request_uri"] in paths]
+    wait_for(lambda: len(ended()) == 2, 10, "both in the log")
+    assert ended() == paths[::-1]
 
 
 def test_an_answer_with_a_nul(judged):
