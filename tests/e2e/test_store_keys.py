@@ -263,16 +263,17 @@ def test_many(house):
                        headers=[("x-api-key", key)])
         answer = client.read()
         return answer.status, answer.header("x-who")
-    for number in range(20000):
+    for number in range(20000 if SLOW == 1 else 6000):
         if number % 100 == 0:
             n = number // 100 % 100
             kid, secret = made[n]
             assert get(secret) == (200, f"c{n}|{kid}")
         assert get(f"nonsense-{number}")[0] == 401
-    rss = gw.rss()
-    for number in range(20000, 40000):
-        get(f"nonsense-{number}")
-    assert gw.rss() - rss < 1000000
+    if SLOW == 1:               # sanitizers hold back what is freed
+        rss = gw.rss()
+        for number in range(20000, 40000):
+            get(f"nonsense-{number}")
+        assert gw.rss() - rss < 1000000
 
 
 def test_in_no_log_and_no_core(house):
@@ -350,7 +351,8 @@ def test_a_known_key_asks_nobody(fleet):
     before = gets()
     for _ in range(50):
         assert ask(two, secret).status == 200
-    assert gets() - before <= 2
+    # what goes by the clock asks now and then
+    assert gets() - before < 25
 
 
 @pytest.mark.parametrize("fault", ["frozen", "killed"])
