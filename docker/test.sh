@@ -95,10 +95,16 @@ id=$(podman run -d --network ns:/var/run/netns/$net --read-only --tmpfs /tmp \
     --cap-drop ALL --security-opt no-new-privileges nginx-llmops:$suite \
     2> "$work/run.log") || skip "podman cannot run: $(tail -1 "$work/run.log")"
 
-for _ in $(seq 50); do
-    inside curl -fs -o /dev/null http://127.0.0.1:8080/healthz && break
-    sleep 0.1
-done
+# soon COMMAND...: until it succeeds, but not for ever
+soon() {
+    for _ in $(seq 300); do
+        "$@" && return
+        sleep 0.1
+    done
+    return 1
+}
+
+soon inside curl -fs -o /dev/null http://127.0.0.1:8080/healthz
 
 body='{"model":"mock","messages":[{"role":"user","content":"Hello"}]}'
 
@@ -112,15 +118,15 @@ users() { podman top "$id" user | tail -n +2 | sort -u | grep -qx www-data; }
 logged() { podman logs "$id" 2>&1 | grep '"target":"mock"'; }
 bare() { ! podman exec "$id" sh -c 'command -v cc || command -v make'; }
 stop() {
-    podman stop -t 10 "$id" &&
+    podman stop -t 30 "$id" &&
     [ "$(podman inspect -f '{{.State.ExitCode}}' "$id")" = 0 ]
 }
 
 check "it answers" ask
 check "it runs as www-data" users
-check "it is healthy" podman healthcheck run "$id"
+check "it is healthy" soon podman healthcheck run "$id"
 check "it shows metrics" inside curl -fsS http://127.0.0.1:8080/metrics
-check "it logs to its output" logged
+check "it logs to its output" soon logged
 check "it reloads" podman kill -s HUP "$id"
 check "it answers after a reload" ask
 check "there is no compiler in it" bare

@@ -52,20 +52,19 @@ ngx_llmops_redis_node_deadline(ngx_llmops_redis_node_t *node,
     left = ngx_llmops_redis_left(cmd->deadline);
     left = ngx_max(left, 0);
 
+    /* a worker that shuts down waits for replies, not for silence */
+
+    node->timer.cancelable = 0;
+
     if (node->timer.timer_set) {
 
-        if (!node->timer.cancelable
-            && (ngx_msec_int_t) (cmd->deadline - node->timer.timer.key) >= 0)
-        {
+        if ((ngx_msec_int_t) (cmd->deadline - node->timer.timer.key) >= 0) {
             return;
         }
 
         ngx_del_timer(&node->timer);
     }
 
-    /* a worker that shuts down waits for replies, not for silence */
-
-    node->timer.cancelable = 0;
     ngx_add_timer(&node->timer, (ngx_msec_t) left);
 }
 

@@ -115,9 +115,7 @@ ngx_llmops_redis_node_replies(ngx_llmops_redis_node_t *node)
 
     /* the deadline is one of nothing now, which nobody has to wait for */
 
-    if (ngx_exiting
-        && ngx_queue_empty(&node->sent) && ngx_queue_empty(&node->waiting))
-    {
+    if (ngx_queue_empty(&node->sent) && ngx_queue_empty(&node->waiting)) {
         node->timer.cancelable = 1;
     }
 

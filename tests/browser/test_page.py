@@ -115,10 +115,12 @@ def test_what_is_seen(busy, look):
     assert names == ["chat up/large new/large-2", "summarize up/small off/x",
                      f"{HOSTILE} off/small up/small"]
     assert page.locator("img").count() == 0
-    arms = dict(zip(texts(looked, "article td:first-child")[:7],
-                    texts(looked, "article td:last-child")[:7]))
-    assert arms["broken rules"] == "100%"
-    assert arms["cost per 1000 requests"] == "$1.52"
+
+    def arms() -> dict[str, str]:
+        return dict(zip(texts(looked, "article td:first-child")[:7],
+                        texts(looked, "article td:last-child")[:7]))
+    wait_for(lambda: arms()["broken rules"] == "100%"
+             and arms()["cost per 1000 requests"] == "$1.52", 20, "the arms")
     verdict = page.locator("article p.bad").inner_text()
     assert "Candidate is worse: " in verdict
     assert "95% interval of the difference +" in verdict
@@ -369,7 +371,7 @@ def test_samples(others):
     assert texts(looked, "dialog ins") == ["No,", "not"]
     looked.picture("compare")
     page.locator("dialog button", has_text="Shadow is better").click()
-    wait_for(lambda: not page.locator("dialog").is_visible(), 5, "the end")
+    wait_for(lambda: not page.locator("dialog").is_visible(), 15, "the end")
     assert made.posts == [("samples/smp_1/verdict", {"winner": "shadow"})]
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import Reply, openai_wire, route, wait_for
+from harness import Reply, SLOW, openai_wire, route, wait_for
 
 CHAT = "/v1/chat/completions"
 
@@ -35,7 +35,7 @@ def fleet(gateway, provider):
                 + route("target up/m;", f"cache {words};") + directive)
         gws = [gateway(http=text, **parts) for _ in range(n)]
         for gw in gws:
-            wait_for(lambda: b"llm_redis_up 1" in gw.fetch_metrics().body)
+            wait_for(lambda: b"llm_redis_up 1" in gw.fetch_metrics().body, 10)
         return gws, up
     return make
 
@@ -45,7 +45,7 @@ def values(server, kind="c"):
 
 
 def stored(server, n=1):
-    wait_for(lambda: len(values(server)) == n)
+    wait_for(lambda: len(values(server)) == n, 10)
     return values(server)[0]
 
 
@@ -62,7 +62,7 @@ def test_second_gateway_has_a_hit(redis, fleet):
     assert stream.complete and b"three" in stream.body
     assert len(up.requests) == 1
     assert 0 < server.do("PTTL", values(server)[0]) <= 60_000
-    assert wait_for(lambda: not values(server, "l"))
+    wait_for(lambda: not values(server, "l"), 10)
 
 
 def flip(server, key):
@@ -93,7 +93,7 @@ def test_a_bad_value_is_a_miss(redis, fleet, damage):
     (one, two), up = fleet(2, server.directive())
     one.post(CHAT, ask())
     one.post(CHAT, ask("ho"))
-    wait_for(lambda: len(values(server)) == 2)
+    wait_for(lambda: len(values(server)) == 2, 10)
     keys = values(server)
     if damage == "other":
         server.do("RENAME", keys[0], "tmp")
@@ -117,11 +117,11 @@ def test_redis_lost_costs_only_hits(redis, fleet):
     one.post(CHAT, ask())
     stored(server)
     server.kill()
-    wait_for(lambda: status(two.post(CHAT, ask("a"))) == "miss")
+    wait_for(lambda: status(two.post(CHAT, ask("a"))) == "miss", 10)
     start = time.monotonic()
     for n in range(10):
         assert two.post(CHAT, ask(f"b{n}")).status == 200
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 5 * SLOW
     assert status(two.post(CHAT, ask("b1"))) == "hit"
     server.restart()
 
@@ -129,7 +129,7 @@ def test_redis_lost_costs_only_hits(redis, fleet):
         body = ask(f"c{time.monotonic()}")
         one.post(CHAT, body)
         return status(two.post(CHAT, body)) == "hit"
-    wait_for(again)
+    wait_for(again, 20)
     for gw in (one, two):
         gw.allow(r"redis")
 
@@ -144,7 +144,7 @@ def test_a_flight_is_shared_across_gateways(redis, fleet):
 
     def script(x):
         calls.append(x)
-        gate.wait(10)
+        gate.wait(30)
         answer(x)
     (one, two), up = fleet(2, server.directive(), script,
                            words="ttl=1m lease=20s")
@@ -154,7 +154,7 @@ def test_a_flight_is_shared_across_gateways(redis, fleet):
         got[name] = gw.post(CHAT, ask())
     threads = [threading.Thread(target=call, args=("one", one))]
     threads[0].start()
-    wait_for(lambda: calls)
+    wait_for(lambda: calls, 10)
     for n in range(2):
         threads.append(threading.Thread(target=call, args=(f"two{n}", two)))
         threads[-1].start()
@@ -163,7 +163,7 @@ def test_a_flight_is_shared_across_gateways(redis, fleet):
     wait_for(lambda: two.metrics().sum("llm_requests_in_flight") == 2)
     gate.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(calls) == 1
     assert {text_of(r) for r in got.values()} == {"One two three."}
     assert status(got["one"]) == "miss"
@@ -177,7 +177,7 @@ def test_a_lease_is_waited_for_so_long(redis, fleet):
     one.post(CHAT, ask())
     key = stored(server)
     lease = key.replace("llm:c:", "llm:l:")
-    wait_for(lambda: not values(server, "l"))
+    wait_for(lambda: not values(server, "l"), 10)
     server.do("DEL", key)
     server.do("SET", lease, "1", "PX", 20000)
     assert status(two.post(CHAT, ask())) == "miss"

@@ -6,6 +6,7 @@ The callers and the provider are the bench's programs (harness/crowd.py).
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -145,34 +146,34 @@ def test_a_thousand_callers_of_four_gateways(redis, fleet, crowd):
 
 
 def test_a_worker_of_eight_is_killed_under_a_thousand_callers(fleet, crowd):
-    # it is all spent by fewer calls than the worker leaves
-    budget = 60000
-    (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1 * SLOW,
+    budget = 100000
+    (gw,), up = fleet(1, "", f"tokens={budget}/day", pause=0.1,
                       workers=8, listen="reuseport")
-    calls = crowd(gw, 1500, at_once=1000, headers=KEY)
-    highest, killed, watch = 0, False, Watch(up)
-    while calls.running:
-        seen = watch.look()
-        if not killed:
-            # nobody else is asked, which takes long now
-            if seen["waiting"] > 8 or seen["answers"] > 200:
-                gw.kill_worker(gw.workers()[3])
-                killed = True
-            continue
+    # the provider answers nobody until a worker is dead that had asked it
+    up.process.send_signal(signal.SIGSTOP)
+    calls = [crowd(gw, 1000, at_once=1000, headers=KEY)]
+    wait_for(lambda: level(gw)["reserved"] > budget / 2, 20, "calls")
+    calls.append(crowd(gw, 500, at_once=100, headers=KEY))
+    gw.kill_worker(max(gw.workers(), key=gw.fds))
+    up.process.send_signal(signal.SIGCONT)
+    highest, watch = 0, Watch(up)
+    while any(one.running for one in calls):
+        watch.look()
         now = level(gw)
         highest = max(highest, now["used"] + now["reserved"])
-    end = calls.end()
-    assert killed and 0 < end["failed"] < 600
-    assert set(end["statuses"]) == {"200", "429"}
+    ends = [one.end() for one in calls]
+    failed, statuses = sum(end["failed"] for end in ends), added(ends)
+    assert 0 < failed < 1000
+    assert set(statuses) == {"200", "429"}
     assert highest <= budget
     # what the dead worker had is given back while the provider is at it
     each = reserved(gw)
-    assert watch.highest(each) <= budget + end["failed"] * each
+    assert watch.highest(each) <= budget + failed * each
     # long before the lease: who has died is known here
     wait_for(lambda: level(gw)["reserved"] == 0, 15, "the reservations")
     used = level(gw)["used"]
     wait_for(lambda: len(gw.workers()) == 8, 10)
-    wait_for(lambda: logged([gw])[0] == end["statuses"]["200"], 10)
+    wait_for(lambda: logged([gw])[0] == statuses["200"], 10)
     # what was settled before the kill and not yet logged is one call's
     assert abs(used - logged([gw])[1]) <= MOST
     assert abs(used - ledger(gw)) <= MOST
@@ -204,9 +205,11 @@ class Traffic(threading.Thread):
                 headers=[("x-key", self.name)]).end()["failed"]
 
 
-def decided(line) -> float:
-    """When the call was admitted: it goes to the provider at once."""
-    return float(line["msec"]) - float(line["upstream_response_time"])
+def span(line) -> tuple[float, float]:
+    """When the call was admitted, it goes to the provider at once; and when
+    it was over."""
+    end = float(line["msec"])
+    return end - float(line["upstream_response_time"]), end
 
 
 def most_in_a_window(times: list[float]) -> int:
@@ -215,21 +218,30 @@ def most_in_a_window(times: list[float]) -> int:
                for at in times)
 
 
-def before_a_refusal(line, times: list[float]) -> int:
-    """Calls that were in the window of one that was refused, which has 65
-    parts of a 64th, at some time of that one."""
-    end = float(line["msec"])
-    begin = end - float(line["request_time"]) - WINDOW * 66 / 64 - 0.05
-    return sum(begin <= at <= end for at in times)
+def before_a_refusal(line, spans: list[tuple[float, float]]) -> int:
+    """Calls that were under way, or over but still in the window, which has
+    65 parts of a 64th, at some time of one that was refused."""
+    begin = started(line) - WINDOW * 66 / 64 - 0.05
+    return sum(over >= begin and at <= float(line["msec"])
+               for at, over in spans)
+
+
+def started(line) -> float:
+    return float(line["msec"]) - float(line["request_time"])
+
+
+def on_pace(lines) -> bool:
+    """Nobody was late who calls, answers, or stands between them."""
+    starts = sorted(map(started, lines))
+    return max(later - at for at, later in zip(starts, starts[1:])) < 0.1 \
+        and max(float(line["request_time"]) for line in lines) < 0.1
 
 
 @pytest.mark.parametrize("kind", ["shm", "redis"])
 def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
                                                  request, kind):
     """Steady traffic at twice the limit; bursts just when the window is free
-    again; and bursts that straddle where a fixed window would begin.  Whatever
-    becomes of that on a busy machine: no window has more, and who is refused
-    has come in a full one."""
+    again; and bursts that straddle where a fixed window would begin."""
     directive = request.getfixturevalue("redis")().directive() \
         if kind == "redis" else ""
     up = source()
@@ -254,12 +266,15 @@ def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
     lines = gw.ledger(sum(step[1] for one in all_of_it for step in one.steps))
     for one in all_of_it:
         mine = [line for line in lines if line["llm_model"] == one.name]
-        times = [decided(line) for line in mine if line["status"] == "200"]
-        assert most_in_a_window(times) <= n * 1.02, one.name
-        assert len(times) >= n * 0.98, one.name
-        assert min((before_a_refusal(line, times) for line in mine
-                    if line["status"] == "429"), default=n) >= n * 0.98, \
-            one.name
+        spans = [span(line) for line in mine if line["status"] == "200"]
+        assert most_in_a_window([at for at, _ in spans]) <= n * 1.02, one.name
+        # windows that are free for each, whatever a busy machine makes of
+        # it; but of steady calls, for a window and a half, one alone
+        windows = {"bursts": 3, "straddling": 2}.get(
+            one.name, 1.5 if on_pace(mine) else 1)
+        assert len(spans) >= windows * n * 0.98, one.name
+        assert min((before_a_refusal(line, spans) for line in mine
+                    if line["status"] == "429"), default=n) > n / 2, one.name
 
 
 # -- what happens to Redis, meanwhile ------------------------------------------

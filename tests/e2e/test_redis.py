@@ -425,7 +425,8 @@ def test_what_was_said_last_arrives(redis, redis_driver):
     server = redis()
     driver = redis_driver(server.directive())
     for n in range(10):
-        driver.forget("INCR n")
+        driver.wait_up()
+        assert driver.forget("INCR n") == ["cancelled"]
         driver.gateway.reload()
     wait_for(lambda: server.do("GET", "n") == "10", 10, "the last words")
 

@@ -125,10 +125,11 @@ def test_one(sampled, engine):
         assert "sk-hidden" not in json.dumps(sample)
         one = admin.get(f"samples/{sample['id']}")
         assert {k: v for k, v in one.json.items() if k != "v"} == sample
+    wait_for(lambda: admin.gateway.metrics().sum(
+        RECORDED, route="r", outcome="recorded") == 2, 10)
     metrics = admin.gateway.metrics()
-    assert metrics.sum(RECORDED, route="r", outcome="recorded") == 2
     assert metrics.sum("llm_samples_bytes_total") > 160
-    assert 0 < metrics.sum("llm_samples_seconds_total") < 1
+    assert 0 < metrics.sum("llm_samples_seconds_total") < 60
 
 
 def test_what_is_not_recorded(sampled):
@@ -136,6 +137,7 @@ def test_what_is_not_recorded(sampled):
                     answers.openai_error(400)(x) if b"fail" in x.request.body
                     else healthy(x))
     ask(admin, "x" * 2000, "ticktock")
+    wait_for(lambda: admin.gateway.metrics().sum(RECORDED) == 2, 10)
     metrics = admin.gateway.metrics()
     assert metrics.sum(RECORDED, outcome="too_large") == 1
     assert metrics.sum(RECORDED, outcome="denied") == 1
@@ -435,7 +437,7 @@ def test_encrypted_files(sampled, tmp_path):
 
 def test_encrypted_in_redis(sampled, redis):
     server = redis()
-    admin = sampled(engine=server.directive("timeout=2s"), keys=True,
+    admin = sampled(engine=server.directive(), keys=True,
                     env={"SAMPLES_KEY": KEY},
                     http="llm_samples key=env:SAMPLES_KEY;")
     admin.gateway.secret(KEY)
@@ -481,7 +483,7 @@ def test_delete_while_a_shadow_is_under_way(sampled, engine):
     """A pair that is not written yet when its client is forgotten."""
     gone = threading.Event()
     admin = sampled(engine=engine, keys=True, shadow="share=100%",
-                    candidate=lambda x: (gone.wait(10), healthy(x)))
+                    candidate=lambda x: (gone.wait(60), healthy(x)))
     ask(admin, "secret", who="alice")
     assert admin.delete("samples", client="alice").status == 200
     gone.set()
@@ -495,8 +497,8 @@ def healthy(x):
 
 def test_two_gateways(sampled, redis):
     server = redis()
-    one = sampled(engine=server.directive("timeout=2s"), keys=True)
-    two = sampled(engine=server.directive("timeout=2s"), keys=True)
+    one = sampled(engine=server.directive(), keys=True)
+    two = sampled(engine=server.directive(), keys=True)
     ask(one, "first", who="alice")
     ask(two, "second", who="alice")
     for admin in (one, two):
@@ -508,7 +510,7 @@ def test_two_gateways(sampled, redis):
     assert [k for k in server.do("KEYS", "*:sm:*")
             if not k.endswith(":n") and ":g:" not in k] == []
     wait_for(lambda: int(server.do("GET", server.do("KEYS", "*:sm:n")[0]))
-             == 0)
+             == 0, 10)
 
 
 @pytest.mark.parametrize("engine", ["shm", "state"], indirect=True)
@@ -529,9 +531,9 @@ def test_they_expire(sampled, engine, tmp_path, clock):
 def test_they_expire_in_redis(sampled, redis, clock):
     server = redis()
     admin = sampled("share=100% keep=7d redact=off",
-                    engine=server.directive("timeout=2s"))
+                    engine=server.directive())
     ask(admin, "of monday")
-    wait_for(lambda: server.do("KEYS", "*:sm:i"))
+    wait_for(lambda: server.do("KEYS", "*:sm:i"), 10)
     clock.sleep(days=6)
     ask(admin, "of sunday")
     listed(admin, 2)
@@ -549,26 +551,30 @@ def test_the_oldest_go(sampled, engine, tmp_path):
     text = "x" * 40000
     for i in range(60):
         ask(admin, f"{i:02}{text}")
-    last = wait_for(lambda: [
-        s["request"]["messages"][0]["content"][:2]
-        for s in admin.get("samples", limit=100).json["data"]])
-    assert last[:5] == ["59", "58", "57", "56", "55"]
-    assert 8 < len(last) < 30
+
+    def there():
+        got = admin.get("samples", limit=100)
+        assert got.status == 200, got.body
+        return [s["request"]["messages"][0]["content"][:2]
+                for s in got.json["data"]]
+    wait_for(lambda: there()[:5] == ["59", "58", "57", "56", "55"]
+             and 8 < len(there()) < 30, 10, "the newest")
     if "llm_state" in engine:
         assert len(on_disk(tmp_path)) <= 1100 << 10
 
 
 def test_redis_goes(sampled, redis):
     server = redis()
-    admin = sampled(engine=server.directive("timeout=500ms"))
+    admin = sampled(engine=server.directive())
     admin.gateway.allow(r"\[(error|warn|crit)\]", "redis", "Redis")
     ask(admin)
     listed(admin, 1)
     server.kill()
-    wait_for(lambda: admin.gateway.metrics().sum("llm_redis_up") == 0)
+    wait_for(lambda: admin.gateway.metrics().sum("llm_redis_up") == 0, 10)
     ask(admin)
     assert admin.get("samples").status == 503
-    assert admin.gateway.metrics().sum(RECORDED, outcome="store") == 1
+    wait_for(lambda: admin.gateway.metrics().sum(RECORDED, outcome="store")
+             == 1, 10)
 
 
 def test_a_disk_that_cannot_be_written(sampled, tmp_path):
@@ -576,7 +582,8 @@ def test_a_disk_that_cannot_be_written(sampled, tmp_path):
     admin.gateway.allow("samples are lost")
     (tmp_path / "state" / "samples").write_text("in the way")
     ask(admin, "one", "two")
-    assert admin.gateway.metrics().sum(RECORDED, outcome="store") == 2
+    wait_for(lambda: admin.gateway.metrics().sum(RECORDED, outcome="store")
+             == 2, 10)
     assert admin.gateway.error_log().count("samples are lost") == 1
 
 

@@ -120,7 +120,7 @@ def test_not_in_a_core_dump(gateway, provider, tmp_path, asked):
     where = regions(gw.worker(), secret.encode())
     assert any(left_out for _, left_out in where)
     wait_for(lambda: all(left_out for _, left_out
-                         in regions(gw.worker(), secret.encode())), 3,
+                         in regions(gw.worker(), secret.encode())), 10,
              "the last request to be over")
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from harness import Reply, SLOW, answers, openai_wire, wait_for
+from harness import Reply, answers, openai_wire, wait_for
 from harness.embedder import Embedder, vector
 from harness.nginx import route
 from harness.util import LATE
@@ -71,10 +71,10 @@ def test_a_pair_by_meaning(shadowed, provider, status):
     outcomes(gw, 1)
     wait_for(lambda: gw.metrics().sum(
         "llm_requests_total", route="r:shadow_embedding") == 1
-        and gw.metrics().sum("llm_detached_in_flight") == 0)
+        and gw.metrics().sum("llm_detached_in_flight") == 0, 10)
     assert embedder.asked == [["It rains today", "today rains much"]]
     name = "llm_shadow_meaning_similarity_"
-    wait_for(lambda: gw.metrics().sum(name + "count") == (status == 200))
+    wait_for(lambda: gw.metrics().sum(name + "count") == (status == 200), 10)
     metrics = gw.metrics()
     if status == 200:
         a, b = vector("It rains today"), vector("today rains much")
@@ -87,7 +87,8 @@ def test_a_pair_by_meaning(shadowed, provider, status):
 def test_a_share(shadowed):
     gw, up, new = shadowed("share=50% max=1000")
     timed(gw, 200)
-    wait_for(lambda: gw.metrics().sum("llm_detached_in_flight") == 0, 5, "end")
+    wait_for(lambda: gw.metrics().sum("llm_detached_in_flight") == 0, 10,
+             "end")
     assert 60 <= gw.metrics().sum(SHADOW) <= 140
     gw.reload(http=gw.config.http.replace("share=50%", "share=0%"))
     before = gw.metrics().sum(SHADOW)
@@ -116,7 +117,7 @@ def timed(gw, count):
 class Caller:
     """Asks again and again, and waits for an answer up to PATIENCE."""
 
-    PATIENCE = 5.0 * SLOW
+    PATIENCE = 2 * LATE
 
     def __init__(self, gw, model):
         self.gw, self.model = gw, model
@@ -144,9 +145,9 @@ def test_a_candidate_that_hangs(shadowed):
     whatever else this machine does slows both.  How far apart two halves of
     those without are is what a p99 of this machine is worth just now; beside
     that there is what tests allow to a loaded one, LATE.  Whoever waited for
-    the candidate would wait for PATIENCE, five times as long.
+    the candidate would wait for PATIENCE, twice as long.
     """
-    gw, up, new = shadowed("max=8 timeout=60s", candidate=answers.stall,
+    gw, up, new = shadowed("max=8 timeout=10m", candidate=answers.stall,
                            http=route("target up/good;", name="plain",
                                       match="plain"),
                            main="worker_shutdown_timeout 100ms;")
@@ -169,12 +170,12 @@ def test_a_candidate_that_hangs(shadowed):
           f"without {plain50 * 1e3:.2f}, {plain99 * 1e3:.2f}; "
           f"noise {noise * 1e3:.2f}, memory {gw.rss() - rss}")
     assert p99 <= plain99 + noise + LATE
-    assert p50 < 2 * plain50 + LATE / 20
+    assert p50 < 2 * plain50 + LATE / 30
     assert len(up.requests) == 600
 
     metrics = gw.metrics()
     assert metrics.sum("llm_detached_in_flight") == 8
-    assert len(new.requests) == 8
+    wait_for(lambda: len(new.requests) == 8, 10, "eight copies")
     assert metrics.sum(SHADOW, outcome="dropped_max") == 300 - 8
     # what is not copied holds no memory: 250 requests are 4 MB
     assert gw.rss() - rss < 2 << 20
@@ -212,16 +213,15 @@ def test_rate_and_budget(shadowed):
     gw, up, new = shadowed("rate=3/m")
     for _ in range(10):
         assert gw.chat().status == 200
-    wait_for(lambda: gw.metrics().sum(SHADOW) == 10, 5, "all")
-    # a minute that begins meanwhile gives three more
-    assert gw.metrics().sum(SHADOW, outcome="dropped_rate") in (4, 7)
+    wait_for(lambda: gw.metrics().sum(SHADOW) == 10, 10, "all")
+    # a minute that begins meanwhile gives up to three more
+    assert 4 <= gw.metrics().sum(SHADOW, outcome="dropped_rate") <= 7
     gw.reload(http=gw.config.http.replace("rate=3/m",
                                           "budget=0.000001usd/day"))
-    for _ in range(3):
+    for n in range(4):
         assert gw.chat().status == 200
-        wait_for(lambda: gw.metrics().sum("llm_detached_in_flight") == 0, 5,
-                 "the copy's end")
-    wait_for(lambda: gw.metrics().sum(SHADOW) == 13, 5, "all")
+        wait_for(lambda: gw.metrics().sum(SHADOW) == 11 + n, 10, "the copy")
+    # a day that begins meanwhile gives one more
     assert gw.metrics().sum(SHADOW, outcome="dropped_budget") >= 2
 
 
@@ -250,12 +250,13 @@ def test_callers_who_leave_and_reloads(shadowed):
         if i % 3:
             client.read()
         client.close()
-    wait_for(lambda: len(new.requests) >= 6, 5, "shadows")
+    wait_for(lambda: len(new.requests) >= 6, 10, "shadows")
     gw.reload()
     go.set()
     wait_for(lambda: not gw.workers(leaving=True), 10, "old workers to end")
-    assert gw.metrics().sum(SHADOW, outcome="compared") == len(new.requests)
-    assert gw.metrics().sum("llm_detached_in_flight") == 0
+    wait_for(lambda: gw.metrics().sum(SHADOW, outcome="compared")
+             == len(new.requests), 10, "all to be compared")
+    wait_for(lambda: gw.metrics().sum("llm_detached_in_flight") == 0, 10)
 
 
 @pytest.mark.parametrize("line, said", [

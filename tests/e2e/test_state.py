@@ -115,14 +115,14 @@ def test_budgets_and_usage(kept, sig):
     admin = kept(workers=3)
     for n in range(20):
         assert ask(admin, tenant="t" if n % 2 else "u").status == 200
-    wait_for(lambda: usage(admin)["requests"] == 20, 5)
+    wait_for(lambda: usage(admin)["requests"] == 20 and all(
+        used(admin, key)["tokens"] == 10 * 130 for key in "tu"), 10)
     before = used(admin), used(admin, "u"), usage(admin)
-    assert before[0]["tokens"] == 10 * 130
     for _ in range(2):
         restart(admin.gateway, sig)
         assert (used(admin), used(admin, "u"), usage(admin)) == before
     assert ask(admin).status == 200
-    wait_for(lambda: used(admin)["tokens"] == 11 * 130, 5)
+    wait_for(lambda: used(admin)["tokens"] == 11 * 130, 10)
 
 
 def test_power_cut(kept):
@@ -130,7 +130,8 @@ def test_power_cut(kept):
     admin = kept(workers=2)
     for _ in range(10):
         assert ask(admin).status == 200
-    wait_for(lambda: usage(admin)["requests"] == 10, 5)
+    wait_for(lambda: usage(admin)["requests"] == 10
+             and used(admin)["tokens"] == 10 * 130, 10)
     saved(admin)
     before = used(admin), usage(admin)
     restart(admin.gateway, signal.SIGKILL)
@@ -139,17 +140,32 @@ def test_power_cut(kept):
 
 def test_the_last_one_saves(kept):
     """A worker that drains a stream counts after the others have gone."""
-    admin = kept(openai_wire.server(Reply(text="one two three four five",
-                                           input=100, output=30), pause=0.05),
-                 workers=2)
+    go = threading.Event()
+
+    def script(x):
+        first, *rest = openai_wire.chat_stream(
+            Reply(text="one two three four five", input=100, output=30),
+            x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        x.chunk(first)
+        x.wait(go, 60)
+        for event in rest:
+            x.chunk(event)
+        x.last_chunk()
+    admin = kept(script, workers=2)
     gw = admin.gateway
     done = []
-    thread = threading.Thread(
+    asking = threading.Thread(
         target=lambda: done.append(ask(admin, stream=True).status))
-    thread.start()
-    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 1, 5)
-    gw.stop(timeout=15)
-    thread.join()
+    asking.start()
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 1, 10)
+    stopping = threading.Thread(target=gw.stop, args=[40])
+    stopping.start()
+    wait_for(lambda: not gw.workers() and len(gw.workers(leaving=True)) == 1,
+             10, "the other worker's end")
+    go.set()
+    asking.join()
+    stopping.join()
     assert done == [200]
     gw.start()
     assert usage(admin)["requests"] == 1
@@ -185,7 +201,7 @@ def test_reload(kept):
     gw = admin.gateway
     make_key(admin, client="a")
     assert ask(admin).status == 200
-    wait_for(lambda: used(admin)["tokens"] == 130, 5)
+    wait_for(lambda: used(admin)["tokens"] == 130, 10)
     gw.reload()
     make_key(admin, client="b")
     assert used(admin)["tokens"] == 130
@@ -202,7 +218,8 @@ def test_reload_with_another_zone(kept):
     make_key(admin, client="a")
     for _ in range(4):
         assert ask(admin).status == 200
-    wait_for(lambda: usage(admin)["requests"] == 4, 5)
+    wait_for(lambda: usage(admin)["requests"] == 4
+             and used(admin)["tokens"] == 4 * 130, 10)
     saved(admin)
     gw.reload(http=gw.config.http.replace("llm:8m", "llm:16m"))
     assert clients(admin) == ["a"]
@@ -257,13 +274,13 @@ def test_killed_worker(kept):
     threads = [threading.Thread(target=wait) for _ in range(4)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 4, 5)
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 4, 10)
     assert ask(admin).status == 429
     for pid in gw.workers():
         gw.kill_worker(pid)
-    wait_for(lambda: len(gw.workers()) == 2, 5)
+    wait_for(lambda: len(gw.workers()) == 2, 10)
     wait_for(lambda: all(level["reserved"] == 0 for level in admin.get(
-        "limits/at_a_time", key="t").json["levels"]), 3)
+        "limits/at_a_time", key="t").json["levels"]), 5)
     for thread in threads:
         thread.join()
 
@@ -305,7 +322,7 @@ def test_full_disk(kept, small_disk):
     before = len(clients(admin))
     for _ in range(5):
         assert ask(admin).status == 200
-    wait_for(lambda: usage(admin)["requests"] == 5, 5)
+    wait_for(lambda: usage(admin)["requests"] == 5, 10)
     wait_for(lambda: gw.error_log().count("llm_state: ") >= 1, 12)
     said = [line for line in gw.error_log().split("\n") if "llm_state" in line]
     assert len(said) <= 2                    # one of each worker
@@ -352,7 +369,7 @@ def test_damaged(kept):
     for name in "abc":
         make_key(admin, client=name)
     assert ask(admin).status == 200
-    wait_for(lambda: usage(admin)["requests"] == 1, 5)
+    wait_for(lambda: usage(admin)["requests"] == 1, 10)
     gw.stop()
     gw.allow("llm_state: .* damaged")
     log = admin.state / "keys.log"

@@ -14,7 +14,7 @@ from harness import route, wait_for
 from harness.keys import KeyFile, key_line, sha256
 from harness.openapi import Admin
 from harness.redis import available
-from harness.util import SLOW, regions
+from harness.util import LATE, SLOW, regions
 
 TWO = route("target up;", name="one", match="gpt-4 gpt-5") + \
     route("target up;", name="two", match="*")
@@ -27,7 +27,7 @@ def store(request):
         return ""
     if available():
         pytest.skip(available())
-    return request.getfixturevalue("redis")().directive("timeout=2s")
+    return request.getfixturevalue("redis")().directive()
 
 
 @pytest.fixture
@@ -48,11 +48,16 @@ def house(gateway, provider, tmp_path, store):
     return make
 
 
-def create(admin, **members):
+def made_of(admin, members):
     # Redis may not be connected yet to the worker that is asked
     made = wait_for(lambda: (said := admin.post("keys", members)).status
-                    != 503 and said, 5 * SLOW, "the store")
+                    != 503 and said, 10, "the store")
     assert made.status == 201, made.body
+    return made
+
+
+def create(admin, **members):
+    made = made_of(admin, members)
     secret = made.json.get("secret")
     if secret:
         admin.gateway.secret(secret)
@@ -67,7 +72,7 @@ def everywhere(gw, key, code, **more):
     """The same in all workers, as far as chance has it; Redis takes up to half
     a second to tell those that have not made the change."""
     wait_for(lambda: {ask(gw, key, **more).status for _ in range(8)} == {code},
-             1.5 * SLOW, f"{code} for all")
+             10, f"{code} for all")
 
 
 def test_made_and_used(house):
@@ -144,34 +149,33 @@ def test_changed(house):
     everywhere(gw, secret, 403, model="else")
 
 
-def test_expires(house):
+def test_expires(house, clock):
     gw, admin = house()
-    end = int(time.time()) + 3
-    kid, secret = create(admin, expires=end)
+    kid, secret = create(admin, expires=int(clock.time()) + 3600)
     everywhere(gw, secret, 200)
-    wait_for(lambda: ask(gw, secret).status == 401, 8, "the key to expire")
-    assert time.time() >= end
+    clock.sleep(minutes=50)
+    assert ask(gw, secret).status == 200
+    clock.sleep(minutes=11)
+    everywhere(gw, secret, 401)
     assert "has expired" in ask(gw, secret).json["error"]["message"]
 
 
-def test_rotated_with_overlap(house):
+def test_rotated_with_overlap(house, clock):
     """Old and new are good for a while, then the new one alone."""
     gw, admin = house()
     kid, old = create(admin, client="alice")
     everywhere(gw, old, 200)
-    start = time.time()
-    made = admin.post(f"keys/{kid}/rotate", {"overlap": 4})
+    made = admin.post(f"keys/{kid}/rotate", {"overlap": 3600})
     assert made.status == 200, made.body
     new = made.json["secret"]
     gw.secret(new)
     assert new != old
-    while time.time() < start + 3:
+    for _ in range(2):
         for key in (old, new):
-            answer = ask(gw, key)
-            assert answer.status == 200
-            assert answer.header("x-who") == f"alice|{kid}"
-    wait_for(lambda: ask(gw, old).status == 401, 8, "the old one to end")
-    assert time.time() >= int(start) + 4
+            everywhere(gw, key, 200)
+            assert ask(gw, key).header("x-who") == f"alice|{kid}"
+        clock.sleep(minutes=29)
+    clock.sleep(minutes=3)
     everywhere(gw, old, 401)
     everywhere(gw, new, 200)
 
@@ -198,18 +202,23 @@ def test_rotation_under_traffic(house):
     threads = [threading.Thread(target=call) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for _ in range(6):
-        time.sleep(0.2)
-        made = admin.post(f"keys/{kid}/rotate", {"overlap": 2})
-        if made.status == 409 or "secret" not in made.json:
-            time.sleep(2)
-            continue
-        gw.secret(made.json["secret"])
-        current[0] = made.json["secret"]
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert len(codes) > 50 and set(codes) == {200}
+
+    def some_more():
+        before = len(codes)
+        wait_for(lambda: len(codes) >= before + 12, 20, "calls")
+    try:
+        for _ in range(3):                  # a key has four secrets at most
+            some_more()
+            made = admin.post(f"keys/{kid}/rotate", {"overlap": 600})
+            assert made.status == 200, made.body
+            gw.secret(made.json["secret"])
+            current[0] = made.json["secret"]
+        some_more()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert set(codes) == {200}
 
 
 def test_reload(house):
@@ -240,7 +249,7 @@ def test_reload_under_traffic(house):
     stop.set()
     for thread in threads:
         thread.join()
-    assert len(codes) > 50 and set(codes) == {200}
+    assert len(codes) > 8 and set(codes) == {200}
 
 
 def test_many(house):
@@ -254,21 +263,22 @@ def test_many(house):
                        headers=[("x-api-key", key)])
         answer = client.read()
         return answer.status, answer.header("x-who")
-    for number in range(20000):
+    for number in range(20000 if SLOW == 1 else 6000):
         if number % 100 == 0:
             n = number // 100 % 100
             kid, secret = made[n]
             assert get(secret) == (200, f"c{n}|{kid}")
         assert get(f"nonsense-{number}")[0] == 401
-    rss = gw.rss()
-    for number in range(20000, 40000):
-        get(f"nonsense-{number}")
-    assert gw.rss() - rss < 1000000
+    if SLOW == 1:               # sanitizers hold back what is freed
+        rss = gw.rss()
+        for number in range(20000, 40000):
+            get(f"nonsense-{number}")
+        assert gw.rss() - rss < 1000000
 
 
 def test_in_no_log_and_no_core(house):
     gw, admin = house(debug=True, workers=1)
-    made = admin.post("keys", {"client": "alice"}).json
+    made = made_of(admin, {"client": "alice"}).json   # a debug log has it
     secret, kid = made["secret"], made["key"]["id"]
     for _ in range(3):
         assert ask(gw, secret).status == 200
@@ -286,7 +296,7 @@ def test_in_no_log_and_no_core(house):
     if SLOW == 1:               # sanitizers hold back what is freed
         for key in (secret, new):
             wait_for(lambda: regions(gw.worker(), key[-43:].encode()) == [],
-                     3, "the last request to be over")
+                     10, "the last request to be over")
 
 
 # -- a store that is elsewhere -------------------------------------------------
@@ -298,9 +308,9 @@ def fleet(gateway, provider, redis):
         pytest.skip(available())
     server, up = redis(), provider()
 
-    def make(words="timeout=300ms", workers=1, location=""):
+    def make(*words, workers=1, location=""):
         http = up.upstream("up") + route("target up;") + \
-            server.directive(words)
+            server.directive(*words)
         both = [gateway(http=http, workers=workers, location="llm_auth on;"
                         "llm_pass;" + location,
                         server="location /llm/ { llm_admin write; }")
@@ -314,13 +324,13 @@ def test_a_change_reaches_the_others(fleet):
     kid, secret = create(admin, client="alice")
     two.secret(secret)
     for gw in (one, two):
-        wait_for(lambda: ask(gw, secret).status == 200, 1 * SLOW, "the key")
+        wait_for(lambda: ask(gw, secret).status == 200, 10, "the key")
     admin.post(f"keys/{kid}/disable")
     # at once here, soon there
     assert ask(one, secret).status == 401
     start = time.monotonic()
-    wait_for(lambda: ask(two, secret).status == 401, 2 * SLOW, "its end")
-    assert time.monotonic() - start < 1 * SLOW
+    wait_for(lambda: ask(two, secret).status == 401, 10, "its end")
+    assert time.monotonic() - start < LATE
 
 
 def test_a_known_key_asks_nobody(fleet):
@@ -328,7 +338,7 @@ def test_a_known_key_asks_nobody(fleet):
     server, admin, one, two = fleet()
     kid, secret = create(admin)
     two.secret(secret)
-    wait_for(lambda: ask(two, secret).status == 200, 2 * SLOW, "the key")
+    wait_for(lambda: ask(two, secret).status == 200, 10, "the key")
     time.sleep(1 * SLOW)                # the revision is known to the second
     assert ask(two, secret).status == 200
 
@@ -341,17 +351,18 @@ def test_a_known_key_asks_nobody(fleet):
     before = gets()
     for _ in range(50):
         assert ask(two, secret).status == 200
-    assert gets() - before <= 2
+    # what goes by the clock asks now and then
+    assert gets() - before < 25
 
 
 @pytest.mark.parametrize("fault", ["frozen", "killed"])
 def test_redis_is_away(fleet, fault):
     """Who is known goes on; strangers get 503, and soon."""
-    server, admin, one, two = fleet()
+    server, admin, one, two = fleet("timeout=300ms")
     kid, secret = create(admin, client="alice")
     other, unseen = create(admin, client="bob")
     two.secret(secret, unseen)
-    wait_for(lambda: ask(two, secret).status == 200, 2 * SLOW, "the key")
+    wait_for(lambda: ask(two, secret).status == 200, 10, "the key")
     server.freeze() if fault == "frozen" else server.kill()
     two.allow("redis")
     slowest = 0
@@ -363,21 +374,20 @@ def test_redis_is_away(fleet, fault):
         assert answer.status == 503
         assert answer.json["error"]["code"] == "auth_unavailable"
         assert answer.header("retry-after") == "1"
-    assert slowest < 1 * SLOW
+    assert slowest < 0.3 + LATE
     if fault == "frozen":
         server.thaw()
-        wait_for(lambda: ask(two, unseen).status == 200, 5 * SLOW,
-                 "Redis again")
-        assert ask(two, secret).status == 200
+        wait_for(lambda: ask(two, unseen).status == 200, 10, "Redis again")
+        wait_for(lambda: ask(two, secret).status == 200, 10, "Redis")
     else:
         # empty when it is back: nobody is known any more
         server.start()
-        wait_for(lambda: ask(two, secret).status == 401, 8 * SLOW, "the end")
-        assert ask(two, unseen).status == 401
+        wait_for(lambda: ask(two, secret).status == 401, 20, "the end")
+        wait_for(lambda: ask(two, unseen).status == 401, 10, "Redis")
 
 
 def test_who_waits_for_redis_may_leave(fleet):
-    server, admin, one, two = fleet("timeout=2s")
+    server, admin, one, two = fleet("timeout=10s")
     kid, secret = create(admin)
     two.secret(secret)
     clients = [two.connect() for _ in range(30)]
@@ -395,7 +405,7 @@ def test_who_waits_for_redis_may_leave(fleet):
 
 
 def test_the_body_is_not_read_before_redis_answers(fleet):
-    server, admin, one, two = fleet("timeout=2s")
+    server, admin, one, two = fleet("timeout=10s")
     kid, secret = create(admin)
     two.secret(secret)
     client = two.connect()

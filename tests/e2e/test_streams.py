@@ -277,6 +277,12 @@ def test_anthropic_usage_is_cumulative(serve):
                                                                      "12")
 
 
+def so_far(client):
+    """The events that have come as a whole."""
+    body = client.response.body
+    return sse.parse(body[:body.rfind(b"\n\n") + 2])
+
+
 @DIALECTS
 @CALLERS
 @pytest.mark.parametrize("by", ["provider", "client"])
@@ -290,10 +296,11 @@ def test_usage_of_a_cut_stream_is_estimated(serve, dialect, caller, by):
     gw, up = serve(script, dialect=dialect)
     client = gw.connect()
     ask(client, caller, messages=[{"role": "user", "content": "x" * 400}])
-    client.read_until(b"were")
     if by == "client":
-        # everything that was sent has been taken in before the client goes
-        time.sleep(0.1)
+        # all that is sent has been taken in before the client goes
+        whole = said(sse.parse(b"".join(stream)), dialect)
+        while len(said(so_far(client), caller)) < len(whole):
+            assert client.pump()
         client.reset()
         up.wait_closed_early()
     else:
@@ -368,6 +375,17 @@ CUTS = {"fin": answers.close, "rst": answers.reset, "stall": answers.stall,
         "clean": lambda x: x.last_chunk()}
 
 
+def cut(stream, how):
+    """One that stalls comes at once: nothing else takes longer than idle=."""
+    return answers.events(b"".join(stream) if how == "stall" else stream,
+                          finish=CUTS[how])
+
+
+def idle(how):
+    return "llm_timeouts first_token=10s " \
+        f"idle={'300ms' if how == 'stall' else '10s'};"
+
+
 @pytest.mark.parametrize("how", CUTS)
 @pytest.mark.parametrize("after", [2, 5])
 @DIALECTS
@@ -375,9 +393,8 @@ CUTS = {"fin": answers.close, "rst": answers.reset, "stall": answers.stall,
 def test_a_cut_stream_ends_with_an_error_event(serve, how, after, dialect,
                                                caller):
     stream = wire(dialect)[:after]
-    gw, up = serve(answers.events(stream, finish=CUTS[how]), dialect=dialect,
-                   upstream=["llm_timeouts first_token=5s idle=300ms;"],
-                   h2c=True)
+    gw, up = serve(cut(stream, how), dialect=dialect,
+                   upstream=[idle(how)], h2c=True)
     client = gw.connect()
     answer = ask(client, caller).read()
     assert answer.status == 200 and answer.complete, answer
@@ -405,8 +422,7 @@ def test_a_cut_after_the_finish_reason(serve, how, half, caller):
     *stream, counted, _done = wire("openai")
     if half:
         stream.append(counted[:40])
-    gw, up = serve(answers.events(stream, finish=CUTS[how]),
-                   upstream=["llm_timeouts first_token=5s idle=300ms;"])
+    gw, up = serve(cut(stream, how), upstream=[idle(how)])
     answer = ask(gw.connect(), caller).read()
     assert answer.complete and said(answer.events, caller) == Reply().text
     failed = is_error(answer.events[-1], caller)

@@ -46,7 +46,7 @@ def test_the_name_is_the_urls(gateway, provider, authority, dns):
             llm_dialect openai;
             llm_ssl_trusted_certificate {authority.pem}; }}""" + route(
                 "target up;"))
-    wait_for(lambda: gw.chat().status == 200, 5, "an answer")
+    wait_for(lambda: gw.chat().status == 200, 10, "an answer")
     assert up.last.sni == "api.test"
     assert up.last.header("host") == f"api.test:{up.port}"
 
@@ -140,7 +140,7 @@ def test_protocols(secure, authority):
     gw, up = secure(context, lines=["llm_ssl_protocols TLSv1.3;"])
     assert gw.chat().status == 502
     context.maximum_version = ssl.TLSVersion.MAXIMUM_SUPPORTED
-    wait_for(lambda: gw.chat().status == 200, 5, "TLS 1.3 to work")
+    wait_for(lambda: gw.chat().status == 200, 10, "TLS 1.3 to work")
 
 
 def test_a_handshake_that_never_ends(gateway, provider):

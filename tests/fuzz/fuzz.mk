@@ -66,7 +66,7 @@ fuzz: $(FUZZ_TARGETS:%=fuzz-%)
 $(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(FUZZ_OUT)/fuzz_%
 	@mkdir -p $(FUZZ_OUT)/corpus/$*
 	@$(FUZZ_OUT)/fuzz_$* -max_total_time=$(FUZZ_SECONDS) \
-	    -max_len=$(FUZZ_SIZE) -timeout=10 -verbosity=0 \
+	    -max_len=$(FUZZ_SIZE) -timeout=30 -verbosity=0 \
 	    -print_final_stats=1 -artifact_prefix=$(FUZZ_OUT)/$*- \
 	    $(FUZZ_OUT)/corpus/$* tests/fuzz/corpus/$* > $(FUZZ_OUT)/$*.log 2>&1 \
 	    || { cat $(FUZZ_OUT)/$*.log; exit 1; }

@@ -139,6 +139,11 @@ class Remote:
             target=serve, args=(self.dialect, one_in, theirs), daemon=True)
         self.process.start()
         self.port = ours.recv()
+        # a provider that is well is given up by nobody, however busy this
+        # machine is
+        self.patience = "connect=40s first_token=40s idle=40s total=2m" \
+            if name in HEALTHY else \
+            "connect=1s first_token=1s idle=1s total=10s"
 
     def upstream(self):
         return f"""
@@ -146,7 +151,7 @@ class Remote:
         server 127.0.0.1:{self.port};
         llm_dialect {self.dialect};
         llm_api_key env:{self.key_variable};
-        llm_timeouts connect=1s first_token=1s idle=1s total=10s;
+        llm_timeouts {self.patience};
     }}
 """
 

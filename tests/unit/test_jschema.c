@@ -461,8 +461,8 @@ test_bad_pattern(void **state)
     clock_gettime(CLOCK_MONOTONIC, &b);
 
     assert_int_equal(r.rc, NGX_DECLINED);
-    assert_true((b.tv_sec - a.tv_sec) * 1000
-                + (b.tv_nsec - a.tv_nsec) / 1000000 < 1000);
+    /* by going back it would take years */
+    assert_true(b.tv_sec - a.tv_sec < 20);
 
     ngx_llmops_jcheck_free(c);
     ngx_llmops_jschema_free(s);
