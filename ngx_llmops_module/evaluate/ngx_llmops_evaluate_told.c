@@ -216,7 +216,7 @@ ngx_llmops_told_candidate(ngx_llmops_evaluation_runner_t *runner, json_t *doc,
     if (ngx_llmops_rollout_evaluated(runner->mcf, &ev) == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "llm rollout of route \"%V\" cannot be told of "
-                      "evaluation \"%V\", of which too many are on their way",
+                      "evaluation \"%V\", there is no memory",
                       &ev.route, &ev.id);
     }
 }

@@ -23,7 +23,8 @@
 
 #define NGX_LLMOPS_TOLD_RETRY    500       /* ms */
 #define NGX_LLMOPS_TOLD_REASON   200       /* bytes */
-#define NGX_LLMOPS_TOLD_MAX      64        /* under way in a worker */
+#define NGX_LLMOPS_TOLD_MAX      64        /* under way in a worker, before the
+                                              later of a name come first */
 
 
 typedef struct {
@@ -48,6 +49,7 @@ static ngx_uint_t ngx_llmops_told_is(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_uint_t ngx_llmops_told_wanted(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev);
+static ngx_uint_t ngx_llmops_told_full(ngx_llmops_rollouts_t *rollouts);
 static ngx_uint_t ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_llmops_told_t *ngx_llmops_told_create(ngx_llmops_main_conf_t *mcf,
@@ -91,7 +93,9 @@ ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
         return NGX_DECLINED;
     }
 
-    if (ev->ended && ngx_llmops_told_newer(mcf, ro, ev)) {
+    if ((ev->ended || ngx_llmops_told_full(mcf->rollouts))
+        && ngx_llmops_told_newer(mcf, ro, ev))
+    {
         return NGX_OK;
     }
 
@@ -150,9 +154,34 @@ ngx_llmops_told_wanted(ngx_llmops_rollout_t *ro,
 }
 
 
+/* the store has been away long */
+
+static ngx_uint_t
+ngx_llmops_told_full(ngx_llmops_rollouts_t *rollouts)
+{
+    ngx_uint_t    n;
+    ngx_queue_t  *q;
+
+    n = 0;
+
+    for (q = ngx_queue_head(&rollouts->told);
+         q != ngx_queue_sentinel(&rollouts->told);
+         q = ngx_queue_next(q))
+    {
+        n++;
+    }
+
+    return n >= NGX_LLMOPS_TOLD_MAX;
+}
+
+
 /*
  * Of those of a name that may have been told before only the last one is told
- * again: whether a later one is on its way.  An earlier one is forgotten.
+ * again, and of all others if there are too many: whether a later one is on its
+ * way.  An earlier one is forgotten, the first of them.  So there are never
+ * more than may be under way, and one of each name that a rollout listens to,
+ * and the last of none is lost; however many have ended while the store was
+ * away, and however many canaries are told at a start.
  */
 
 static ngx_uint_t
@@ -171,7 +200,8 @@ ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
     {
         told = ngx_queue_data(q, ngx_llmops_told_t, queue);
 
-        if (told->ro != ro || told->ev.ended == 0 || told->asked
+        if (told->ro != ro
+            || (ev->ended && told->ev.ended == 0)
             || told->ev.name.len != ev->name.len
             || ngx_memcmp(told->ev.name.data, ev->name.data, ev->name.len)
                != 0)
@@ -219,30 +249,17 @@ ngx_llmops_rollout_evaluated_stop(ngx_llmops_main_conf_t *mcf)
 }
 
 
-/* NULL: out of memory, or there are too many: the store has been away long */
-
 static ngx_llmops_told_t *
 ngx_llmops_told_create(ngx_llmops_main_conf_t *mcf, ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev)
 {
-    ngx_uint_t              n;
     ngx_pool_t             *pool;
-    ngx_queue_t            *q;
     ngx_llmops_told_t      *told;
     ngx_llmops_rollouts_t  *rollouts;
 
     rollouts = mcf->rollouts;
-    n = 0;
 
-    for (q = ngx_queue_head(&rollouts->told);
-         q != ngx_queue_sentinel(&rollouts->told);
-         q = ngx_queue_next(q))
-    {
-        n++;
-    }
-
-    pool = (n < NGX_LLMOPS_TOLD_MAX) ? ngx_create_pool(2048, ngx_cycle->log)
-                                     : NULL;
+    pool = ngx_create_pool(2048, ngx_cycle->log);
     if (pool == NULL) {
         return NULL;
     }

@@ -17,6 +17,12 @@
  * waiting wait for a server that is frozen, and none for one that is always
  * too slow; and when nothing comes for a second, the connection is given up.
  *
+ * Of one that has not been sent, because there is no connection yet, nothing
+ * comes: it says nothing of the server, and fails alone.  How long a connection
+ * may take to be made is bounded; where none is being made, since nobody has
+ * said yet where the master is, a second after the first such command the node
+ * counts as one that cannot be reached (late).
+ *
  * Who is told sends and cancels.  So timeouts and ends are told from lists that
  * have been detached before.
  */
@@ -24,6 +30,7 @@
 
 static void ngx_llmops_redis_node_overdue(ngx_llmops_redis_node_t *node,
     ngx_queue_t *queue, ngx_queue_t *due);
+static ngx_uint_t ngx_llmops_redis_node_overdue_sent(ngx_queue_t *due);
 static void ngx_llmops_redis_node_stall(ngx_llmops_redis_node_t *node);
 static void ngx_llmops_redis_node_probed(redisReply *reply, ngx_uint_t sent,
     void *data);
@@ -78,10 +85,12 @@ ngx_llmops_redis_node_expire(ngx_event_t *ev)
 
     ngx_queue_t  due;
 
-    if (node->stalled
+    if ((node->stalled || node->late)
         && ngx_current_msec - node->silent_since >= NGX_LLMOPS_REDIS_DEAD)
     {
-        ngx_llmops_redis_node_lost(node, "no reply", 0);
+        ngx_llmops_redis_node_lost(node, node->stalled ? "no reply"
+                                                   : "its address is not known",
+                                   0);
         return;
     }
 
@@ -92,7 +101,14 @@ ngx_llmops_redis_node_expire(ngx_event_t *ev)
 
     if (!ngx_queue_empty(&due)) {
 
-        ngx_llmops_redis_node_stall(node);
+        if (ngx_llmops_redis_node_overdue_sent(&due)) {
+            ngx_llmops_redis_node_stall(node);
+
+        } else if (node->state == NGX_LLMOPS_REDIS_WAITING && !node->late) {
+            node->late = 1;
+            node->silent_since = ngx_current_msec;
+        }
+
         ngx_llmops_redis_node_told(node, &due);
 
         if (node->doom) {
@@ -102,6 +118,19 @@ ngx_llmops_redis_node_expire(ngx_event_t *ev)
     }
 
     ngx_llmops_redis_node_arm(node);
+}
+
+
+static ngx_uint_t
+ngx_llmops_redis_node_overdue_sent(ngx_queue_t *due)
+{
+    ngx_llmops_redis_cmd_t  *cmd;
+
+    /* those that have been sent come first */
+
+    cmd = ngx_queue_data(ngx_queue_head(due), ngx_llmops_redis_cmd_t, due);
+
+    return cmd->end != 0;
 }
 
 
@@ -253,7 +282,7 @@ ngx_llmops_redis_node_arm(ngx_llmops_redis_node_t *node)
 
     node->timer.cancelable = (nearest == NGX_LLMOPS_REDIS_NEVER);
 
-    if (node->stalled) {
+    if (node->stalled || node->late) {
         dead = (ngx_msec_int_t) (node->silent_since + NGX_LLMOPS_REDIS_DEAD
                                  - ngx_current_msec);
         nearest = ngx_min(nearest, dead);

@@ -165,6 +165,7 @@ ngx_llmops_redis_node_open(ngx_llmops_redis_node_t *node)
     }
 
     node->state = NGX_LLMOPS_REDIS_OPENING;
+    node->late = 0;
     node->generation++;
     node->doom = NULL;
     node->drain = 0;
@@ -388,6 +389,7 @@ ngx_llmops_redis_node_close(ngx_llmops_redis_node_t *node)
 
     node->state = NGX_LLMOPS_REDIS_IDLE;
     node->stalled = 0;
+    node->late = 0;
     node->generation++;
 
     ngx_llmops_redis_stats_up(node->redis);

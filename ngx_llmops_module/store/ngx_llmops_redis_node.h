@@ -142,6 +142,8 @@ struct ngx_llmops_redis_node_s {
 
     unsigned                   stalled:1;  /* a command has timed out, and no
                                               probe was answered since */
+    unsigned                   late:1;     /* WAITING: a command has timed out
+                                              that could not be sent */
     unsigned                   drain:1;    /* doom waits for the replies that
                                               are to come */
     unsigned                   mixed:1;    /* deadlines are not in order */

@@ -112,6 +112,7 @@ driver_handler(ngx_http_request_t *r)
 
     ev.verdict = driver_number(r, "verdict");
     ev.guard = driver_number(r, "guard");
+    ev.ended = driver_number(r, "ended");
     ev.score = (double) driver_number(r, "score") / 1000;
     ev.low = ev.score - 0.1;
     ev.high = ev.score + 0.1;

@@ -18,6 +18,7 @@
  *                           "TYPE VALUE", "none SENT" without a reply,
  *                           "refused"
  *   POST .../patient?key=K  the same, with late replies
+ *   POST .../turns?key=K    the same, each in the handler of the one before
  *   POST .../forget?key=K   the same, but cancelled at once: "cancelled"
  *   GET .../state?key=K     up, generation, calls of on_up, clock in ms
  *
@@ -42,6 +43,13 @@ struct driver_s {
     driver_command_t           commands[DRIVER_COMMANDS];
     ngx_uint_t                 n;
     ngx_uint_t                 waiting;
+
+    u_char                    *rest;       /* of the body */
+    u_char                    *last;
+    ngx_str_t                  key;
+    ngx_uint_t                 flags;
+    ngx_uint_t                 forget;
+    ngx_uint_t                 turns;
 };
 
 
@@ -56,8 +64,8 @@ static ngx_uint_t driver_uri(ngx_http_request_t *r, const char *end);
 static void driver_ask(ngx_http_request_t *r, ngx_uint_t forget,
     ngx_uint_t flags);
 static void driver_cleanup(void *data);
-static void driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget,
-    ngx_uint_t flags);
+static void driver_lines(driver_t *driver);
+static void driver_line(driver_t *driver, u_char *p, u_char *end);
 static ngx_str_t driver_flat(ngx_http_request_t *r);
 static ngx_uint_t driver_words(u_char *p, u_char *last, ngx_str_t *words);
 static void driver_reply(redisReply *reply, ngx_uint_t sent, void *data);
@@ -228,7 +236,7 @@ static void
 driver_ask(ngx_http_request_t *r, ngx_uint_t forget, ngx_uint_t flags)
 {
     driver_t            *driver;
-    ngx_str_t            key;
+    ngx_str_t            body;
     ngx_http_cleanup_t  *cln;
 
     driver = ngx_pcalloc(r->pool, sizeof(driver_t));
@@ -240,14 +248,21 @@ driver_ask(ngx_http_request_t *r, ngx_uint_t forget, ngx_uint_t flags)
     }
 
     driver->request = r;
+    driver->flags = flags;
+    driver->forget = forget;
+    driver->turns = driver_uri(r, "/turns");
     cln->handler = driver_cleanup;
     cln->data = driver;
 
-    if (ngx_http_arg(r, (u_char *) "key", 3, &key) != NGX_OK) {
-        ngx_str_null(&key);
+    if (ngx_http_arg(r, (u_char *) "key", 3, &driver->key) != NGX_OK) {
+        ngx_str_null(&driver->key);
     }
 
-    driver_lines(driver, &key, forget, flags);
+    body = driver_flat(r);
+    driver->rest = body.data;
+    driver->last = body.data + body.len;
+
+    driver_lines(driver);
 
     if (driver->waiting == 0) {
         driver_answer(driver);
@@ -271,45 +286,56 @@ driver_cleanup(void *data)
 
 
 static void
-driver_lines(driver_t *driver, ngx_str_t *key, ngx_uint_t forget,
-    ngx_uint_t flags)
+driver_lines(driver_t *driver)
 {
-    u_char            *p, *end, *last;
-    ngx_str_t          body, words[DRIVER_WORDS];
-    ngx_uint_t         n;
-    driver_command_t  *c;
+    u_char  *p, *end;
 
-    body = driver_flat(driver->request);
-    last = body.data + body.len;
+    while (driver->rest < driver->last) {
 
-    for (p = body.data; p < last; p = end + 1) {
+        p = driver->rest;
+        end = ngx_strlchr(p, driver->last, LF);
+        end = end ? end : driver->last;
 
-        end = ngx_strlchr(p, last, LF);
-        end = end ? end : last;
+        driver->rest = end + 1;
 
         if (p == end || driver->n == DRIVER_COMMANDS) {
             continue;
         }
 
-        n = driver_words(p, end, words);
+        driver_line(driver, p, end);
 
-        c = &driver->commands[driver->n++];
-        c->driver = driver;
-
-        c->cmd = ngx_llmops_redis_send(driver_redis, flags, key, n, words,
-                                       driver_reply, c);
-
-        if (c->cmd == NULL) {
-            ngx_str_set(&c->answer, "refused");
-
-        } else if (forget) {
-            ngx_llmops_redis_cancel(c->cmd);
-            c->cmd = NULL;
-            ngx_str_set(&c->answer, "cancelled");
-
-        } else {
-            driver->waiting++;
+        if (driver->turns && driver->waiting) {
+            return;
         }
+    }
+}
+
+
+static void
+driver_line(driver_t *driver, u_char *p, u_char *end)
+{
+    ngx_str_t          words[DRIVER_WORDS];
+    ngx_uint_t         n;
+    driver_command_t  *c;
+
+    n = driver_words(p, end, words);
+
+    c = &driver->commands[driver->n++];
+    c->driver = driver;
+
+    c->cmd = ngx_llmops_redis_send(driver_redis, driver->flags, &driver->key,
+                                   n, words, driver_reply, c);
+
+    if (c->cmd == NULL) {
+        ngx_str_set(&c->answer, "refused");
+
+    } else if (driver->forget) {
+        ngx_llmops_redis_cancel(c->cmd);
+        c->cmd = NULL;
+        ngx_str_set(&c->answer, "cancelled");
+
+    } else {
+        driver->waiting++;
     }
 }
 
@@ -397,6 +423,10 @@ driver_reply(redisReply *reply, ngx_uint_t sent, void *data)
     }
 
     if (--c->driver->waiting == 0) {
+        driver_lines(c->driver);
+    }
+
+    if (c->driver->waiting == 0) {
         driver_answer(c->driver);
         ngx_http_run_posted_requests(connection);
     }

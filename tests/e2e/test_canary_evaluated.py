@@ -127,6 +127,31 @@ def test_told_twice(canary):
     assert actions(c) == ["start", "rollback"]
 
 
+@pytest.mark.parametrize("ended", [0, 4102444800])
+def test_many_while_the_store_is_away(canary, redis, ended):
+    """Of each name the last one is told, of those that have just ended and of
+    those of which that is not known (ended: when)."""
+    server = redis()
+    c = canary(WORDS.replace("50ms", "1h"), server.directive("timeout=1s"))
+    kind = next(n for n in range(20) if "r:new/b" in
+                (server.do("HKEYS", f"llm:{{llm}}:d:{n}") or []))
+    key = f"llm:{{llm}}:d:{kind}"
+    server.do("RENAME", key, "saved")
+    server.do("SET", key, "not a hash")
+    for n in range(100, 167):
+        assert say(c, 1, id=f"eval_{n}", score=n, ended=ended) == OK
+    for name in ("some", "other"):
+        assert say(c, 2, name=name, guard=1, id="eval_1", ended=ended) == OK
+        assert say(c, 1, name=name, guard=1, id="eval_2", ended=ended) == OK
+        assert say(c, 0, name=name, guard=1, id="eval_0", ended=ended) == OK
+    server.do("DEL", key)
+    server.do("RENAME", "saved", key)
+    for name, ident in (("golden", 166), ("some", 2), ("other", 2)):
+        wait_for(lambda: (noted(c, name) or {}).get("id")
+                 == f"eval_{ident}", 10, name)
+    assert actions(c) == ["start"]
+
+
 def test_what_is_not_its_own(canary):
     c = canary(WORDS.replace("50ms", "1h"))
     assert say(c, 0, target="up/a") == DECLINED

@@ -206,6 +206,25 @@ def test_never_accepts(redis_driver):
         wait_for(lambda: driver.log("no reply to"), 10)
 
 
+@pytest.mark.parametrize("words", ["", "sentinel=x"])
+def test_what_could_not_be_sent_fails_alone(redis_driver, words):
+    """The connection is being made, or the master looked for: others wait for
+    that, too, each for as long as it has time."""
+    import socket
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
+        port = listener.getsockname()[1]
+        driver = redis_driver(f"llm_redis 127.0.0.1:{port} timeout=50ms "
+                              f"{words};", wait=False)
+        for _ in range(9):
+            # a connection is given up after a second: no other time counts
+            replies = driver.turns("PING", "PING", "PING")
+            if replies == ["none 0"] * 3:
+                break
+            driver.gateway.reload()
+        assert replies == ["none 0"] * 3
+        wait_for(lambda: driver.ask("PING") == ["refused"], 5)
+
+
 # -- a server that goes ------------------------------------------------------
 
 def test_killed_and_restarted_empty(redis, redis_driver):

@@ -87,6 +87,10 @@ class Driver:
         """The same, but late replies are waited for."""
         return self._post("patient", key, commands)
 
+    def turns(self, *commands: str, key: str = "") -> list[str]:
+        """Each is sent by the handler of the one before."""
+        return self._post("turns", key, commands)
+
     def forget(self, *commands: str, key: str = "") -> list[str]:
         """Sent, and cancelled at once."""
         return self._post("forget", key, commands)
