@@ -43,6 +43,9 @@ static ngx_int_t ngx_llmops_init_store(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_providers(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
+static ngx_int_t ngx_llmops_dropped_add(ngx_array_t *names, ngx_str_t *name);
+static ngx_int_t ngx_llmops_dropped_keys(ngx_conf_t *cf,
+    ngx_llmops_main_conf_t *mcf, ngx_array_t *names);
 static ngx_int_t ngx_llmops_init_dropped(ngx_conf_t *cf,
     ngx_llmops_main_conf_t *mcf);
 static ngx_int_t ngx_llmops_init_outer(ngx_conf_t *cf,
@@ -243,11 +246,86 @@ ngx_llmops_init_providers(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 
 
 static ngx_int_t
+ngx_llmops_dropped_add(ngx_array_t *names, ngx_str_t *name)
+{
+    ngx_hash_key_t  *key;
+
+    key = ngx_array_push(names);
+    if (key == NULL) {
+        return NGX_ERROR;
+    }
+
+    key->key = *name;
+    key->key_hash = ngx_hash_key_lc(name->data, name->len);
+    key->value = (void *) 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The header that "llm_api_key $http_..." takes a caller's key for one provider
+ * from: it is no other provider's business.
+ */
+
+static ngx_int_t
+ngx_llmops_dropped_keys(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf,
+    ngx_array_t *names)
+{
+    size_t                   len;
+    u_char                  *p, *last;
+    ngx_str_t                name;
+    ngx_uint_t               i;
+    ngx_llmops_provider_t  **providers;
+
+    len = sizeof("http_") - 1;
+    providers = mcf->providers.elts;
+
+    for (i = 0; i < mcf->providers.nelts; i++) {
+
+        if (providers[i]->key == NULL) {
+            continue;
+        }
+
+        p = providers[i]->key->value.data;
+        last = p + providers[i]->key->value.len;
+
+        while ((p = ngx_strlchr(p, last, '$')) != NULL) {
+            p += (p + 1 < last && p[1] == '{') ? 2 : 1;
+
+            if ((size_t) (last - p) <= len
+                || ngx_strncasecmp(p, (u_char *) "http_", len) != 0)
+            {
+                continue;
+            }
+
+            p += len;
+
+            name.len = 0;
+            name.data = ngx_pnalloc(cf->pool, last - p);
+            if (name.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            for ( /* void */ ; p < last && (*p == '_' || isalnum(*p)); p++) {
+                name.data[name.len++] = (*p == '_') ? '-' : ngx_tolower(*p);
+            }
+
+            if (ngx_llmops_dropped_add(names, &name) != NGX_OK) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_llmops_init_dropped(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
 {
     ngx_str_t        *name;
     ngx_array_t       names;
-    ngx_hash_key_t   *key;
     ngx_hash_init_t   hash;
 
     if (ngx_array_init(&names, cf->temp_pool, 32, sizeof(ngx_hash_key_t))
@@ -257,14 +335,13 @@ ngx_llmops_init_dropped(ngx_conf_t *cf, ngx_llmops_main_conf_t *mcf)
     }
 
     for (name = ngx_llmops_dropped_headers; name->len; name++) {
-        key = ngx_array_push(&names);
-        if (key == NULL) {
+        if (ngx_llmops_dropped_add(&names, name) != NGX_OK) {
             return NGX_ERROR;
         }
+    }
 
-        key->key = *name;
-        key->key_hash = ngx_hash_key_lc(name->data, name->len);
-        key->value = (void *) 1;
+    if (ngx_llmops_dropped_keys(cf, mcf, &names) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     hash.hash = &mcf->dropped;

@@ -48,6 +48,8 @@ typedef enum {
     NGX_LLMOPS_EV_SIGNATURE,               /* of the reasoning before it */
     NGX_LLMOPS_EV_REDACTED,                /* opaque reasoning */
     NGX_LLMOPS_EV_REFUSAL,
+    NGX_LLMOPS_EV_MORE,                    /* a JSON object: what else a
+                                              message has, in a replay */
     NGX_LLMOPS_EV_TOOL_START,
     NGX_LLMOPS_EV_TOOL_ARGS,
     NGX_LLMOPS_EV_TOOL_END,
@@ -181,6 +183,8 @@ struct ngx_llmops_xlate_s {
     ngx_uint_t                 slots_size;
     ngx_uint_t                 ntools;     /* that the caller sees */
     ngx_uint_t                 choice;
+    json_t                    *logprobs;   /* of a choice that is replayed,
+                                              until they are said; not owned */
     ngx_llmops_finish_e        finish;
     size_t                     stop_len;
     unsigned                   started:1;

@@ -136,7 +136,7 @@ ngx_llmops_envelope_repeated(ngx_llmops_json_member_t *found,
         if (found[i].count > 1) {
             ngx_llmops_envelope_error(err, "", "duplicate_parameter",
                 "a parameter is in the request body more than once, maybe "
-                "spelled with escapes: send it once");
+                "spelled with escapes or in capitals: send it once");
             err->param = ngx_llmops_envelope_want[i].name;
 
             return NGX_DECLINED;
@@ -342,7 +342,7 @@ ngx_llmops_envelope_options(ngx_llmops_envelope_t *env,
 {
     /* other operations have other options, or none */
 
-    if (m->count == 0 || (env->op != NGX_LLMOPS_OP_CHAT
+    if (m->type == NGX_LLMOPS_JSON_NONE || (env->op != NGX_LLMOPS_OP_CHAT
                           && env->op != NGX_LLMOPS_OP_COMPLETIONS))
     {
         return NGX_OK;

@@ -19,6 +19,7 @@
 static void ngx_llmops_openai_open(ngx_llmops_xlate_t *x);
 static void ngx_llmops_openai_close(ngx_llmops_xlate_t *x,
     const char *finish);
+static void ngx_llmops_openai_logprobs(ngx_llmops_xlate_t *x);
 static void ngx_llmops_openai_quote(ngx_llmops_xlate_t *x, const char *s);
 static void ngx_llmops_openai_text_out(ngx_llmops_xlate_t *x,
     const char *member, ngx_str_t *text);
@@ -59,6 +60,12 @@ ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
 
     case NGX_LLMOPS_EV_REFUSAL:
         ngx_llmops_openai_text_out(x, "refusal", &ev->text);
+        break;
+
+    case NGX_LLMOPS_EV_MORE:
+        ngx_llmops_openai_open(x);
+        ngx_llmops_out_str(x->out, &ev->text);
+        ngx_llmops_openai_close(x, NULL);
         break;
 
     case NGX_LLMOPS_EV_SIGNATURE:
@@ -151,7 +158,9 @@ ngx_llmops_openai_open(ngx_llmops_xlate_t *x)
 static void
 ngx_llmops_openai_close(ngx_llmops_xlate_t *x, const char *finish)
 {
-    ngx_llmops_out_lit(x->out, ",\"logprobs\":null,\"finish_reason\":");
+    ngx_llmops_out_lit(x->out, ",\"logprobs\":");
+    ngx_llmops_openai_logprobs(x);
+    ngx_llmops_out_lit(x->out, ",\"finish_reason\":");
 
     if (finish != NULL) {
         ngx_llmops_openai_quote(x, finish);
@@ -169,6 +178,21 @@ ngx_llmops_openai_close(ngx_llmops_xlate_t *x, const char *finish)
     }
 
     ngx_llmops_out_lit(x->out, "}\n\n");
+}
+
+
+/* all at once, in the first chunk behind the one with the role */
+
+static void
+ngx_llmops_openai_logprobs(ngx_llmops_xlate_t *x)
+{
+    if (json_is_object(x->logprobs)) {
+        ngx_llmops_tree_write(x->out, x->logprobs);
+        x->logprobs = NULL;
+        return;
+    }
+
+    ngx_llmops_out_lit(x->out, "null");
 }
 
 

@@ -18,6 +18,7 @@
 static void ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_emit_reasoning(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_emit_calls(ngx_llmops_xlate_t *x, json_t *calls);
+static void ngx_llmops_emit_more(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_call_restore(ngx_llmops_xlate_t *x, json_t *call);
 
 
@@ -162,7 +163,7 @@ void
 ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral)
 {
     size_t       i, n;
-    json_t      *choice, *choices;
+    json_t      *choice, *choices, *v;
     const char  *id, *reason;
 
     id = ngx_llmops_tree_str(neutral, "id");
@@ -183,6 +184,13 @@ ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral)
         }
 
         ngx_llmops_emit_start(x, id);
+
+        v = json_object_get(choice, "logprobs");
+
+        if (x->caller == x->provider && json_is_object(v)) {
+            x->logprobs = v;
+        }
+
         ngx_llmops_emit_message(x, json_object_get(choice, "message"));
 
         reason = ngx_llmops_tree_str(choice, "finish_reason");
@@ -202,7 +210,53 @@ ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message)
     ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REFUSAL,
                            json_object_get(message, "refusal"));
 
+    if (x->caller == x->provider) {
+        ngx_llmops_emit_more(x, message);
+    }
+
     ngx_llmops_emit_calls(x, json_object_get(message, "tool_calls"));
+}
+
+
+/* members of the API that are not looked at, or of the provider's own */
+
+static void
+ngx_llmops_emit_more(ngx_llmops_xlate_t *x, json_t *message)
+{
+    json_t                    *more, *text, *v;
+    ngx_uint_t                 i;
+    const char                *key;
+
+    static const char *const   said[] = {
+        "role", "content", "refusal", "reasoning_content", "reasoning",
+        "thinking_blocks", "tool_calls", "function_call", NULL
+    };
+
+    more = ngx_llmops_object(x);
+
+    json_object_foreach(message, key, v) {
+
+        for (i = 0; said[i] && strcmp(said[i], key) != 0; i++) { /* void */ }
+
+        if (said[i] == NULL && !json_is_null(v)
+            && !(json_is_array(v) && json_array_size(v) == 0))
+        {
+            ngx_llmops_set(x, more, key, json_incref(v));
+        }
+    }
+
+    if (json_object_size(more) > 0) {
+        text = ngx_llmops_tree_text(more, x->out->max);
+
+        if (text == NULL) {
+            x->nomem = 1;
+        }
+
+        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_MORE, text);
+        json_decref(text);
+    }
+
+    json_decref(more);
 }
 
 

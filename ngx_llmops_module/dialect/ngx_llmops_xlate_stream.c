@@ -78,6 +78,7 @@ ngx_llmops_stream_free(ngx_llmops_xlate_t *x)
 
     x->ntools = 0;
     x->choice = 0;
+    x->logprobs = NULL;
     x->finish = NGX_LLMOPS_FINISH_NONE;
     x->stop_len = 0;
     x->started = 0;

@@ -67,7 +67,8 @@ typedef struct {
 /*
  * What was found.  Offsets count from the first byte of the document.  Of a
  * repeated member the last one is described, and count says how many there
- * were; a key spelled with escapes counts as the name it decodes to.
+ * were; a key spelled with escapes counts as the name it decodes to.  One that
+ * differs in case only counts, too, and is not described.
  * Removing [cut_start, cut_end) takes the member out with one comma, so that
  * the document stays valid.  The cuts of two neighbours may share that comma:
  * to take out more than one member, scan again after each.

@@ -136,6 +136,20 @@ ngx_llmops_json_match(ngx_llmops_json_scan_t *s, const u_char *key, size_t len)
             return;
         }
     }
+
+    /* Go's parser, which servers of models are written with, takes "MODEL" for
+       the same name: it counts, though its value is none to us */
+
+    for (i = 0; i < s->nwant; i++) {
+        name = &s->want[i].name;
+
+        if (name->len == len
+            && strncasecmp((char *) name->data, (const char *) key, len) == 0)
+        {
+            s->found[i].count++;
+            return;
+        }
+    }
 }
 
 

@@ -120,6 +120,16 @@ def test_an_escaped_spelling_of_model(gateway, provider, caller):
         assert not plain.requests and not other.requests
 
 
+@pytest.mark.parametrize("name", [b"Model", b"mod\\u0045l", b"STREAM"])
+def test_a_second_spelling_in_capitals(serve, name):
+    """Which servers written in Go would heed."""
+    gw, up = serve()
+    answer = gw.post("/v1/chat/completions", b'{"stream":false,"%b":true,' % name
+                     + MODEL + REST + b"}")
+    check_error(answer, "openai", 400, code="duplicate_parameter")
+    assert not up.requests
+
+
 def test_an_escaped_model_is_spliced_in_the_right_place(serve):
     gw, up = serve(model="real")
     answer = gw.post("/v1/chat/completions",

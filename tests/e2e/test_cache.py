@@ -67,6 +67,36 @@ APIS = {
 }
 
 
+def test_the_stream_of_a_whole_answer_has_all_of_it(serve):
+    """From the cache, and of a provider that makes no streams."""
+    said = [{"content": [{"token": t, "logprob": -0.25, "bytes": None,
+                          "top_logprobs": []}], "refusal": None}
+            for t in ("Yes", "No")]
+    cited = [{"type": "url_citation", "url_citation": {
+        "url": "http://x/", "title": "x", "start_index": 0, "end_index": 2}}]
+    gw, up = serve(answers.json({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1700000000,
+        "model": "m", "choices": [
+            {"index": i, "finish_reason": "stop", "logprobs": logprobs,
+             "message": {"role": "assistant", "refusal": None, "content":
+                         logprobs["content"][0]["token"],
+                         "annotations": cited if i else []}}
+            for i, logprobs in enumerate(said)]}), lines=[CACHE])
+    body = ask(n=2, logprobs=True)
+    whole = gw.post(CHAT, body)
+    assert whole.status == 200
+    for question in (body, ask("other", n=2, logprobs=True)):
+        answer = gw.post(CHAT, {**question, "stream": True})
+        choices = [choice for event in answer.events[:-1]
+                   for choice in event.json["choices"]]
+        found = [choice["logprobs"] for choice in choices
+                 if choice["logprobs"]]
+        assert found == said
+        assert [(c["index"], c["delta"]["annotations"]) for c in choices
+                if "annotations" in c["delta"]] == [(1, cited)]
+    assert len(up.requests) == 2
+
+
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("first", [False, True], ids=["whole", "stream"])
 def test_both_forms(serve, api, first):

@@ -366,3 +366,18 @@ def test_the_callers_own_key(gateway, provider):
     gw.chat(headers=[("X-Own-Key", "sk-own"),
                      ("Authorization", "Bearer sk-gateway")])
     assert up.last.all("authorization") == ["Bearer sk-own"]
+    assert up.last.header("x-own-key") is None
+
+
+@pytest.mark.parametrize("variable", [
+    "$http_x_own_key", "${http_x_own_key}", "$HTTP_X_Own_Key"])
+def test_the_callers_own_key_is_for_one_provider(gateway, provider, variable):
+    first, second = provider(answers.openai_error(500)), provider()
+    gw = gateway(http=second.upstream("second") + f"""
+        upstream first {{ server 127.0.0.1:{first.port}; llm_dialect openai;
+                         llm_api_key {variable}; }}
+        llm_route r {{ match *; target first; fallback second; }}""")
+    gw.chat(headers=[("X-Own-Key", "sk-own"), ("X-Other", "1")])
+    assert first.last.header("authorization") == "Bearer sk-own"
+    assert b"sk-own" not in second.last.raw_head
+    assert second.last.header("x-other") == "1"

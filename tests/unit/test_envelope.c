@@ -122,6 +122,12 @@ static const refused_t  refused[] = {
     { CHAT, "{\"\\u006d\\u006f\\u0064\\u0065\\u006c\":\"a\",\"x\":1,"
       "\"model\":\"a\"}", "a parameter is in the request body more than once",
       "model", "duplicate_parameter" },
+    { CHAT, "{\"model\":\"a\",\"MODEL\":\"b\"}", "a parameter is in the "
+      "request body more than once", "model", "duplicate_parameter" },
+    { CHAT, "{\"Mod\\u0045l\":\"b\",\"model\":\"a\"}", "a parameter is in "
+      "the request body more than once", "model", "duplicate_parameter" },
+    { CHAT, "{\"Model\":\"a\"}", "\"model\" is missing", "model",
+      "missing_required_parameter" },
     { CHAT, "{\"model\":\"a\",\"stream\":true,\"str\\u0065am\":false}",
       "a parameter is in the request body more than once", "stream",
       "duplicate_parameter" },
