@@ -23,6 +23,12 @@
 #define NGX_LLMOPS_JNUMBER_DIGITS   19
 #define NGX_LLMOPS_JNUMBER_MAX_EXP  100000
 
+/* what a match is worth, in evals of about 50 ns */
+
+#define NGX_LLMOPS_JWORK_QUICK      8      /* and for each so many bytes of */
+#define NGX_LLMOPS_JWORK_TEXT       32     /* text one more */
+#define NGX_LLMOPS_JWORK_MATCH      2400
+
 #define NGX_LLMOPS_JHASH_K1         0x9e3779b97f4a7c15ULL
 #define NGX_LLMOPS_JHASH_K2         0xc2b2ae3d27d4eb4fULL
 
@@ -466,16 +472,33 @@ ngx_llmops_jhash_json(uint64_t seed, json_t *value)
 }
 
 
+/* PCRE2 does not tell how many steps it has made.  Nearly all matches need a
+   few: one that needs more is known by that, and is made once more. */
+
 ngx_uint_t
 ngx_llmops_jschema_match(ngx_llmops_jschema_t *s, pcre2_code *regex,
-    ngx_str_t *text)
+    ngx_str_t *text, size_t *work)
 {
+    int      rc;
+    u_char  *p;
+
+    p = text->len ? text->data : (u_char *) "";
+
+    *work += NGX_LLMOPS_JWORK_QUICK + text->len / NGX_LLMOPS_JWORK_TEXT;
+
+    rc = pcre2_match(regex, p, text->len, 0, PCRE2_NO_UTF_CHECK,
+                     s->match_data, s->match_quick);
+
+    if (rc == PCRE2_ERROR_MATCHLIMIT) {
+        *work += NGX_LLMOPS_JWORK_MATCH;
+
+        rc = pcre2_match(regex, p, text->len, 0, PCRE2_NO_UTF_CHECK,
+                         s->match_data, s->match_context);
+    }
+
     /* an error (of the limits, too) is no match */
 
-    return pcre2_match(regex, text->len ? text->data : (u_char *) "",
-                       text->len, 0, PCRE2_NO_UTF_CHECK, s->match_data,
-                       s->match_context)
-           >= 0;
+    return rc >= 0;
 }
 
 
