@@ -207,7 +207,29 @@ ngx_llmops_jnumber_integral(const ngx_llmops_jnumber_t *n)
 }
 
 
-/* the sign of a - b */
+/* the sign of a - b; both are exact, and so near that 128 bits will do */
+
+static ngx_int_t
+ngx_llmops_jnumber_near(const ngx_llmops_jnumber_t *a,
+    const ngx_llmops_jnumber_t *b)
+{
+    int32_t            e;
+    unsigned __int128  x, y;
+
+    x = a->digits;
+    y = b->digits;
+
+    for (e = a->exp - b->exp; e > 0; e--) {
+        x *= 10;
+    }
+
+    for ( /* void */ ; e < 0; e++) {
+        y *= 10;
+    }
+
+    return (x == y) ? 0 : (x > y) != a->negative ? 1 : -1;
+}
+
 
 ngx_int_t
 ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
@@ -215,14 +237,11 @@ ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
 {
     double  x, y;
 
-    if (a->exact && b->exact && a->exp == b->exp
-        && a->negative == b->negative)
+    if (a->exact && b->exact && a->negative == b->negative
+        && a->exp - b->exp <= NGX_LLMOPS_JNUMBER_DIGITS
+        && b->exp - a->exp <= NGX_LLMOPS_JNUMBER_DIGITS)
     {
-        if (a->digits == b->digits) {
-            return 0;
-        }
-
-        return (a->digits > b->digits) != a->negative ? 1 : -1;
+        return ngx_llmops_jnumber_near(a, b);
     }
 
     if (b->digits == 0) {               /* as most bounds are */

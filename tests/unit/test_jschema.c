@@ -579,6 +579,45 @@ test_work(void **state)
 }
 
 
+/* numbers that are the same as doubles */
+
+static void
+test_near_numbers(void **state)
+{
+    size_t                     i;
+    char                       schema[100], document[100];
+
+    static const struct {
+        const char            *keyword;
+        const char            *bound;
+        const char            *number;
+        ngx_int_t              rc;
+    } tests[] = {
+        { "maximum", "10000000000000000", "10000000000000001", NGX_DECLINED },
+        { "maximum", "10000000000000000", "1e16", NGX_OK },
+        { "maximum", "9223372036854775800", "9223372036854775807",
+          NGX_DECLINED },
+        { "minimum", "-10000000000000000", "-10000000000000001",
+          NGX_DECLINED },
+        { "exclusiveMinimum", "10000000000000000", "10000000000000001",
+          NGX_OK },
+        { "minimum", "9999999999999999", "1e35", NGX_OK },
+        { "maximum", "9999999999999999", "1e400", NGX_DECLINED },
+        { "minimum", "0", "-0.0", NGX_OK }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        snprintf(schema, sizeof(schema), "{\"%s\":%s}", tests[i].keyword,
+                 tests[i].bound);
+        snprintf(document, sizeof(document), "[%s]", tests[i].number);
+        assert_int_equal(checked(repeated("{\"items\":", schema, 1, "}"),
+                                 strdup(document)).rc, tests[i].rc);
+    }
+}
+
+
 int
 main(void)
 {
@@ -589,6 +628,7 @@ main(void)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_bad_pattern),
         cmocka_unit_test(test_work),
+        cmocka_unit_test(test_near_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
