@@ -87,7 +87,8 @@ ngx_llmops_rollout_hook_send(ngx_llmops_rollout_t *ro,
                         "share", (int) ngx_llmops_rollout_doc_share(ro, doc),
                         "decision", entry);
 
-    text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+    text = message ? json_dumps(message, JSON_COMPACT|JSON_REAL_PRECISION(15))
+                   : NULL;
 
     if (text) {
         body.data = (u_char *) text;
