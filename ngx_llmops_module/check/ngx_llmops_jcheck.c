@@ -70,6 +70,7 @@ ngx_llmops_jcheck_reset(ngx_llmops_jcheck_t *c)
     c->nevals = 0;
     c->nwords = 0;
     c->nframes = 0;
+    c->work = 0;
     c->keyword = NULL;
     c->opened = 0;
     c->limit = 0;
@@ -272,6 +273,10 @@ ngx_llmops_jcheck_item(ngx_llmops_jcheck_t *c)
     f = ngx_llmops_jcheck_frame(c);
     outer = f - 1;
     n = outer->count++;
+
+    if (ngx_llmops_jcheck_work(c, f->base - outer->base) != NGX_OK) {
+        return NGX_DECLINED;
+    }
 
     for (i = outer->base; i < f->base; i++) {
         if (ngx_llmops_jeval_asks(c, i, outer->base)

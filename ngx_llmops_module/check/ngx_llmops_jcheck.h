@@ -24,12 +24,19 @@
  * An eval that fails tells its parent at once, which fails with it unless the
  * keyword forgives (anyOf, not, if, ...): a failure that reaches the root is
  * the document's.
+ *
+ * Schemas of tools are their callers', and a few kilobytes of them can ask for
+ * any amount of work on a few kilobytes of arguments.  So work is counted, in
+ * evals of about 50 ns, and a document may cause so much, and so much more for
+ * each of its bytes.
  */
 
 
 #define NGX_LLMOPS_JCHECK_MAX_MEMORY  (4 * 1024 * 1024)
 #define NGX_LLMOPS_JCHECK_MAX_EVALS   8192
 #define NGX_LLMOPS_JCHECK_MAX_REFS    64       /* to one value, in a row */
+#define NGX_LLMOPS_JCHECK_WORK        (2 * 1024 * 1024)
+#define NGX_LLMOPS_JCHECK_WORK_BYTE   16
 #define NGX_LLMOPS_JCHECK_FRAMES      (NGX_LLMOPS_JTOK_MAX_DEPTH + 2)
 
 
@@ -122,6 +129,7 @@ struct ngx_llmops_jcheck_s {
     size_t                     nwords;
     size_t                     words_size;
     size_t                     memory;
+    size_t                     work;
 
     ngx_uint_t                 nframes;
     const char                *keyword;
@@ -195,8 +203,20 @@ ngx_llmops_jeval_asks(ngx_llmops_jcheck_t *c, size_t i, size_t base)
 }
 
 
-/* The memory is used up. */
+/* The memory is used up, or the work. */
 ngx_int_t ngx_llmops_jcheck_limit(ngx_llmops_jcheck_t *c);
+
+
+/* So much work is done, as evals; NGX_DECLINED: that is too much. */
+static ngx_inline ngx_int_t
+ngx_llmops_jcheck_work(ngx_llmops_jcheck_t *c, size_t n)
+{
+    c->work += n;
+
+    return (c->work <= NGX_LLMOPS_JCHECK_WORK
+                       + NGX_LLMOPS_JCHECK_WORK_BYTE * c->tok.offset)
+           ? NGX_OK : ngx_llmops_jcheck_limit(c);
+}
 
 /* A bigger block, counted; NULL: none, or over the limit. */
 void *ngx_llmops_jcheck_grow(ngx_llmops_jcheck_t *c, void *p, size_t old,

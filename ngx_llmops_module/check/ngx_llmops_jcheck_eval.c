@@ -115,6 +115,7 @@ ngx_llmops_jeval_push(ngx_llmops_jcheck_t *c, ngx_llmops_jnode_t *node,
     }
 
     if (refs > NGX_LLMOPS_JCHECK_MAX_REFS
+        || ngx_llmops_jcheck_work(c, 1) != NGX_OK
         || ngx_llmops_jeval_new(c, node->nnames) != NGX_OK)
     {
         return ngx_llmops_jcheck_limit(c);

@@ -55,6 +55,12 @@ ngx_llmops_jeval_end(ngx_llmops_jcheck_t *c, size_t i,
 
     node = c->evals[i].node;
 
+    /* a few values are compared in the time of an eval */
+
+    if (ngx_llmops_jcheck_work(c, node->nenums / 16) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
     if ((node->constant || node->enums)
         && !ngx_llmops_jeval_equal(node, hash))
     {
@@ -128,6 +134,8 @@ static ngx_int_t
 ngx_llmops_jeval_end_string(ngx_llmops_jcheck_t *c, size_t i, ngx_str_t *text,
     size_t chars)
 {
+    size_t               work;
+    ngx_uint_t           found;
     ngx_llmops_jnode_t  *node;
 
     node = c->evals[i].node;
@@ -136,13 +144,18 @@ ngx_llmops_jeval_end_string(ngx_llmops_jcheck_t *c, size_t i, ngx_str_t *text,
         return ngx_llmops_jeval_fail(c, i, "minLength");
     }
 
-    if (node->pattern
-        && !ngx_llmops_jschema_match(c->schema, node->pattern, text))
-    {
-        return ngx_llmops_jeval_fail(c, i, "pattern");
+    if (node->pattern == NULL) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    work = 0;
+    found = ngx_llmops_jschema_match(c->schema, node->pattern, text, &work);
+
+    if (ngx_llmops_jcheck_work(c, work) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    return found ? NGX_OK : ngx_llmops_jeval_fail(c, i, "pattern");
 }
 
 

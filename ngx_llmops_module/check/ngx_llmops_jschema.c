@@ -29,6 +29,7 @@
 
 
 #define NGX_LLMOPS_JSCHEMA_MATCH_LIMIT  100000
+#define NGX_LLMOPS_JSCHEMA_MATCH_QUICK  1000
 #define NGX_LLMOPS_JSCHEMA_DEPTH_LIMIT  10000
 
 
@@ -69,15 +70,20 @@ ngx_llmops_jschema_compile(json_t *root,
     s->seed = options->seed;
     s->json = json_incref(root);
     s->match_context = pcre2_match_context_create(NULL);
+    s->match_quick = pcre2_match_context_create(NULL);
     s->match_data = pcre2_match_data_create(1, NULL);
 
-    if (s->match_context == NULL || s->match_data == NULL) {
+    if (s->match_context == NULL || s->match_quick == NULL
+        || s->match_data == NULL)
+    {
         ngx_llmops_jschema_free(s);
         return NULL;
     }
 
     pcre2_set_match_limit(s->match_context, NGX_LLMOPS_JSCHEMA_MATCH_LIMIT);
     pcre2_set_depth_limit(s->match_context, NGX_LLMOPS_JSCHEMA_DEPTH_LIMIT);
+    pcre2_set_match_limit(s->match_quick, NGX_LLMOPS_JSCHEMA_MATCH_QUICK);
+    pcre2_set_depth_limit(s->match_quick, NGX_LLMOPS_JSCHEMA_DEPTH_LIMIT);
 
     s->root = ngx_llmops_jschema_root(s, options);
 
@@ -173,6 +179,7 @@ ngx_llmops_jschema_free(ngx_llmops_jschema_t *s)
     }
 
     pcre2_match_context_free(s->match_context);
+    pcre2_match_context_free(s->match_quick);
     pcre2_match_data_free(s->match_data);
     json_decref(s->json);
     free(s);
@@ -219,10 +226,13 @@ ngx_llmops_jnode_t *
 ngx_llmops_jschema_node(ngx_llmops_jschema_t *s, json_t *json,
     ngx_llmops_jresource_t *resource)
 {
-    ngx_llmops_jnode_t      *node;
+    ngx_llmops_jnode_t      *node, **bucket;
     ngx_llmops_jresource_t  *own;
 
-    for (node = s->nodes; node; node = node->next) {
+    bucket = &s->buckets[((uintptr_t) json >> 4)
+                         & (NGX_LLMOPS_JSCHEMA_BUCKETS - 1)];
+
+    for (node = *bucket; node; node = node->chain) {
 
         /* jansson's true and false are the same everywhere, and so are their
            nodes */
@@ -256,6 +266,8 @@ ngx_llmops_jschema_node(ngx_llmops_jschema_t *s, json_t *json,
     node->resource->entered = 1;
     node->next = s->nodes;
     s->nodes = node;
+    node->chain = *bucket;
+    *bucket = node;
 
     if (json_is_object(json)) {
         ngx_llmops_jschema_keywords(s, node);

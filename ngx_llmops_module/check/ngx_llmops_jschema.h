@@ -71,7 +71,8 @@ ngx_uint_t ngx_llmops_jschema_valid(ngx_llmops_jschema_t *schema,
 
 /*
  * A check of one document; schema NULL: only JSON.  The schema must outlive
- * it.  Memory is bounded (4 MB): a document that needs more is refused with
+ * it.  Memory is bounded (4 MB), and so is the time that it may take (about
+ * 0.1 s, and 1 us for each byte): a document that needs more is refused with
  * NGX_LLMOPS_JTOK_LIMIT.  NULL if out of memory.
  */
 ngx_llmops_jcheck_t *ngx_llmops_jcheck_create(ngx_llmops_jschema_t *schema);

@@ -193,7 +193,7 @@ ngx_llmops_jkey_regex(ngx_llmops_jschema_t *s, const char *pattern,
     size_t len)
 {
     int          code;
-    size_t       offset;
+    size_t       offset, size;
     u_char       reason[128];
     pcre2_code  *re;
 
@@ -205,6 +205,20 @@ ngx_llmops_jkey_regex(ngx_llmops_jschema_t *s, const char *pattern,
         pcre2_get_error_message(code, reason, sizeof(reason));
         ngx_llmops_jschema_error(s, "invalid pattern \"%.100s\": %s", pattern,
                                  (char *) reason);
+        return NULL;
+    }
+
+    /* "(?:...){2000}" is much longer than it looks */
+
+    size = 0;
+    (void) pcre2_pattern_info(re, PCRE2_INFO_SIZE, &size);
+
+    s->patterns += size;
+
+    if (s->patterns > NGX_LLMOPS_JSCHEMA_PATTERNS) {
+        ngx_llmops_jschema_error(s, "its patterns need more than %d bytes",
+                                 NGX_LLMOPS_JSCHEMA_PATTERNS);
+        pcre2_code_free(re);
         return NULL;
     }
 

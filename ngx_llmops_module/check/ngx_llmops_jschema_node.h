@@ -18,6 +18,8 @@
 
 
 #define NGX_LLMOPS_JSCHEMA_MAX_NODES  16384
+#define NGX_LLMOPS_JSCHEMA_BUCKETS    1024   /* a power of two */
+#define NGX_LLMOPS_JSCHEMA_PATTERNS   (2 * 1024 * 1024)  /* bytes, compiled */
 #define NGX_LLMOPS_JSCHEMA_MAX_DEPS   64     /* of one schema */
 
 
@@ -153,6 +155,7 @@ struct ngx_llmops_jnode_s {
     ngx_str_t                  dynamic_anchor; /* of dynamic; len 0: plain */
 
     ngx_llmops_jnode_t        *next;       /* of all */
+    ngx_llmops_jnode_t        *chain;      /* of its bucket */
 };
 
 
@@ -184,12 +187,15 @@ struct ngx_llmops_jschema_s {
     ngx_uint_t                 nnodes;
     ngx_llmops_jresource_t    *resources;
     uint64_t                   seed;
+    size_t                     patterns;   /* bytes of those compiled */
     pcre2_match_context       *match_context;
+    pcre2_match_context       *match_quick;
     pcre2_match_data          *match_data;
     void                      *blocks;     /* all else that is to be freed */
     char                      *err;        /* only while compiling */
     size_t                     err_size;
     unsigned                   failed:1;
+    ngx_llmops_jnode_t        *buckets[NGX_LLMOPS_JSCHEMA_BUCKETS];
 };
 
 
@@ -283,9 +289,10 @@ ngx_llmops_jhash_t ngx_llmops_jhash_end(uint64_t seed,
     ngx_llmops_jtok_type_e type, ngx_llmops_jhash_t acc);
 ngx_llmops_jhash_t ngx_llmops_jhash_json(uint64_t seed, json_t *value);
 
-/* Whether a pattern of the schema is found in text, within its limits. */
+/* Whether a pattern of the schema is found in text, within its limits; adds
+   to *work what that was worth, in the unit of NGX_LLMOPS_JCHECK_WORK. */
 ngx_uint_t ngx_llmops_jschema_match(ngx_llmops_jschema_t *s,
-    pcre2_code *regex, ngx_str_t *text);
+    pcre2_code *regex, ngx_str_t *text, size_t *work);
 
 /* The name among those that a node knows; its index, or -1. */
 ngx_int_t ngx_llmops_jnode_name(ngx_llmops_jnode_t *node, ngx_str_t *name);

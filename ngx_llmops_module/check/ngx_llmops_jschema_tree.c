@@ -101,11 +101,12 @@ static ngx_uint_t
 ngx_llmops_jtree_string(ngx_llmops_jschema_t *s, ngx_llmops_jnode_t *node,
     json_t *value)
 {
-    size_t     i, n;
+    size_t     i, n, work;
     ngx_str_t  text;
 
     text.data = (u_char *) json_string_value(value);
     text.len = json_string_length(value);
+    work = 0;
 
     for (n = 0, i = 0; i < text.len; i++) {
         n += ((text.data[i] & 0xc0) != 0x80);
@@ -114,7 +115,8 @@ ngx_llmops_jtree_string(ngx_llmops_jschema_t *s, ngx_llmops_jnode_t *node,
     return n >= node->min_length
            && (node->max_length == (size_t) -1 || n <= node->max_length)
            && (node->pattern == NULL
-               || ngx_llmops_jschema_match(s, node->pattern, &text));
+               || ngx_llmops_jschema_match(s, node->pattern, &text,
+                                           &work));
 }
 
 
@@ -244,6 +246,7 @@ ngx_llmops_jtree_member(ngx_llmops_jschema_t *s, ngx_llmops_jnode_t *node,
     const char *key, json_t *v, ngx_llmops_jscope_t *scope,
     ngx_llmops_jseen_t *seen)
 {
+    size_t      work;
     ngx_int_t   k;
     ngx_str_t   name;
     ngx_uint_t  i, known;
@@ -251,6 +254,7 @@ ngx_llmops_jtree_member(ngx_llmops_jschema_t *s, ngx_llmops_jnode_t *node,
     name.data = (u_char *) key;
     name.len = ngx_strlen(key);
 
+    work = 0;
     known = 0;
     k = ngx_llmops_jnode_name(node, &name);
 
@@ -264,7 +268,9 @@ ngx_llmops_jtree_member(ngx_llmops_jschema_t *s, ngx_llmops_jnode_t *node,
 
     for (i = 0; i < node->npatterns; i++) {
 
-        if (!ngx_llmops_jschema_match(s, node->patterns[i].regex, &name)) {
+        if (!ngx_llmops_jschema_match(s, node->patterns[i].regex, &name,
+                                      &work))
+        {
             continue;
         }
 

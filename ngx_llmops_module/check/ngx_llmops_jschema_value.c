@@ -23,6 +23,12 @@
 #define NGX_LLMOPS_JNUMBER_DIGITS   19
 #define NGX_LLMOPS_JNUMBER_MAX_EXP  100000
 
+/* what a match is worth, in evals of about 50 ns */
+
+#define NGX_LLMOPS_JWORK_QUICK      8      /* and for each so many bytes of */
+#define NGX_LLMOPS_JWORK_TEXT       32     /* text one more */
+#define NGX_LLMOPS_JWORK_MATCH      2400
+
 #define NGX_LLMOPS_JHASH_K1         0x9e3779b97f4a7c15ULL
 #define NGX_LLMOPS_JHASH_K2         0xc2b2ae3d27d4eb4fULL
 
@@ -201,7 +207,29 @@ ngx_llmops_jnumber_integral(const ngx_llmops_jnumber_t *n)
 }
 
 
-/* the sign of a - b */
+/* the sign of a - b; both are exact, and so near that 128 bits will do */
+
+static ngx_int_t
+ngx_llmops_jnumber_near(const ngx_llmops_jnumber_t *a,
+    const ngx_llmops_jnumber_t *b)
+{
+    int32_t            e;
+    unsigned __int128  x, y;
+
+    x = a->digits;
+    y = b->digits;
+
+    for (e = a->exp - b->exp; e > 0; e--) {
+        x *= 10;
+    }
+
+    for ( /* void */ ; e < 0; e++) {
+        y *= 10;
+    }
+
+    return (x == y) ? 0 : (x > y) != a->negative ? 1 : -1;
+}
+
 
 ngx_int_t
 ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
@@ -209,14 +237,11 @@ ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
 {
     double  x, y;
 
-    if (a->exact && b->exact && a->exp == b->exp
-        && a->negative == b->negative)
+    if (a->exact && b->exact && a->negative == b->negative
+        && a->exp - b->exp <= NGX_LLMOPS_JNUMBER_DIGITS
+        && b->exp - a->exp <= NGX_LLMOPS_JNUMBER_DIGITS)
     {
-        if (a->digits == b->digits) {
-            return 0;
-        }
-
-        return (a->digits > b->digits) != a->negative ? 1 : -1;
+        return ngx_llmops_jnumber_near(a, b);
     }
 
     if (b->digits == 0) {               /* as most bounds are */
@@ -466,16 +491,33 @@ ngx_llmops_jhash_json(uint64_t seed, json_t *value)
 }
 
 
+/* PCRE2 does not tell how many steps it has made.  Nearly all matches need a
+   few: one that needs more is known by that, and is made once more. */
+
 ngx_uint_t
 ngx_llmops_jschema_match(ngx_llmops_jschema_t *s, pcre2_code *regex,
-    ngx_str_t *text)
+    ngx_str_t *text, size_t *work)
 {
+    int      rc;
+    u_char  *p;
+
+    p = text->len ? text->data : (u_char *) "";
+
+    *work += NGX_LLMOPS_JWORK_QUICK + text->len / NGX_LLMOPS_JWORK_TEXT;
+
+    rc = pcre2_match(regex, p, text->len, 0, PCRE2_NO_UTF_CHECK,
+                     s->match_data, s->match_quick);
+
+    if (rc == PCRE2_ERROR_MATCHLIMIT) {
+        *work += NGX_LLMOPS_JWORK_MATCH;
+
+        rc = pcre2_match(regex, p, text->len, 0, PCRE2_NO_UTF_CHECK,
+                         s->match_data, s->match_context);
+    }
+
     /* an error (of the limits, too) is no match */
 
-    return pcre2_match(regex, text->len ? text->data : (u_char *) "",
-                       text->len, 0, PCRE2_NO_UTF_CHECK, s->match_data,
-                       s->match_context)
-           >= 0;
+    return rc >= 0;
 }
 
 

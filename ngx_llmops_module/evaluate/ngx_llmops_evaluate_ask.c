@@ -150,7 +150,7 @@ ngx_llmops_ask_request(ngx_llmops_evaluation_answer_t *an,
     whom = &an->task->run->whom[an->candidate];
 
     json = ngx_llmops_ask_json(an);
-    text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    text = json ? json_dumps(json, JSON_COMPACT|JSON_REAL_PRECISION(15)) : NULL;
 
     json_decref(json);
 
@@ -246,7 +246,9 @@ ngx_llmops_ask_prompt(ngx_llmops_evaluation_answer_t *an,
     variables = json_object_get(an->task->kase, "variables");
 
     if (variables) {
-        text = json_dumps(variables, JSON_COMPACT);
+        /* the prompt has them as they are spelled here */
+
+        text = json_dumps(variables, JSON_COMPACT|JSON_REAL_PRECISION(15));
 
         if (text) {
             s.data = (u_char *) text;

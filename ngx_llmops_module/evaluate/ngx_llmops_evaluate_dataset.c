@@ -194,7 +194,10 @@ ngx_llmops_dataset_add(ngx_llmops_dataset_t *set, json_t *kase, char *err)
     char       *text;
     ngx_int_t   rc;
 
-    text = json_dumps(kase, JSON_COMPACT|JSON_ENCODE_ANY);
+    /* as it was written: 19.99, not 19.989999999999998 */
+
+    text = json_dumps(kase, JSON_COMPACT|JSON_ENCODE_ANY
+                            |JSON_REAL_PRECISION(15));
 
     if (text == NULL) {
         return NGX_ERROR;

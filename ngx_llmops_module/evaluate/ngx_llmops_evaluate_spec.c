@@ -299,7 +299,10 @@ ngx_llmops_spec_budget(json_t *value, ngx_llmops_evaluation_spec_t *spec,
                                      "0");
     }
 
+    /* 0 would be none */
+
     spec->budget = (int64_t) (json_number_value(cost) * 1e12);
+    spec->budget = cost ? ngx_max(spec->budget, 1) : 0;
     spec->tokens = json_integer_value(tokens);
 
     return NGX_OK;

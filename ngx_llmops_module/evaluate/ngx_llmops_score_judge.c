@@ -149,7 +149,7 @@ ngx_llmops_score_input(json_t *kase, ngx_llmops_out_t *out)
     }
 
     body = json_pack("{sO}", "messages", input);
-    text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    text = body ? json_dumps(body, JSON_COMPACT|JSON_REAL_PRECISION(15)) : NULL;
 
     json_decref(body);
 
@@ -291,7 +291,8 @@ ngx_llmops_judge_expected(json_t *kase, u_char *boundary,
         return;
     }
 
-    text = json_dumps(expected, JSON_COMPACT|JSON_ENCODE_ANY);
+    text = json_dumps(expected,
+                      JSON_COMPACT|JSON_ENCODE_ANY|JSON_REAL_PRECISION(15));
 
     if (text == NULL) {
         out->failed = 1;

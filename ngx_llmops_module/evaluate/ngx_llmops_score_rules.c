@@ -232,7 +232,9 @@ ngx_llmops_score_request(json_t *kase, ngx_llmops_score_said_t *said,
         return out->failed ? NGX_ERROR : NGX_OK;
     }
 
-    text = input ? json_dumps(input, JSON_COMPACT|JSON_ENCODE_ANY) : NULL;
+    text = input ? json_dumps(input, JSON_COMPACT|JSON_ENCODE_ANY
+                                     |JSON_REAL_PRECISION(15))
+                 : NULL;
 
     (void) ngx_llmops_out_write(out, text ? text : "[]",
                                 text ? strlen(text) : 2);

@@ -318,7 +318,7 @@ ngx_llmops_admin_events_send(ngx_llmops_admin_events_t *es,
 
     r = es->a->request;
 
-    text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    text = doc ? json_dumps(doc, JSON_COMPACT|JSON_REAL_PRECISION(15)) : NULL;
 
     if (doc && text == NULL) {
         return NGX_ERROR;

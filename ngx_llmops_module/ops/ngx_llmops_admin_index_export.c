@@ -297,7 +297,7 @@ ngx_llmops_export_line(ngx_llmops_admin_t *a, json_t *head, ngx_str_t *text)
                             json_stringn((char *) text->data, text->len))
         == 0)
     {
-        dump = json_dumps(line, JSON_COMPACT);
+        dump = json_dumps(line, JSON_COMPACT|JSON_REAL_PRECISION(15));
     }
 
     json_decref(line);

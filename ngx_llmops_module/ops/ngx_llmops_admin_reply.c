@@ -88,7 +88,7 @@ ngx_llmops_admin_reply(ngx_llmops_admin_t *a, ngx_uint_t status,
         ngx_llmops_page_init(&a->page, a->request->pool);
 
         rc = json_dump_callback(answer, ngx_llmops_admin_dump, &a->page,
-                                JSON_COMPACT);
+                                JSON_COMPACT|JSON_REAL_PRECISION(15));
         ngx_llmops_page_lit(&a->page, "\n");
     }
 

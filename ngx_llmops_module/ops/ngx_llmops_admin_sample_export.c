@@ -256,19 +256,14 @@ static ngx_int_t
 ngx_llmops_admin_export_end(ngx_llmops_admin_t *a,
     ngx_llmops_admin_export_t *ex)
 {
-    ngx_llmops_sample_t  *last;
-
     ngx_str_set(&a->type, "application/x-ndjson");
     ngx_str_set(&a->disposition, "attachment; filename=\"samples.jsonl\"");
     a->status = NGX_HTTP_OK;
 
-    if (ex->rd->more && ex->rd->samples.nelts) {
-        last = (ngx_llmops_sample_t *) ex->rd->samples.elts
-               + ex->rd->samples.nelts - 1;
-
-        if (ngx_llmops_admin_export_link(a, &last->id) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (ex->rd->more && ex->rd->last.len
+        && ngx_llmops_admin_export_link(a, &ex->rd->last) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return a->page.failed ? NGX_ERROR : NGX_OK;

@@ -281,8 +281,8 @@ ngx_llmops_admin_samples_listed(ngx_llmops_admin_t *a)
     ngx_llmops_page_printf(&a->page, "],\"has_more\":%s,\"next\":",
                            rd->more ? "true" : "false");
 
-    if (rd->more && i) {
-        ngx_llmops_page_printf(&a->page, "\"%V\"", &sample[i - 1].id);
+    if (rd->more && rd->last.len) {
+        ngx_llmops_page_printf(&a->page, "\"%V\"", &rd->last);
 
     } else {
         ngx_llmops_page_lit(&a->page, "null");

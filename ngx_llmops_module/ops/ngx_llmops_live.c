@@ -122,7 +122,8 @@ ngx_llmops_live_dump(ngx_llmops_live_t *l, ngx_uint_t rows)
     }
 
     len = json_dumpb(json, (char *) ngx_llmops_live_last.text,
-                     NGX_LLMOPS_LIVE_SIZE, JSON_COMPACT);
+                     NGX_LLMOPS_LIVE_SIZE,
+                     JSON_COMPACT|JSON_REAL_PRECISION(15));
     json_decref(json);
 
     /* with room for what the handler writes behind it */

@@ -77,17 +77,19 @@ ngx_llmops_rollout_hook_send(ngx_llmops_rollout_t *ro,
                                             json_object_get(entry, "time")))
              - hex;
 
-    message = json_pack("{s:s,s:s%,s:s%,s:s%,s:i,s:O}",
+    message = json_pack("{s:s,s:s%,s:s%,s:s%,s:f,s:O}",
                         "type", "llm.rollout.decision",
                         "id", (char *) id.data, id.len,
                         "route", (char *) ro->route->name.data,
                                  ro->route->name.len,
                         "candidate", (char *) ro->candidate.data,
                                      ro->candidate.len,
-                        "share", (int) ngx_llmops_rollout_doc_share(ro, doc),
+                        "share", (double) ngx_llmops_rollout_doc_share(ro, doc)
+                                 / 10000,
                         "decision", entry);
 
-    text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+    text = message ? json_dumps(message, JSON_COMPACT|JSON_REAL_PRECISION(15))
+                   : NULL;
 
     if (text) {
         body.data = (u_char *) text;

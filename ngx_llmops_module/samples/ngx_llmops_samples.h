@@ -82,6 +82,8 @@ struct ngx_llmops_samples_read_s {
     const char                *error;      /* static, for people, or NULL */
     ngx_array_t                samples;    /* of ngx_llmops_sample_t, newest
                                               first */
+    ngx_str_t                  last;       /* id of the oldest one that was
+                                              found, be it not readable */
     unsigned                   more:1;     /* there are older ones */
 
     void                      *job;        /* own; NULL: not under way */

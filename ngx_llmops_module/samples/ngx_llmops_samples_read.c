@@ -45,6 +45,7 @@ ngx_llmops_samples_last(ngx_llmops_main_conf_t *mcf,
     rd->rc = NGX_ERROR;
     rd->error = NULL;
     rd->more = 0;
+    ngx_str_null(&rd->last);
 
     if (mcf->samples == NULL) {
         return NGX_DECLINED;
@@ -164,6 +165,17 @@ ngx_llmops_samples_take(ngx_llmops_samples_task_t *task,
 
     hit = task->hits.elts;
     n = ngx_min(task->hits.nelts, task->n);
+
+    if (n) {
+        rd->last.len = NGX_LLMOPS_SAMPLE_ID;
+        rd->last.data = ngx_pnalloc(rd->pool, NGX_LLMOPS_SAMPLE_ID);
+
+        if (rd->last.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_llmops_sample_id_text(hit[n - 1].rec.id, rd->last.data);
+    }
 
     for (i = 0; i < n; i++) {
 

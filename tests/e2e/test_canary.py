@@ -421,6 +421,8 @@ def test_a_webhook_is_told(canary, provider):
     assert told["decision"]["action"] == "rollback"
     assert told["decision"]["figures"]["guard"] == "failures<3"
     assert start.json["decision"]["action"] == "start"
+    # the same unit as in GET rollouts
+    assert (start.json["share"], told["share"]) == (0.5, 0)
     stamp = rollback.header("x-llm-webhook-timestamp")
     assert rollback.header("x-llm-webhook-signature") == "sha256=" + hmac.new(
         b"webhook-secret-77ab", f"{stamp}.".encode() + rollback.body,

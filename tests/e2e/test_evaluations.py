@@ -172,6 +172,8 @@ def test_a_budget_stops_it(judged):
     assert done["cost"] == pytest.approx(230e-6)
     assert sum(len(p.requests) for p in j.providers) == 10
     assert done["done"] == len(j.results(id)) == 5
+    # a little is not nothing
+    j.wait(j.begin(cases(1), budget={"cost": 1e-15}), "failed")
     # by tokens, too
     id = j.begin(cases(50), budget={"tokens": 100}, concurrency=8)
     assert j.wait(id, "failed")["tokens"] == 4 * 23
@@ -387,6 +389,24 @@ def test_a_person_decides(judged):
                  {"score": 1}, {"candidate": "it", "score": 1, "why": ""}):
         assert j.admin.post(f"evaluations/{id}/cases/0/verdict",
                             body).status == 400
+
+
+def test_numbers_are_as_they_were_written(judged, tmp_path):
+    (tmp_path / "v1").write_text(json.dumps({
+        "variables": {"price": {"type": "number"}},
+        "messages": [{"role": "user", "content": "it costs {{price}}"}]}))
+    j = judged(http=f"llm_prompt p v1 {tmp_path}/v1;")
+    done = j.run({"cases": [{"variables": {"price": 19.99}}]},
+                 candidates=[{"target": "up/a", "prompt": "p@v1"}],
+                 parameters={"temperature": 0.7}, min_score=0.07,
+                 checks=[{"type": "contains", "value": "x"}])
+    (request,) = j.providers[0].requests
+    assert request.json["messages"][0]["content"] == "it costs 19.99"
+    assert b'"temperature":0.7' in request.body
+    for path in (f"evaluations/{done['id']}", f"evaluations/{done['id']}/cases",
+                 "status.json"):
+        body = j.admin.get(path).body
+        assert not re.search(rb"\d\.\d{16}", body), body
 
 
 def test_prompts_files_and_slices(judged, tmp_path):

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pytest
+
+from conftest import connected
+from harness import route, wait_for
+from harness.openapi import Admin
 
 ADDRESS = "127.0.0.1:6379"
 SECRET = "pw-0123456789abcdef"
@@ -161,3 +166,42 @@ def test_password_file_that_is_a_fifo(gateway, tmp_path):
     os.mkfifo(tmp_path / "key")
     gw, said = check(gateway, f"{ADDRESS} password=file:{tmp_path}/key")
     assert not said.ok and "regular file" in said.stderr
+
+
+def test_the_account_of_the_manual(redis, gateway, provider):
+    """What docs/operations.md lets an account do is enough for all but
+    vectors."""
+    manual = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    server = redis()
+    server.do(*re.search(r"^ACL SETUSER .*$", manual, re.M)[0].split())
+    admin = Admin(gateway(
+        http=server.directive("user=gateway", "password=PASSWORD",
+                              "timeout=2s")
+        + "llm_feedback 1h; llm_prompt_store on;\n"
+          "llm_limit few key=all requests=99/m tokens=9m/d;\n"
+        + provider().upstream("up") + provider().upstream("new")
+        + route("target up/a;", "limit few;", "cache ttl=1m always;",
+                "sample share=100% redact=off;",
+                "canary new/b share=1% by=$http_x_key guard=errors<9%;"),
+        server="location /llm/ { llm_admin write; }", location="llm_pass;"))
+    gw = admin.gateway
+    connected(gw)
+    answers = [gw.chat(headers=[("x-key", "k")]) for _ in range(2)]
+    assert [a.header("x-llm-cache") for a in answers] == ["miss", "hit"]
+    wait_for(lambda: len(admin.get("samples").json["data"]) == 1, 10, "sample")
+    request = answers[0].header("x-llm-request-id")
+    assert admin.post("feedback", {"request_id": request,
+                                   "score": 1}).status == 200
+    assert admin.post("cache/purge", {"all": True}).status == 200
+    assert admin.delete("samples", client="x").status == 200
+    assert admin.post("keys", {}).status == 201
+    text = {"messages": [{"role": "user", "content": "hi"}]}
+    assert admin.put("prompts/p/versions/v1", text).status == 201
+    assert admin.post("rollouts/r/pause", {"reason": "x"}).status == 200
+    assert admin.post("limits/few/reset", {"key": "all"}).status == 200
+    id = admin.post("evaluations", {
+        "candidates": [{"target": "up/a"}], "checks": [{"type": "json"}],
+        "dataset": {"cases": [{"input": "x"}]}}).json["id"]
+    wait_for(lambda: admin.get(f"evaluations/{id}").json["status"]
+             == "completed", 10, "the evaluation")
+    assert server.do("ACL", "LOG") == []

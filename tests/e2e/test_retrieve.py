@@ -190,8 +190,10 @@ def test_unchanged_changed_and_removed(index):
 def test_export_and_git(index):
     """What is exported is what is there when it is put again."""
     kb = index()
-    kb.load(*DOCS, {"id": "b", "text": "Other things.", "metadata": {"n": 5}})
+    kb.load(*DOCS, {"id": "b", "text": "Other things.",
+                    "metadata": {"n": 5, "price": 19.99}})
     text = kb.admin.get("indexes/kb/export").body.decode()
+    assert '{"n":5,"price":19.99}' in text
     assert [json.loads(line)["id"] for line in text.splitlines()] \
         == ["b", "policies/refund.md", "policies/shipping.md"]
     assert json.loads(text.splitlines()[1]) == DOCS[0]

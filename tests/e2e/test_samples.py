@@ -418,6 +418,12 @@ def test_encrypted_files(sampled, tmp_path):
         f"key=file:{key}", f"key=file:{new} key=file:{key}"))
     ask(admin, "more-words", who="alice")
     listed(admin, 2, client="alice")
+    # of the old one alone a page may have nothing, and is not the end
+    admin.gateway.reload(http=http)
+    first = admin.get("samples", limit=1).json
+    assert (first["data"], first["has_more"]) == ([], True)
+    assert [one["id"] for one in admin.pages("samples", "data", limit=1)] \
+        == [sample["id"]]
     # the old one goes too early
     admin.gateway.reload(http=http.replace(str(key), str(new)))
     got = listed(admin, 1)

@@ -469,6 +469,155 @@ test_bad_pattern(void **state)
 }
 
 
+/* A text of n times that, in which each "#" is the number; malloc'ed. */
+
+static char *
+repeated(const char *begin, const char *one, int n, const char *end)
+{
+    int         i;
+    char       *text, *p;
+    const char *c;
+
+    text = malloc(strlen(begin) + strlen(end) + n * (strlen(one) + 8) + 1);
+    p = stpcpy(text, begin);
+
+    for (i = 0; i < n; i++) {
+        p += i ? sprintf(p, ",") : 0;
+
+        for (c = one; *c; c++) {
+            p += (*c == '#') ? sprintf(p, "%d", i) : sprintf(p, "%c", *c);
+        }
+    }
+
+    strcpy(p, end);
+
+    return text;
+}
+
+
+/* what a check says of a document; both are freed */
+
+static jcheck_result_t
+checked(char *schema, char *document)
+{
+    char                   err[256];
+    json_t                *root;
+    jcheck_result_t        r;
+    ngx_llmops_jcheck_t   *c;
+    ngx_llmops_jschema_t  *s;
+
+    root = json_loads(schema, 0, NULL);
+    s = ngx_llmops_jschema_compile(root, NULL, err, sizeof(err));
+    assert_non_null(s);
+
+    c = ngx_llmops_jcheck_create(s);
+    r = jcheck_split(c, document, strlen(document), 0);
+
+    ngx_llmops_jcheck_free(c);
+    ngx_llmops_jschema_free(s);
+    json_decref(root);
+    free(schema);
+    free(document);
+
+    return r;
+}
+
+
+/* a caller's schema can ask for any amount of work on his arguments */
+
+static void
+test_work(void **state)
+{
+    char                   err[256], *text, one[300];
+    json_t                *root;
+
+    (void) state;
+
+    /* patterns that need many steps, on many names */
+
+    memset(one, 'a', 200);
+    strcpy(one + 200, "b#");
+    memmove(one + 1, one, 203);
+    one[0] = '"';
+    strcat(one, "\":1");
+
+    assert_int_equal(checked(repeated("{\"patternProperties\":{",
+                                      "\"(a+)+#$\":{}", 300, "}}"),
+                             repeated("{", one, 60, "}")).error,
+                     NGX_LLMOPS_JTOK_LIMIT);
+
+    /* many schemas for each of many items */
+
+    assert_int_equal(checked(repeated("{\"items\":{\"anyOf\":[",
+                                      "{\"const\":#}", 2000, "]}}"),
+                             repeated("[", "1", 20000, "]")).error,
+                     NGX_LLMOPS_JTOK_LIMIT);
+
+    /* usual ones may be large */
+
+    assert_int_equal(checked(repeated("{\"patternProperties\":{",
+                                      "\"^[a-z]+_#$\":{\"minimum\":0}", 50,
+                                      "},\"additionalProperties\":false}"),
+                             repeated("{", "\"name_#\":1", 50, "}")).rc,
+                     NGX_OK);
+
+    assert_int_equal(checked(repeated("{\"items\":{\"anyOf\":[",
+                                      "{\"const\":#}", 100, "]}}"),
+                             repeated("[", "1", 5000, "]")).rc,
+                     NGX_OK);
+
+    /* patterns that are long when they are compiled */
+
+    text = repeated("{\"patternProperties\":{",
+                    "\"(?:abcdefghij){2000}#\":{}", 100, "}}");
+    root = json_loads(text, 0, NULL);
+    assert_null(ngx_llmops_jschema_compile(root, NULL, err, sizeof(err)));
+    assert_non_null(strstr(err, "its patterns need more than"));
+
+    json_decref(root);
+    free(text);
+}
+
+
+/* numbers that are the same as doubles */
+
+static void
+test_near_numbers(void **state)
+{
+    size_t                     i;
+    char                       schema[100], document[100];
+
+    static const struct {
+        const char            *keyword;
+        const char            *bound;
+        const char            *number;
+        ngx_int_t              rc;
+    } tests[] = {
+        { "maximum", "10000000000000000", "10000000000000001", NGX_DECLINED },
+        { "maximum", "10000000000000000", "1e16", NGX_OK },
+        { "maximum", "9223372036854775800", "9223372036854775807",
+          NGX_DECLINED },
+        { "minimum", "-10000000000000000", "-10000000000000001",
+          NGX_DECLINED },
+        { "exclusiveMinimum", "10000000000000000", "10000000000000001",
+          NGX_OK },
+        { "minimum", "9999999999999999", "1e35", NGX_OK },
+        { "maximum", "9999999999999999", "1e400", NGX_DECLINED },
+        { "minimum", "0", "-0.0", NGX_OK }
+    };
+
+    (void) state;
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        snprintf(schema, sizeof(schema), "{\"%s\":%s}", tests[i].keyword,
+                 tests[i].bound);
+        snprintf(document, sizeof(document), "[%s]", tests[i].number);
+        assert_int_equal(checked(repeated("{\"items\":", schema, 1, "}"),
+                                 strdup(document)).rc, tests[i].rc);
+    }
+}
+
+
 int
 main(void)
 {
@@ -478,6 +627,8 @@ main(void)
         cmocka_unit_test(test_bad_schemas),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_bad_pattern),
+        cmocka_unit_test(test_work),
+        cmocka_unit_test(test_near_numbers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
