@@ -345,6 +345,7 @@ def test_cursors_that_are_none(administer, cursor):
         assert answer.json["next"] is None
 
 
+@pytest.mark.timeout(600)
 def test_many_keys(administer, engine):
     admin = administer(http="llm_zone llm:64m;")
     client = admin.gateway.connect()

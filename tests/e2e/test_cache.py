@@ -759,9 +759,10 @@ def test_stale_while_revalidate(serve, clock, stream):
             go.wait(20)
         openai_wire.server(Reply(text=f"n{len(up.requests)}"))(x)
 
-    gw, up = serve(script, lines=["cache ttl=1m stale=1h;"], workers=2)
+    gw, up = serve(script, lines=["cache ttl=10s stale=1h;"], workers=2)
     assert text_of(gw.post(CHAT, ask())) == "n1"
-    clock.sleep(minutes=1)
+    # after half a minute without a sign a worker counts as dead to the other
+    clock.sleep(seconds=10)
     for _ in range(4):
         got = gw.post(CHAT, ask(stream=stream))
         assert (status(got), text_of(got)) == ("stale", "n1")
