@@ -390,7 +390,7 @@ def test_who_waits_may_leave(guarded, issuers, keys):
                            ("content-type", "application/json")])
                for _ in range(4)]
     waiting(gw, 34)
-    assert issuer.requests == 1
+    wait_for(lambda: issuer.requests == 1, 5, "the question")
     for number, client in enumerate(clients[:20]):
         client.reset() if number % 2 else client.close()
     h2.cancel(streams[0])

@@ -543,7 +543,7 @@ def test_not_in_a_core_dump(guarded):
             assert gw.chat(headers=[kind(ALICE)]).status == 200
             assert gw.chat(headers=[kind(wrong)]).status == 401
     for key in (ALICE, wrong):
-        wait_for(lambda: regions(gw.worker(), key.encode()) == [], 3,
+        wait_for(lambda: regions(gw.worker(), key.encode()) == [], 10,
                  "the last request to be over")
 
 

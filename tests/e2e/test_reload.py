@@ -22,7 +22,7 @@ def held(go):
         x.head(200, [answers.EVENTS], chunked=True)
         for event in stream[:3]:
             x.chunk(event)
-        x.wait(go, 30)
+        x.wait(go, 30 * SLOW)
         for event in stream[3:]:
             x.chunk(event)
         x.last_chunk()
