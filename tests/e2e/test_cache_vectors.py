@@ -205,12 +205,18 @@ def test_a_server_without_vector_sets(redis, fleet, name):
     assert status(one.post(CHAT, ask())) == "miss"
     for text in ("capital of France", "the capital of France"):
         assert status(one.post(CHAT, ask(text))) == "semantic"
-    for n in range(8):
-        one.post(CHAT, ask(f"Thing {n}"))
-    wait_for(lambda: "redis has no vector sets" in one.error_log(), 10)
+    things = itertools.count()
+
+    def known():
+        """A worker has asked, and has been told."""
+        one.post(CHAT, ask(f"Thing {next(things)}"))
+        return "redis has no vector sets" in one.error_log() \
+            and counted(one, "find", "unsupported")
+    wait_for(known)
+    for _ in range(8):
+        one.post(CHAT, ask(f"Thing {next(things)}"))
     assert one.error_log().count("redis has no vector sets") == 1
     assert not sets(server)
-    assert counted(one, "find", "unsupported")
 
 
 def test_redis_lost_costs_only_hits(redis8, fleet):
