@@ -65,7 +65,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path,
     """What has to stand in http{} for the store of the test."""
     def make(fixture: str, **options: Any) -> str:
         server = request.getfixturevalue(fixture)(**options)
-        return server.directive("timeout=2s")
+        return server.directive()
 
     match request.param:
         case "shm":
