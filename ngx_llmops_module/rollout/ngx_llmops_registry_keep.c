@@ -12,7 +12,13 @@
  * the registry, one after the other; each is read, and put in the place of what
  * was read, so that gateways add up.  A worker that dies between a document and
  * noting that it has it counts that much twice: the registry is a history, not
- * a ledger.  What is not there yet when nginx is stopped is lost.
+ * a ledger.
+ *
+ * When nginx is stopped, the last of its processes writes what has come since;
+ * a reload needs none of that, the next worker 0 goes on with what is counted
+ * in shared memory.  With llm_redis that is lost, up to five seconds: a
+ * document would have to be read, and put, and no process waits for a network
+ * when all of its requests are over.
  */
 
 
@@ -45,6 +51,7 @@ static void ngx_llmops_registry_read(ngx_llmops_docop_t *op);
 static ngx_int_t ngx_llmops_registry_put(ngx_llmops_registry_t *reg,
     json_t *doc, uint64_t expected);
 static void ngx_llmops_registry_done(ngx_llmops_docop_t *op);
+static void ngx_llmops_registry_last(void *data);
 
 
 /* of this worker, NULL but in worker 0 */
@@ -56,6 +63,9 @@ ngx_int_t
 ngx_llmops_registry_start(ngx_cycle_t *cycle, ngx_llmops_main_conf_t *mcf)
 {
     ngx_llmops_registry_t  *reg;
+
+    mcf->store->last = ngx_llmops_registry_last;
+    mcf->store->last_data = mcf;
 
     if (ngx_worker != 0) {
         return NGX_OK;
@@ -169,11 +179,11 @@ ngx_llmops_registry_next(ngx_llmops_registry_t *reg)
         return;
     }
 
+    reg->next = ngx_llmops_zone_ordinal(reg->sh) + 1;
+
     if (ngx_llmops_registry_op(reg, ngx_llmops_registry_read) != NGX_OK) {
         return;
     }
-
-    reg->next = ngx_llmops_zone_ordinal(reg->sh) + 1;
 
     rc = ngx_llmops_store_get(reg->mcf->store, &reg->op);
 
@@ -321,4 +331,37 @@ ngx_llmops_registry_done(ngx_llmops_docop_t *op)
     /* of one that somebody else was faster with, too, at the next tick */
 
     ngx_llmops_registry_next(reg);
+}
+
+
+/* the documents are in memory, and what is put waits to be written; it cannot
+   be refused, since nobody else is there */
+
+static void
+ngx_llmops_registry_last(void *data)
+{
+    ngx_uint_t               i;
+    ngx_llmops_registry_t    reg;
+    ngx_llmops_main_conf_t  *mcf = data;
+
+    ngx_memzero(&reg, sizeof(ngx_llmops_registry_t));
+
+    reg.mcf = mcf;
+
+    do {
+        reg.left = 1;
+        ngx_llmops_registry_next(&reg);
+
+        if (reg.pool == NULL) {
+            continue;                        /* no more, or no memory */
+        }
+
+        ngx_llmops_store_forget(mcf->store, &reg.op);
+        ngx_llmops_registry_over(&reg);
+
+        for (i = 0; i < NGX_LLMOPS_REGISTRY_COUNTS; i++) {
+            reg.sh->kept[i] = reg.n[i];
+        }
+
+    } while (reg.sh);
 }

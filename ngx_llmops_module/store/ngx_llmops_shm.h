@@ -252,8 +252,9 @@ ngx_llmops_hold_t *ngx_llmops_hold_of(ngx_llmops_charge_t *charge);
  */
 void ngx_llmops_members_tick(ngx_llmops_shm_t *shm, ngx_uint_t all);
 
-/* This process ends: what it holds is given back.  Takes the lock. */
-void ngx_llmops_member_leave(ngx_llmops_shm_t *shm);
+/* This process ends: what it holds is given back.  Whether it was the last one
+   that is known.  Takes the lock. */
+ngx_uint_t ngx_llmops_member_leave(ngx_llmops_shm_t *shm);
 
 
 /* -- ngx_llmops_shm_docs.c: with the lock ---------------------------------- */

@@ -172,6 +172,7 @@ ngx_llmops_shm_tick(ngx_event_t *ev)
 static void
 ngx_llmops_shm_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
 {
+    ngx_uint_t         last;
     ngx_llmops_shm_t  *shm = store->shm;
 
     if (shm == NULL) {
@@ -179,8 +180,16 @@ ngx_llmops_shm_stop(ngx_cycle_t *cycle, ngx_llmops_store_t *store)
     }
 
     ngx_llmops_shm_cleanup(shm);
-    ngx_llmops_member_leave(shm);
-    ngx_llmops_state_stop(store, cycle);
+
+    /* one that was killed is not there until its silence is noticed */
+
+    if (shm->state) {
+        ngx_llmops_members_tick(shm, 1);
+    }
+
+    last = ngx_llmops_member_leave(shm);
+
+    ngx_llmops_state_stop(store, cycle, last);
 }
 
 

@@ -252,10 +252,10 @@ ngx_llmops_member_end(ngx_llmops_shm_t *shm, ngx_llmops_member_t **member)
 }
 
 
-void
+ngx_uint_t
 ngx_llmops_member_leave(ngx_llmops_shm_t *shm)
 {
-    ngx_uint_t             more;
+    ngx_uint_t             more, last;
     ngx_llmops_member_t  **m;
 
     do {
@@ -271,9 +271,13 @@ ngx_llmops_member_leave(ngx_llmops_shm_t *shm)
             }
         }
 
+        last = (shm->root->members == NULL);
+
         ngx_llmops_shm_unlock(shm);
 
     } while (more);
 
     shm->member = NULL;
+
+    return last;
 }

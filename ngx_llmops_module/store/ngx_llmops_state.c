@@ -71,6 +71,8 @@ static void ngx_llmops_state_begin(ngx_event_t *ev);
 static void ngx_llmops_state_run(ngx_llmops_keeper_t *keeper);
 static void ngx_llmops_state_work(ngx_llmops_keeper_t *keeper);
 static void ngx_llmops_state_done(ngx_llmops_keeper_t *keeper);
+static void ngx_llmops_state_drain(ngx_llmops_keeper_t *keeper);
+static void ngx_llmops_state_free(ngx_llmops_change_t *c);
 static void ngx_llmops_state_complain(ngx_llmops_keeper_t *keeper,
     const char *then);
 #if (NGX_THREADS)
@@ -552,23 +554,32 @@ ngx_llmops_state_forget(ngx_llmops_docop_t *op)
 
 /*
  * The thread pools have ended, and with them what was running.  What waits was
- * asked for by connections that are gone.
+ * asked for by connections that are gone.  What the store's owner has to say
+ * yet, if this is the last process, is written in line: at most QUEUE changes,
+ * with one fsync() for each BATCH of them.
  */
 
 void
-ngx_llmops_state_stop(ngx_llmops_store_t *store, ngx_cycle_t *cycle)
+ngx_llmops_state_stop(ngx_llmops_store_t *store, ngx_cycle_t *cycle,
+    ngx_uint_t last)
 {
     ngx_llmops_shm_t     *shm = store->shm;
-    ngx_llmops_change_t  *c, *next;
     ngx_llmops_keeper_t  *keeper = shm->state;
 
     if (keeper == NULL) {
         return;
     }
 
-    for (c = keeper->first; c; c = next) {
-        next = c->next;
-        ngx_free(c);
+    ngx_llmops_state_free(keeper->first);
+
+    keeper->first = NULL;
+    keeper->last = &keeper->first;
+    keeper->waiting = 0;
+    keeper->save = 0;
+
+    if (last && store->last) {
+        store->last(store->last_data);
+        ngx_llmops_state_drain(keeper);
     }
 
     if (keeper->begin.posted) {
@@ -589,4 +600,48 @@ ngx_llmops_state_stop(ngx_llmops_store_t *store, ngx_cycle_t *cycle)
     ngx_llmops_state_close(&keeper->st);
 
     shm->state = NULL;
+}
+
+
+static void
+ngx_llmops_state_drain(ngx_llmops_keeper_t *keeper)
+{
+    ngx_uint_t            failed;
+    ngx_llmops_change_t  *c;
+
+    failed = 0;
+
+    while (keeper->first && !failed) {
+
+        keeper->running = NULL;
+
+        ngx_llmops_state_collect(keeper);
+        ngx_llmops_state_work(keeper);
+
+        for (c = keeper->running; c; c = c->next) {
+            failed |= (c->rc == NGX_ERROR);
+        }
+
+        ngx_llmops_state_free(keeper->running);
+    }
+
+    keeper->running = NULL;
+
+    ngx_llmops_state_free(keeper->first);
+
+    if (failed) {
+        ngx_llmops_state_complain(keeper, ", the last changes are lost");
+    }
+}
+
+
+static void
+ngx_llmops_state_free(ngx_llmops_change_t *c)
+{
+    ngx_llmops_change_t  *next;
+
+    for ( /* void */ ; c; c = next) {
+        next = c->next;
+        ngx_free(c);
+    }
 }

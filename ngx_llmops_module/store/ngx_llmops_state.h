@@ -275,10 +275,12 @@ ngx_int_t ngx_llmops_state_claim(ngx_llmops_state_t *st, ngx_pid_t master);
    is.  NGX_OK or NGX_ERROR, logged. */
 ngx_int_t ngx_llmops_state_load(ngx_llmops_store_t *store, ngx_uint_t fresh);
 
-/* Of a worker.  start: NGX_OK or NGX_ERROR, logged. */
+/* Of a worker.  start: NGX_OK or NGX_ERROR, logged.  stop: last says whether
+   no other process uses the store any more. */
 ngx_int_t ngx_llmops_state_start(ngx_llmops_store_t *store,
     ngx_cycle_t *cycle);
-void ngx_llmops_state_stop(ngx_llmops_store_t *store, ngx_cycle_t *cycle);
+void ngx_llmops_state_stop(ngx_llmops_store_t *store, ngx_cycle_t *cycle,
+    ngx_uint_t last);
 
 /* Each second. */
 void ngx_llmops_state_tick(ngx_llmops_store_t *store);

@@ -311,6 +311,12 @@ struct ngx_llmops_store_s {
                                               nothing outlives nginx */
     ngx_msec_t                 lease;      /* ms: what a dead worker has
                                               reserved comes back after it */
+    void                     (*last)(void *data);  /* or NULL: llm_state, and
+                                              no other process uses it now: what
+                                              is put then is NGX_AGAIN, may be
+                                              forgotten at once, and is written
+                                              before this process ends */
+    void                      *last_data;
     void                      *shm;        /* the engines' own, per cycle */
     void                      *redis;      /* until a worker starts: what
                                               llm_redis says */
