@@ -42,7 +42,6 @@ static ngx_uint_t ngx_llmops_answer_coding_is(ngx_str_t *value, const char
     *name);
 static ngx_int_t ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t
     *ctx);
-static ngx_uint_t ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx);
 
 
 void
@@ -497,12 +496,19 @@ ngx_llmops_answer_good(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_answer_peek_stream(r);
     }
 
-    if (ngx_llmops_answer_foreign(ctx)) {
+    if (!call->json && ngx_llmops_answer_is_object(ctx)) {
+
+        /* a page of some other server in the way */
+
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "provider \"%V\" answered with another content type "
                       "than JSON or an event stream",
                       &step->target->provider->name);
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+    }
+
+    if (call->length == 0 && ngx_llmops_answer_is_object(ctx)) {
+        return ngx_llmops_answer_broken(ctx);
     }
 
     if (step->translate || call->check || ngx_llmops_answer_replays(ctx)) {
@@ -533,10 +539,8 @@ ngx_llmops_answer_replays(ngx_llmops_ctx_t *ctx)
 }
 
 
-/* a page of some other server in the way, for what must be JSON */
-
-static ngx_uint_t
-ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx)
+ngx_uint_t
+ngx_llmops_answer_is_object(ngx_llmops_ctx_t *ctx)
 {
     switch (ctx->env.op) {
 
@@ -547,11 +551,23 @@ ngx_llmops_answer_foreign(ngx_llmops_ctx_t *ctx)
     case NGX_LLMOPS_OP_RESPONSES:
     case NGX_LLMOPS_OP_COUNT_TOKENS:
     case NGX_LLMOPS_OP_MODERATIONS:
-        return !ctx->call.json;
+        return 1;
 
     default:
         return 0;
     }
+}
+
+
+ngx_int_t
+ngx_llmops_answer_broken(ngx_llmops_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, ctx->request->connection->log, 0,
+                  "provider \"%V\" sent an answer that is empty, cut off or "
+                  "no JSON object",
+                  &ngx_llmops_step(ctx)->target->provider->name);
+
+    return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
 }
 
 

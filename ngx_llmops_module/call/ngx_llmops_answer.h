@@ -52,6 +52,13 @@ ngx_int_t ngx_llmops_answer_replaced(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_answer_own_error(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err, ngx_uint_t status);
 
+/* Whether a whole answer to the request can only be a JSON object. */
+ngx_uint_t ngx_llmops_answer_is_object(ngx_llmops_ctx_t *ctx);
+
+/* It is none, or not all of one: as ngx_llmops_answer_fail(), with a line in
+   the log. */
+ngx_int_t ngx_llmops_answer_broken(ngx_llmops_ctx_t *ctx);
+
 ngx_int_t ngx_llmops_answer_peek_stream(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_answer_peek_json(ngx_http_request_t *r);
 ngx_int_t ngx_llmops_answer_hold(ngx_http_request_t *r);

@@ -35,10 +35,10 @@ static ngx_uint_t ngx_llmops_answer_event_is_error(ngx_llmops_ctx_t *ctx,
 static void ngx_llmops_answer_look(ngx_http_request_t *r,
     ngx_llmops_call_t *call, ngx_llmops_look_t *look);
 static void ngx_llmops_answer_head(ngx_str_t *head, u_char *p, u_char *last);
-static void ngx_llmops_answer_meter(ngx_http_request_t *r,
+static ngx_int_t ngx_llmops_answer_meter(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_look_t *look);
-static ngx_int_t ngx_llmops_answer_meter_pieces(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_answer_scan(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_body_scan_t *bs);
 
 
 ngx_int_t
@@ -168,8 +168,8 @@ ngx_llmops_answer_peek_json(ngx_http_request_t *r)
 
         /* usage is known before the header goes out, and so is the cost */
 
-        ngx_llmops_answer_meter(r, ctx, &look);
-        return NGX_OK;
+        return ngx_llmops_answer_meter(r, ctx, &look) == NGX_OK
+               ? NGX_OK : ngx_llmops_answer_broken(ctx);
     }
 
     if (!call->is_chunked && call->length == -1) {
@@ -244,42 +244,50 @@ ngx_llmops_answer_head(ngx_str_t *head, u_char *p, u_char *last)
 }
 
 
-static void
+/* NGX_DECLINED: it is not what it has to be */
+
+static ngx_int_t
 ngx_llmops_answer_meter(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_look_t *look)
 {
-    ngx_int_t  rc;
-
-    rc = (look->pieces == 1) ? ngx_llmops_whole(ctx, &look->body)
-                             : ngx_llmops_answer_meter_pieces(r, ctx);
+    ngx_llmops_body_scan_t  bs;
 
     ctx->call.metered = 1;
 
-    if (rc == NGX_OK) {
+    if (look->pieces == 1 && ngx_llmops_whole(ctx, &look->body) == NGX_OK) {
         ngx_llmops_call_cost(r, ctx);
+        return NGX_OK;
     }
+
+    ngx_llmops_answer_scan(r, ctx, &bs);
+
+    if (look->pieces != 1 && ngx_llmops_whole_end(ctx, &bs) == NGX_OK) {
+        ngx_llmops_call_cost(r, ctx);
+        return NGX_OK;
+    }
+
+    return ngx_llmops_answer_is_object(ctx) && ngx_llmops_whole_broken(&bs)
+           ? NGX_DECLINED : NGX_OK;
 }
 
 
-static ngx_int_t
-ngx_llmops_answer_meter_pieces(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+static void
+ngx_llmops_answer_scan(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_body_scan_t *bs)
 {
     u_char                  *p, *last;
     ngx_buf_t                b;
     ngx_llmops_framing_t     framing;
-    ngx_llmops_body_scan_t   bs;
 
     ngx_llmops_framing_save(&ctx->call, &framing);
 
     b = r->upstream->buffer;
 
-    ngx_llmops_whole_start(ctx, &bs);
+    ngx_llmops_whole_start(ctx, bs);
 
     while (ngx_llmops_dechunk(r, &ctx->call, &b, &p, &last) == NGX_OK) {
-        ngx_llmops_whole_feed(&bs, p, last - p);
+        ngx_llmops_whole_feed(bs, p, last - p);
     }
 
     ngx_llmops_framing_restore(&ctx->call, &framing);
-
-    return ngx_llmops_whole_end(ctx, &bs);
 }

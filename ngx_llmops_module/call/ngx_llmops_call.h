@@ -391,6 +391,12 @@ void ngx_llmops_whole_feed(ngx_llmops_body_scan_t *bs, u_char *p,
 ngx_int_t ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx,
     ngx_llmops_body_scan_t *bs);
 
+/*
+ * Behind the last feed: whether it was no object at all, or not all of one.
+ * What only breaks a rule of JSON's is left to the caller to judge.
+ */
+ngx_uint_t ngx_llmops_whole_broken(ngx_llmops_body_scan_t *bs);
+
 
 /* drain.c */
 

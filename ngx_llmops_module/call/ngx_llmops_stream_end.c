@@ -7,6 +7,7 @@
 #include "ngx_llmops.h"
 #include "ngx_llmops_provider.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_answer.h"
 
 
 /* The end of an answer's bytes: what is still held back, whether the answer is
@@ -25,8 +26,14 @@ ngx_llmops_stream_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     if (!call->streaming) {
 
-        if (call->scan) {
-            (void) ngx_llmops_whole_end(ctx, call->scan);
+        if (call->scan && ngx_llmops_whole_end(ctx, call->scan) != NGX_OK
+            && ngx_llmops_answer_is_object(ctx)
+            && ngx_llmops_whole_broken(call->scan))
+        {
+            /* too late for another target, but no answer for the cache */
+
+            call->fail = NGX_LLMOPS_FAIL_INVALID;
+            ctx->error = NGX_LLMOPS_ERR_UPSTREAM;
         }
 
         return NGX_OK;

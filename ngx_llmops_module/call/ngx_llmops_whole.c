@@ -89,3 +89,15 @@ ngx_llmops_whole_end(ngx_llmops_ctx_t *ctx, ngx_llmops_body_scan_t *bs)
 
     return NGX_OK;
 }
+
+
+ngx_uint_t
+ngx_llmops_whole_broken(ngx_llmops_body_scan_t *bs)
+{
+    ngx_uint_t  code;
+
+    code = ngx_llmops_json_scan_done(&bs->scan);
+
+    return code == NGX_LLMOPS_JSON_TRUNCATED
+           || code == NGX_LLMOPS_JSON_NOT_OBJECT;
+}

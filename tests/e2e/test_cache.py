@@ -67,6 +67,16 @@ APIS = {
 }
 
 
+def test_a_long_answer_that_is_cut_is_not_kept(serve):
+    """Too long to be looked at before it goes out."""
+    gw, up = serve(answers.body(b'{"choices":[{"text":"' + b"a" * 200_000),
+                   lines=[CACHE])
+    for _ in range(2):
+        assert status(gw.post(CHAT, ask())) == "miss"
+    assert len(up.requests) == 2
+    assert gw.ledger(2)[0]["llm_error"] == "upstream"
+
+
 def test_the_stream_of_a_whole_answer_has_all_of_it(serve):
     """From the cache, and of a provider that makes no streams."""
     said = [{"content": [{"token": t, "logprob": -0.25, "bytes": None,

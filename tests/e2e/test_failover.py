@@ -169,6 +169,18 @@ def test_a_200_whose_body_is_an_error(chain, caller, size):
     assert answer.status == 200 and text_of(answer, caller) == GOOD.text
 
 
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("body", [
+    b"", b"null", b"[]", b'{"id":"x","choices":[{"index":0,"mess'],
+    ids=["empty", "null", "array", "cut"])
+def test_a_200_that_is_no_answer(chain, body, framing):
+    gw, (first, second) = chain(answers.body(body, framing=framing), None)
+    answer = gw.chat()
+    assert answer.status == 200 and answer.json["choices"]
+    assert answer.header("x-llm-attempts") == "2"
+    assert len(second.requests) == 1
+
+
 @pytest.mark.parametrize("split", [1, 3])
 def test_a_first_error_that_comes_in_pieces(chain, split):
     error = sse.encode({"error": {"message": "no", "type": "x"}})
