@@ -26,6 +26,8 @@ static void ngx_llmops_openai_tool_start(ngx_llmops_xlate_t *x,
     ngx_llmops_slot_t *slot);
 static void ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x,
     ngx_llmops_slot_t *slot, ngx_str_t *text);
+static void ngx_llmops_openai_function(ngx_llmops_xlate_t *x,
+    ngx_llmops_slot_t *slot, ngx_str_t *text);
 static void ngx_llmops_openai_signature(ngx_llmops_xlate_t *x,
     ngx_str_t *text);
 static void ngx_llmops_openai_end(ngx_llmops_xlate_t *x);
@@ -79,17 +81,30 @@ ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
         break;
 
     case NGX_LLMOPS_EV_TOOL_START:
-        ngx_llmops_openai_tool_start(x, ev->slot);
+        if (x->legacy) {
+            ngx_llmops_openai_function(x, ev->slot, NULL);
+
+        } else {
+            ngx_llmops_openai_tool_start(x, ev->slot);
+        }
+
         break;
 
     case NGX_LLMOPS_EV_TOOL_ARGS:
-        ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
+        if (x->legacy) {
+            ngx_llmops_openai_function(x, ev->slot, &ev->text);
+
+        } else {
+            ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
+        }
+
         break;
 
     case NGX_LLMOPS_EV_FINISH:
         ngx_llmops_openai_open(x);
         ngx_llmops_out_lit(x->out, "{}");
-        ngx_llmops_openai_close(x, ngx_llmops_finish_text(ev->finish));
+        ngx_llmops_openai_close(x,
+                               ngx_llmops_openai_finish_reason(x, ev->finish));
         break;
 
     case NGX_LLMOPS_EV_PING:
@@ -142,9 +157,7 @@ static void
 ngx_llmops_openai_open(ngx_llmops_xlate_t *x)
 {
     ngx_llmops_openai_head(x);
-    ngx_llmops_out_lit(x->out, "{\"index\":");
-    ngx_llmops_out_int(x->out, (int64_t) x->choice);
-    ngx_llmops_out_lit(x->out, ",\"delta\":");
+    ngx_llmops_out_lit(x->out, "{\"index\":0,\"delta\":");
 }
 
 
@@ -233,6 +246,34 @@ ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot,
 
     ngx_llmops_out_json(x->out, text->data, text->len);
     ngx_llmops_out_lit(x->out, "}}]}");
+    ngx_llmops_openai_close(x, NULL);
+}
+
+
+/* a call in the old form, which has no second one: its start or arguments */
+
+static void
+ngx_llmops_openai_function(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot,
+    ngx_str_t *text)
+{
+    if (slot->index > 0) {
+        return;
+    }
+
+    ngx_llmops_openai_open(x);
+    ngx_llmops_out_lit(x->out, "{\"function_call\":{");
+
+    if (text == NULL) {
+        ngx_llmops_out_lit(x->out, "\"name\":");
+        ngx_llmops_openai_quote(x, slot->name);
+        ngx_llmops_out_lit(x->out, ",\"arguments\":\"\"}}");
+
+    } else {
+        ngx_llmops_out_lit(x->out, "\"arguments\":");
+        ngx_llmops_out_json(x->out, text->data, text->len);
+        ngx_llmops_out_lit(x->out, "}}");
+    }
+
     ngx_llmops_openai_close(x, NULL);
 }
 

@@ -107,6 +107,11 @@ ngx_llmops_openai_functions(ngx_llmops_xlate_t *x, json_t *body)
         }
 
         ngx_llmops_set(x, body, "tools", tools);
+
+        /* the answer will be in the old form, too, which has one call */
+
+        x->legacy = 1;
+        ngx_llmops_set(x, body, "parallel_tool_calls", json_false());
     }
 
     choice = json_object_get(body, "function_call");

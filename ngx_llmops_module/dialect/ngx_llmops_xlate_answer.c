@@ -156,39 +156,22 @@ ngx_llmops_call_restore(ngx_llmops_xlate_t *x, json_t *call)
 }
 
 
-/* further choices exist only between two callers' forms that have them */
+/* n above 1 is not asked for where it would have to be translated */
 
 void
 ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral)
 {
-    size_t       i, n;
-    json_t      *choice, *choices;
-    const char  *id, *reason;
+    json_t      *choice;
+    const char  *reason;
 
-    id = ngx_llmops_tree_str(neutral, "id");
-    choices = json_object_get(neutral, "choices");
-    n = (x->caller == x->provider) ? json_array_size(choices)
-                                   : ngx_min(json_array_size(choices), 1);
+    choice = json_array_get(json_object_get(neutral, "choices"), 0);
 
-    for (i = 0; i < n; i++) {
-        choice = json_array_get(choices, i);
+    ngx_llmops_emit_start(x, ngx_llmops_tree_str(neutral, "id"));
+    ngx_llmops_emit_message(x, json_object_get(choice, "message"));
 
-        if (i > 0) {
-            ngx_llmops_emit_choice_end(x);
-            x->started = 0;
-            x->finished = 0;
-            x->refused = 0;
-            x->ntools = 0;
-            x->choice = i;
-        }
-
-        ngx_llmops_emit_start(x, id);
-        ngx_llmops_emit_message(x, json_object_get(choice, "message"));
-
-        reason = ngx_llmops_tree_str(choice, "finish_reason");
-        ngx_llmops_emit_finish(x, ngx_llmops_finish_parse(reason),
-                               json_object_get(choice, "stop_sequence"));
-    }
+    reason = ngx_llmops_tree_str(choice, "finish_reason");
+    ngx_llmops_emit_finish(x, ngx_llmops_finish_parse(reason),
+                           json_object_get(choice, "stop_sequence"));
 }
 
 

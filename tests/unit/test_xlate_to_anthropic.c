@@ -205,9 +205,11 @@ static const struct {
            "'function_call':{'name':'f'}",
       "{'tools':[{'name':'f','description':'d','input_schema':"
       "{'type':'object','properties':{}}}],"
-      "'tool_choice':{'type':'tool','name':'f'}}", "" },
+      "'tool_choice':{'type':'tool','name':'f',"
+      "'disable_parallel_tool_use':true}}", "" },
     { NEW, "'functions':[{'name':'f'}],'function_call':'auto'",
-      "{'tool_choice':{'type':'auto'}}", "" },
+      "{'tool_choice':{'type':'auto','disable_parallel_tool_use':true}}",
+      "" },
 
     /* structured output */
     { NEW, "'response_format':{'type':'text'}", "{'output_config':null}",
