@@ -18,6 +18,8 @@ static void ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
     json_t *delta);
 static void ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message,
     json_t *from);
+static void ngx_llmops_gather_called(ngx_llmops_gather_t *g, json_t *to,
+    const char *key, json_t *from);
 static void ngx_llmops_gather_lists(ngx_llmops_gather_t *g, json_t *object,
     const char *key, json_t *from);
 
@@ -144,6 +146,14 @@ ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
                 ngx_llmops_gather_tool(g, message, json_array_get(value, i));
             }
 
+        } else if (strcmp(key, "function_call") == 0
+                   && json_is_object(value))
+        {
+            ngx_llmops_gather_called(g, message, key, value);
+
+        } else if (strcmp(key, "audio") == 0) {
+            g->failed = 1;                  /* pieces of base64 */
+
         } else if (json_is_array(value)
                    && json_is_array(json_object_get(message, key)))
         {
@@ -161,8 +171,8 @@ ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
 static void
 ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message, json_t *from)
 {
-    json_t      *to, *value, *part, *object;
-    const char  *key, *name;
+    json_t      *to, *value;
+    const char  *key;
 
     to = ngx_llmops_gather_slot(g, message, "tool_calls",
                                 json_object_get(from, "index"));
@@ -176,32 +186,43 @@ ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message, json_t *from)
             continue;
         }
 
-        if (!json_is_object(value)) {
+        if (json_is_object(value)) {
+            ngx_llmops_gather_called(g, to, key, value);
+
+        } else {
             ngx_llmops_gather_set(g, to, key, value);
-            continue;
         }
+    }
+}
 
-        /* "function", "custom" */
 
-        object = json_object_get(to, key);
+/* "function", "custom", and "function_call", which has no list around it */
 
-        if (object == NULL) {
-            object = json_object();
-            ngx_llmops_gather_set(g, to, key, object);
-            json_decref(object);
-        }
+static void
+ngx_llmops_gather_called(ngx_llmops_gather_t *g, json_t *to, const char *key,
+    json_t *from)
+{
+    json_t      *object, *part;
+    const char  *name;
 
-        json_object_foreach(value, name, part) {
+    object = json_object_get(to, key);
 
-            if (strcmp(name, "arguments") == 0) {
-                ngx_llmops_gather_text(g, object, "arguments", part, 0);
+    if (object == NULL) {
+        object = json_object();
+        ngx_llmops_gather_set(g, to, key, object);
+        json_decref(object);
+    }
 
-            } else if (strcmp(name, "input") == 0) {
-                ngx_llmops_gather_text(g, object, "input", part, 0);
+    json_object_foreach(from, name, part) {
 
-            } else if (!json_is_null(part)) {
-                ngx_llmops_gather_set(g, object, name, part);
-            }
+        if (strcmp(name, "arguments") == 0) {
+            ngx_llmops_gather_text(g, object, "arguments", part, 0);
+
+        } else if (strcmp(name, "input") == 0) {
+            ngx_llmops_gather_text(g, object, "input", part, 0);
+
+        } else if (!json_is_null(part)) {
+            ngx_llmops_gather_set(g, object, name, part);
         }
     }
 }

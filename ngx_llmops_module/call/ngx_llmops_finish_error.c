@@ -62,6 +62,11 @@ ngx_llmops_finish_message(ngx_llmops_ctx_t *ctx, ngx_llmops_error_t *err)
 
     if (ctx->stream_error.len) {
         err->message = ctx->stream_error;
+
+        if (ctx->error != NGX_LLMOPS_ERR_NONE) {
+            err->kind = ctx->error;             /* as the provider said */
+        }
+
         return;
     }
 
@@ -128,8 +133,11 @@ ngx_llmops_keep_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     body = *error;
 
-    ngx_llmops_error_read(NGX_HTTP_BAD_GATEWAY, &body, scratch,
-                          sizeof(scratch), &err);
+    /* it came with 200: what kind it is only its words tell */
+
+    ngx_llmops_error_read(NGX_HTTP_OK, &body, scratch, sizeof(scratch), &err);
+
+    ctx->error = err.kind;
 
     ctx->stream_error.data = ngx_pstrdup(r->pool, &err.message);
     if (ctx->stream_error.data == NULL) {

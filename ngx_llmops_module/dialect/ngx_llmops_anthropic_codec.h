@@ -70,6 +70,7 @@ json_t *ngx_llmops_anthropic_response_in(ngx_llmops_xlate_t *x, json_t *body,
     ngx_llmops_usage_t *usage);
 json_t *ngx_llmops_anthropic_response_out(ngx_llmops_xlate_t *x,
     json_t *neutral, ngx_llmops_usage_t *usage);
+ngx_int_t ngx_llmops_anthropic_replay(ngx_llmops_xlate_t *x, json_t *body);
 void ngx_llmops_anthropic_event_in(ngx_llmops_xlate_t *x, ngx_str_t *name,
     ngx_str_t *data);
 void ngx_llmops_anthropic_event_out(ngx_llmops_xlate_t *x,

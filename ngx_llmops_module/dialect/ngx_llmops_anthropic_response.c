@@ -35,6 +35,7 @@ const ngx_llmops_codec_t  ngx_llmops_anthropic_codec = {
     ngx_llmops_anthropic_request_out,
     ngx_llmops_anthropic_response_in,
     ngx_llmops_anthropic_response_out,
+    ngx_llmops_anthropic_replay,
     ngx_llmops_anthropic_event_in,
     ngx_llmops_anthropic_event_out,
     sizeof(ngx_llmops_anthropic_in_t),

@@ -57,8 +57,18 @@ ngx_llmops_anthropic_tools_out(ngx_llmops_xlate_t *x,
     choice = NULL;
 
     if (x->json_tool != NULL) {
-        choice = (own == 0) ? ngx_llmops_anthropic_named(x, x->json_tool)
-                            : ngx_llmops_typed(x, "any");
+        choice = ngx_llmops_anthropic_choice(x,
+                     own ? json_object_get(r->in, "tool_choice") : NULL);
+
+        if (own == 0 || ngx_llmops_tree_is(choice, "type", "none")) {
+            json_decref(choice);
+            choice = ngx_llmops_anthropic_named(x, x->json_tool);
+
+        } else if (!ngx_llmops_tree_is(choice, "type", "tool")) {
+            json_decref(choice);
+            choice = ngx_llmops_typed(x, "any");
+        }
+
         ngx_llmops_set(x, choice, "disable_parallel_tool_use", json_true());
 
     } else if (own > 0) {

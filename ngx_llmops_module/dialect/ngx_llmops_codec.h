@@ -48,8 +48,6 @@ typedef enum {
     NGX_LLMOPS_EV_SIGNATURE,               /* of the reasoning before it */
     NGX_LLMOPS_EV_REDACTED,                /* opaque reasoning */
     NGX_LLMOPS_EV_REFUSAL,
-    NGX_LLMOPS_EV_MORE,                    /* a JSON object: what else a
-                                              message has, in a replay */
     NGX_LLMOPS_EV_TOOL_START,
     NGX_LLMOPS_EV_TOOL_ARGS,
     NGX_LLMOPS_EV_TOOL_END,
@@ -116,6 +114,13 @@ typedef struct {
     json_t                  *(*response_out)(ngx_llmops_xlate_t *x,
                                  json_t *neutral, ngx_llmops_usage_t *usage);
 
+    /*
+     * Appends the stream that would have said a whole answer of this dialect
+     * to x->out, with all that is in it.  NGX_OK, or NGX_DECLINED for what is
+     * no answer of the dialect.
+     */
+    ngx_int_t                (*replay)(ngx_llmops_xlate_t *x, json_t *body);
+
     /* event_in emits; event_out appends to x->out */
     void                     (*event_in)(ngx_llmops_xlate_t *x,
                                  ngx_str_t *name, ngx_str_t *data);
@@ -155,6 +160,8 @@ struct ngx_llmops_xlate_s {
     unsigned                   stream:1;
     unsigned                   want_usage:1;
     unsigned                   strict:1;
+    unsigned                   legacy:1;   /* the caller has functions, not
+                                              tools: there is one call */
     unsigned                   nomem:1;
     unsigned                   declined:1; /* message, param, code say why */
 
@@ -182,11 +189,10 @@ struct ngx_llmops_xlate_s {
     ngx_uint_t                 nslots;
     ngx_uint_t                 slots_size;
     ngx_uint_t                 ntools;     /* that the caller sees */
-    ngx_uint_t                 choice;
-    json_t                    *logprobs;   /* of a choice that is replayed,
-                                              until they are said; not owned */
     ngx_llmops_finish_e        finish;
     size_t                     stop_len;
+    ngx_llmops_out_t           joined;     /* an event; see .._half.c */
+    char                       half[6];    /* an escape, or "" */
     unsigned                   started:1;
     unsigned                   finished:1;
     unsigned                   ended:1;
@@ -309,11 +315,12 @@ void ngx_llmops_emit_finish(ngx_llmops_xlate_t *x, ngx_llmops_finish_e finish,
     json_t *stop_sequence);
 void ngx_llmops_emit_end(ngx_llmops_xlate_t *x);
 
-/* the finish of one choice; emit_end() does it for the only one */
-void ngx_llmops_emit_choice_end(ngx_llmops_xlate_t *x);
-
 /* the events of a whole neutral answer */
 void ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral);
+
+/* Joins the halves of a character that two events of a stream have: data may
+   become a copy, which lives until the next call.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_half(ngx_llmops_xlate_t *x, ngx_str_t *data);
 
 /* makes and forgets the state of a stream */
 ngx_int_t ngx_llmops_stream_init(ngx_llmops_xlate_t *x);

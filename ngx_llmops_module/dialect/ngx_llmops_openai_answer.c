@@ -30,6 +30,7 @@ const ngx_llmops_codec_t  ngx_llmops_openai_codec = {
     ngx_llmops_openai_request_out,
     ngx_llmops_openai_response_in,
     ngx_llmops_openai_response_out,
+    ngx_llmops_openai_replay,
     ngx_llmops_openai_event_in,
     ngx_llmops_openai_event_out,
     sizeof(ngx_llmops_openai_in_t),
@@ -228,16 +229,7 @@ ngx_llmops_openai_call(ngx_llmops_xlate_t *x, json_t *call)
 static void
 ngx_llmops_openai_custom(ngx_llmops_xlate_t *x, json_t *call, json_t *custom)
 {
-    json_t      *function, *args;
-    const char  *name;
-
-    name = ngx_llmops_tree_str(custom, "name");
-
-    if (name && x->caller == x->provider
-        && ngx_llmops_pair_to(&x->custom, name) == NULL)
-    {
-        ngx_llmops_pair_add(x, &x->custom, name, "");
-    }
+    json_t  *function, *args;
 
     args = ngx_llmops_object(x);
     ngx_llmops_copy(x, args, "input", custom, "input");
@@ -384,10 +376,19 @@ ngx_llmops_openai_response_out(ngx_llmops_xlate_t *x, json_t *neutral,
 }
 
 
+const char *
+ngx_llmops_openai_finish_reason(ngx_llmops_xlate_t *x,
+    ngx_llmops_finish_e finish)
+{
+    return (x->legacy && finish == NGX_LLMOPS_FINISH_TOOL_CALLS)
+           ? "function_call" : ngx_llmops_finish_text(finish);
+}
+
+
 static json_t *
 ngx_llmops_openai_choice(ngx_llmops_xlate_t *x, json_t *from, size_t n)
 {
-    json_t               *choice, *message, *m;
+    json_t               *choice, *message, *m, *calls;
     const char           *reason;
     ngx_uint_t            refused;
     ngx_llmops_finish_e   finish;
@@ -402,13 +403,22 @@ ngx_llmops_openai_choice(ngx_llmops_xlate_t *x, json_t *from, size_t n)
     ngx_llmops_copy(x, message, "refusal", m, "refusal");
     ngx_llmops_copy(x, message, "reasoning_content", m, "reasoning_content");
     ngx_llmops_copy(x, message, "thinking_blocks", m, "thinking_blocks");
-    ngx_llmops_copy(x, message, "tool_calls", m, "tool_calls");
+
+    calls = json_object_get(m, "tool_calls");
+
+    if (x->legacy && json_array_size(calls) > 0) {
+        ngx_llmops_copy(x, message, "function_call", json_array_get(calls, 0),
+                        "function");
+
+    } else {
+        ngx_llmops_copy(x, message, "tool_calls", m, "tool_calls");
+    }
 
     reason = ngx_llmops_tree_str(from, "finish_reason");
     refused = ngx_llmops_tree_has_text(json_object_get(m, "refusal"));
 
     finish = ngx_llmops_finish_resolve(ngx_llmops_finish_parse(reason),
-                 json_array_size(json_object_get(m, "tool_calls")), refused);
+                 json_array_size(calls), refused);
 
     choice = ngx_llmops_object(x);
 
@@ -416,7 +426,7 @@ ngx_llmops_openai_choice(ngx_llmops_xlate_t *x, json_t *from, size_t n)
     ngx_llmops_set(x, choice, "message", message);
     ngx_llmops_set(x, choice, "logprobs", json_null());
     ngx_llmops_set(x, choice, "finish_reason",
-                   json_string(ngx_llmops_finish_text(finish)));
+                   json_string(ngx_llmops_openai_finish_reason(x, finish)));
 
     return choice;
 }

@@ -38,10 +38,15 @@ json_t *ngx_llmops_openai_response_in(ngx_llmops_xlate_t *x, json_t *body,
     ngx_llmops_usage_t *usage);
 json_t *ngx_llmops_openai_response_out(ngx_llmops_xlate_t *x, json_t *neutral,
     ngx_llmops_usage_t *usage);
+ngx_int_t ngx_llmops_openai_replay(ngx_llmops_xlate_t *x, json_t *body);
 void ngx_llmops_openai_event_in(ngx_llmops_xlate_t *x, ngx_str_t *name,
     ngx_str_t *data);
 void ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev);
 void ngx_llmops_openai_out_free(void *state);
+
+/* a finish_reason, as this caller knows it */
+const char *ngx_llmops_openai_finish_reason(ngx_llmops_xlate_t *x,
+    ngx_llmops_finish_e finish);
 
 /* the member "usage" of an answer or a chunk */
 void ngx_llmops_openai_usage_write(ngx_llmops_out_t *out,

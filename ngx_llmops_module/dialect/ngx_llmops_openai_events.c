@@ -19,13 +19,14 @@
 static void ngx_llmops_openai_open(ngx_llmops_xlate_t *x);
 static void ngx_llmops_openai_close(ngx_llmops_xlate_t *x,
     const char *finish);
-static void ngx_llmops_openai_logprobs(ngx_llmops_xlate_t *x);
 static void ngx_llmops_openai_quote(ngx_llmops_xlate_t *x, const char *s);
 static void ngx_llmops_openai_text_out(ngx_llmops_xlate_t *x,
     const char *member, ngx_str_t *text);
 static void ngx_llmops_openai_tool_start(ngx_llmops_xlate_t *x,
     ngx_llmops_slot_t *slot);
 static void ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x,
+    ngx_llmops_slot_t *slot, ngx_str_t *text);
+static void ngx_llmops_openai_function(ngx_llmops_xlate_t *x,
     ngx_llmops_slot_t *slot, ngx_str_t *text);
 static void ngx_llmops_openai_signature(ngx_llmops_xlate_t *x,
     ngx_str_t *text);
@@ -62,12 +63,6 @@ ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
         ngx_llmops_openai_text_out(x, "refusal", &ev->text);
         break;
 
-    case NGX_LLMOPS_EV_MORE:
-        ngx_llmops_openai_open(x);
-        ngx_llmops_out_str(x->out, &ev->text);
-        ngx_llmops_openai_close(x, NULL);
-        break;
-
     case NGX_LLMOPS_EV_SIGNATURE:
     case NGX_LLMOPS_EV_REDACTED:
         ngx_llmops_openai_open(x);
@@ -86,17 +81,30 @@ ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
         break;
 
     case NGX_LLMOPS_EV_TOOL_START:
-        ngx_llmops_openai_tool_start(x, ev->slot);
+        if (x->legacy) {
+            ngx_llmops_openai_function(x, ev->slot, NULL);
+
+        } else {
+            ngx_llmops_openai_tool_start(x, ev->slot);
+        }
+
         break;
 
     case NGX_LLMOPS_EV_TOOL_ARGS:
-        ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
+        if (x->legacy) {
+            ngx_llmops_openai_function(x, ev->slot, &ev->text);
+
+        } else {
+            ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
+        }
+
         break;
 
     case NGX_LLMOPS_EV_FINISH:
         ngx_llmops_openai_open(x);
         ngx_llmops_out_lit(x->out, "{}");
-        ngx_llmops_openai_close(x, ngx_llmops_finish_text(ev->finish));
+        ngx_llmops_openai_close(x,
+                               ngx_llmops_openai_finish_reason(x, ev->finish));
         break;
 
     case NGX_LLMOPS_EV_PING:
@@ -149,18 +157,14 @@ static void
 ngx_llmops_openai_open(ngx_llmops_xlate_t *x)
 {
     ngx_llmops_openai_head(x);
-    ngx_llmops_out_lit(x->out, "{\"index\":");
-    ngx_llmops_out_int(x->out, (int64_t) x->choice);
-    ngx_llmops_out_lit(x->out, ",\"delta\":");
+    ngx_llmops_out_lit(x->out, "{\"index\":0,\"delta\":");
 }
 
 
 static void
 ngx_llmops_openai_close(ngx_llmops_xlate_t *x, const char *finish)
 {
-    ngx_llmops_out_lit(x->out, ",\"logprobs\":");
-    ngx_llmops_openai_logprobs(x);
-    ngx_llmops_out_lit(x->out, ",\"finish_reason\":");
+    ngx_llmops_out_lit(x->out, ",\"logprobs\":null,\"finish_reason\":");
 
     if (finish != NULL) {
         ngx_llmops_openai_quote(x, finish);
@@ -178,21 +182,6 @@ ngx_llmops_openai_close(ngx_llmops_xlate_t *x, const char *finish)
     }
 
     ngx_llmops_out_lit(x->out, "}\n\n");
-}
-
-
-/* all at once, in the first chunk behind the one with the role */
-
-static void
-ngx_llmops_openai_logprobs(ngx_llmops_xlate_t *x)
-{
-    if (json_is_object(x->logprobs)) {
-        ngx_llmops_tree_write(x->out, x->logprobs);
-        x->logprobs = NULL;
-        return;
-    }
-
-    ngx_llmops_out_lit(x->out, "null");
 }
 
 
@@ -257,6 +246,34 @@ ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot,
 
     ngx_llmops_out_json(x->out, text->data, text->len);
     ngx_llmops_out_lit(x->out, "}}]}");
+    ngx_llmops_openai_close(x, NULL);
+}
+
+
+/* a call in the old form, which has no second one: its start or arguments */
+
+static void
+ngx_llmops_openai_function(ngx_llmops_xlate_t *x, ngx_llmops_slot_t *slot,
+    ngx_str_t *text)
+{
+    if (slot->index > 0) {
+        return;
+    }
+
+    ngx_llmops_openai_open(x);
+    ngx_llmops_out_lit(x->out, "{\"function_call\":{");
+
+    if (text == NULL) {
+        ngx_llmops_out_lit(x->out, "\"name\":");
+        ngx_llmops_openai_quote(x, slot->name);
+        ngx_llmops_out_lit(x->out, ",\"arguments\":\"\"}}");
+
+    } else {
+        ngx_llmops_out_lit(x->out, "\"arguments\":");
+        ngx_llmops_out_json(x->out, text->data, text->len);
+        ngx_llmops_out_lit(x->out, "}}");
+    }
+
     ngx_llmops_openai_close(x, NULL);
 }
 

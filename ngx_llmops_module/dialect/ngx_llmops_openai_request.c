@@ -107,6 +107,11 @@ ngx_llmops_openai_functions(ngx_llmops_xlate_t *x, json_t *body)
         }
 
         ngx_llmops_set(x, body, "tools", tools);
+
+        /* the answer will be in the old form, too, which has one call */
+
+        x->legacy = 1;
+        ngx_llmops_set(x, body, "parallel_tool_calls", json_false());
     }
 
     choice = json_object_get(body, "function_call");
@@ -503,9 +508,11 @@ ngx_llmops_openai_tools_out(ngx_llmops_xlate_t *x, json_t *out)
 
         ngx_llmops_openai_name_out(x, function);
 
-        if (json_is_true(json_object_get(function, "strict"))) {
-            ngx_llmops_schema_openai(x, json_object_get(function,
-                                                        "parameters"));
+        if (json_is_true(json_object_get(function, "strict"))
+            && ngx_llmops_schema_openai(x, json_object_get(function,
+                                                           "parameters")))
+        {
+            ngx_llmops_approx(x, "tools.input_schema", "closed");
         }
     }
 
@@ -525,7 +532,9 @@ ngx_llmops_openai_format_out(ngx_llmops_xlate_t *x, json_t *out)
     schema = json_object_get(json_object_get(out, "response_format"),
                              "json_schema");
 
-    if (json_is_true(json_object_get(schema, "strict"))) {
-        ngx_llmops_schema_openai(x, json_object_get(schema, "schema"));
+    if (json_is_true(json_object_get(schema, "strict"))
+        && ngx_llmops_schema_openai(x, json_object_get(schema, "schema")))
+    {
+        ngx_llmops_approx(x, "output_config.format", "closed");
     }
 }

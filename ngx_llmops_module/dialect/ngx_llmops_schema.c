@@ -57,10 +57,10 @@ ngx_llmops_schema_anthropic(ngx_llmops_xlate_t *x, json_t *schema)
 }
 
 
-void
+ngx_uint_t
 ngx_llmops_schema_openai(ngx_llmops_xlate_t *x, json_t *schema)
 {
-    (void) ngx_llmops_schema_walk(x, schema, ngx_llmops_schema_fix_openai);
+    return ngx_llmops_schema_walk(x, schema, ngx_llmops_schema_fix_openai);
 }
 
 
@@ -181,6 +181,13 @@ ngx_llmops_schema_fix_anthropic(ngx_llmops_xlate_t *x, json_t *schema)
     }
 
     if (ngx_llmops_schema_is_object(schema)) {
+        v = json_object_get(schema, "additionalProperties");
+
+        if (json_is_object(v) || json_is_true(v)) {
+            ngx_llmops_set(x, removed, "additionalProperties",
+                           json_incref(v));
+        }
+
         ngx_llmops_set(x, schema, "additionalProperties", json_false());
     }
 
@@ -231,24 +238,47 @@ ngx_llmops_schema_describe(ngx_llmops_xlate_t *x, json_t *schema,
 
 
 static ngx_uint_t
+ngx_llmops_schema_requires(json_t *schema, const char *key)
+{
+    size_t   i;
+    json_t  *v;
+
+    json_array_foreach(json_object_get(schema, "required"), i, v) {
+        if (ngx_llmops_tree_is_string(v)
+            && strcmp(json_string_value(v), key) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
 ngx_llmops_schema_fix_openai(ngx_llmops_xlate_t *x, json_t *schema)
 {
     json_t      *properties, *required, *v;
+    ngx_uint_t   lost;
     const char  *key;
 
     if (!ngx_llmops_schema_is_object(schema)) {
         return 0;
     }
 
+    v = json_object_get(schema, "additionalProperties");
+    lost = json_is_object(v) || json_is_true(v);
+
     properties = json_object_get(schema, "properties");
     required = ngx_llmops_array(x);
 
     json_object_foreach(properties, key, v) {
+        lost |= !ngx_llmops_schema_requires(schema, key);
         ngx_llmops_append(x, required, json_string(key));
     }
 
     ngx_llmops_set(x, schema, "required", required);
     ngx_llmops_set(x, schema, "additionalProperties", json_false());
 
-    return 0;
+    return lost;
 }

@@ -21,7 +21,7 @@
 ngx_uint_t ngx_llmops_schema_anthropic(ngx_llmops_xlate_t *x, json_t *schema);
 
 /* OpenAI, strict: objects are closed and all their members required. */
-void ngx_llmops_schema_openai(ngx_llmops_xlate_t *x, json_t *schema);
+ngx_uint_t ngx_llmops_schema_openai(ngx_llmops_xlate_t *x, json_t *schema);
 
 
 #endif /* _NGX_LLMOPS_SCHEMA_H_INCLUDED_ */

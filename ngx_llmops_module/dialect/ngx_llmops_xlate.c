@@ -32,6 +32,8 @@ static ngx_int_t ngx_llmops_xlate_tree(ngx_llmops_xlate_t *x, ngx_str_t *body,
 static void ngx_llmops_xlate_warn(ngx_llmops_xlate_t *x);
 static json_t *ngx_llmops_xlate_answer(ngx_llmops_xlate_t *x, ngx_str_t *body,
     ngx_llmops_usage_t *usage);
+static ngx_int_t ngx_llmops_xlate_same(ngx_llmops_xlate_t *x,
+    ngx_str_t *body, ngx_llmops_out_t *out);
 
 
 static const ngx_llmops_codec_t *
@@ -145,6 +147,7 @@ ngx_llmops_xlate_reset(ngx_llmops_xlate_t *x)
 
     x->warnings.len = 0;
     x->headers.len = 0;
+    x->legacy = 0;
     x->declined = 0;
     x->nomem = 0;
     x->code = "";
@@ -341,6 +344,8 @@ ngx_int_t
 ngx_llmops_xlate_event(ngx_llmops_xlate_t *x, ngx_llmops_sse_event_t *ev,
     ngx_llmops_usage_t *usage, ngx_llmops_out_t *out)
 {
+    ngx_str_t  data;
+
     if (x->ended || ev->partial) {
         return NGX_OK;
     }
@@ -352,7 +357,11 @@ ngx_llmops_xlate_event(ngx_llmops_xlate_t *x, ngx_llmops_sse_event_t *ev,
     }
 
     if (ev->has_data) {
-        x->provider->event_in(x, &ev->name, &ev->data);
+        data = ev->data;
+
+        if (ngx_llmops_half(x, &data) == NGX_OK) {
+            x->provider->event_in(x, &ev->name, &data);
+        }
 
     } else if (ev->raw.len > 0 && ev->raw.data[0] == ':') {
         ngx_llmops_emit(x, NGX_LLMOPS_EV_PING, NULL, 0);
@@ -390,12 +399,37 @@ ngx_llmops_xlate_stop(ngx_llmops_xlate_t *x, ngx_llmops_usage_t *usage,
 }
 
 
+/* the stream has all that is in the answer, translated or not */
+
+static ngx_int_t
+ngx_llmops_xlate_same(ngx_llmops_xlate_t *x, ngx_str_t *body,
+    ngx_llmops_out_t *out)
+{
+    json_t     *tree;
+    ngx_int_t   rc;
+
+    tree = ngx_llmops_tree_parse(body->data, body->len);
+
+    x->out = out;
+
+    rc = (tree != NULL) ? x->caller->replay(x, tree) : NGX_DECLINED;
+
+    json_decref(tree);
+
+    return (x->nomem || out->failed) ? NGX_ERROR : rc;
+}
+
+
 ngx_int_t
 ngx_llmops_xlate_replay(ngx_llmops_xlate_t *x, ngx_str_t *body,
     ngx_llmops_out_t *out)
 {
     json_t              *neutral;
     ngx_llmops_usage_t   usage;
+
+    if (x->caller == x->provider) {
+        return ngx_llmops_xlate_same(x, body, out);
+    }
 
     neutral = ngx_llmops_xlate_answer(x, body, &usage);
 

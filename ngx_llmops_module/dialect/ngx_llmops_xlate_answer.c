@@ -18,7 +18,6 @@
 static void ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_emit_reasoning(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_emit_calls(ngx_llmops_xlate_t *x, json_t *calls);
-static void ngx_llmops_emit_more(ngx_llmops_xlate_t *x, json_t *message);
 static void ngx_llmops_call_restore(ngx_llmops_xlate_t *x, json_t *call);
 
 
@@ -157,46 +156,22 @@ ngx_llmops_call_restore(ngx_llmops_xlate_t *x, json_t *call)
 }
 
 
-/* further choices exist only between two callers' forms that have them */
+/* n above 1 is not asked for where it would have to be translated */
 
 void
 ngx_llmops_emit_answer(ngx_llmops_xlate_t *x, json_t *neutral)
 {
-    size_t       i, n;
-    json_t      *choice, *choices, *v;
-    const char  *id, *reason;
+    json_t      *choice;
+    const char  *reason;
 
-    id = ngx_llmops_tree_str(neutral, "id");
-    choices = json_object_get(neutral, "choices");
-    n = (x->caller == x->provider) ? json_array_size(choices)
-                                   : ngx_min(json_array_size(choices), 1);
+    choice = json_array_get(json_object_get(neutral, "choices"), 0);
 
-    for (i = 0; i < n; i++) {
-        choice = json_array_get(choices, i);
+    ngx_llmops_emit_start(x, ngx_llmops_tree_str(neutral, "id"));
+    ngx_llmops_emit_message(x, json_object_get(choice, "message"));
 
-        if (i > 0) {
-            ngx_llmops_emit_choice_end(x);
-            x->started = 0;
-            x->finished = 0;
-            x->refused = 0;
-            x->ntools = 0;
-            x->choice = i;
-        }
-
-        ngx_llmops_emit_start(x, id);
-
-        v = json_object_get(choice, "logprobs");
-
-        if (x->caller == x->provider && json_is_object(v)) {
-            x->logprobs = v;
-        }
-
-        ngx_llmops_emit_message(x, json_object_get(choice, "message"));
-
-        reason = ngx_llmops_tree_str(choice, "finish_reason");
-        ngx_llmops_emit_finish(x, ngx_llmops_finish_parse(reason),
-                               json_object_get(choice, "stop_sequence"));
-    }
+    reason = ngx_llmops_tree_str(choice, "finish_reason");
+    ngx_llmops_emit_finish(x, ngx_llmops_finish_parse(reason),
+                           json_object_get(choice, "stop_sequence"));
 }
 
 
@@ -210,53 +185,7 @@ ngx_llmops_emit_message(ngx_llmops_xlate_t *x, json_t *message)
     ngx_llmops_emit_string(x, NGX_LLMOPS_EV_REFUSAL,
                            json_object_get(message, "refusal"));
 
-    if (x->caller == x->provider) {
-        ngx_llmops_emit_more(x, message);
-    }
-
     ngx_llmops_emit_calls(x, json_object_get(message, "tool_calls"));
-}
-
-
-/* members of the API that are not looked at, or of the provider's own */
-
-static void
-ngx_llmops_emit_more(ngx_llmops_xlate_t *x, json_t *message)
-{
-    json_t                    *more, *text, *v;
-    ngx_uint_t                 i;
-    const char                *key;
-
-    static const char *const   said[] = {
-        "role", "content", "refusal", "reasoning_content", "reasoning",
-        "thinking_blocks", "tool_calls", "function_call", NULL
-    };
-
-    more = ngx_llmops_object(x);
-
-    json_object_foreach(message, key, v) {
-
-        for (i = 0; said[i] && strcmp(said[i], key) != 0; i++) { /* void */ }
-
-        if (said[i] == NULL && !json_is_null(v)
-            && !(json_is_array(v) && json_array_size(v) == 0))
-        {
-            ngx_llmops_set(x, more, key, json_incref(v));
-        }
-    }
-
-    if (json_object_size(more) > 0) {
-        text = ngx_llmops_tree_text(more, x->out->max);
-
-        if (text == NULL) {
-            x->nomem = 1;
-        }
-
-        ngx_llmops_emit_string(x, NGX_LLMOPS_EV_MORE, text);
-        json_decref(text);
-    }
-
-    json_decref(more);
 }
 
 

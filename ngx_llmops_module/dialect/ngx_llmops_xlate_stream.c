@@ -17,8 +17,8 @@
  *
  * Invariants: START precedes all but PING; nothing follows END; TOOL_ARGS
  * and TOOL_END follow TOOL_START of the same slot; each TOOL_START is met by
- * one TOOL_END before FINISH; FINISH comes once for each choice, when the
- * provider's stream ends, since usage may follow the reason of the finish.
+ * one TOOL_END before FINISH; FINISH comes once, when the provider's stream
+ * ends, since usage may follow the reason of the finish.
  */
 
 
@@ -44,6 +44,8 @@ ngx_llmops_stream_init(ngx_llmops_xlate_t *x)
         x->nomem = 1;
         return NGX_ERROR;
     }
+
+    ngx_llmops_out_init(&x->joined, NGX_MAX_SIZE_T_VALUE / 4);
 
     ngx_llmops_random_id(x->id, sizeof(x->id), x->caller->id_prefix);
 
@@ -74,11 +76,12 @@ ngx_llmops_stream_free(ngx_llmops_xlate_t *x)
     x->enc = NULL;
     x->in = NULL;
 
+    ngx_llmops_out_free(&x->joined);
+
     memset(&x->usage, 0, sizeof(ngx_llmops_usage_t));
 
+    x->half[0] = '\0';
     x->ntools = 0;
-    x->choice = 0;
-    x->logprobs = NULL;
     x->finish = NGX_LLMOPS_FINISH_NONE;
     x->stop_len = 0;
     x->started = 0;
@@ -423,15 +426,15 @@ ngx_llmops_emit_finish(ngx_llmops_xlate_t *x, ngx_llmops_finish_e finish,
 
 
 void
-ngx_llmops_emit_choice_end(ngx_llmops_xlate_t *x)
+ngx_llmops_emit_end(ngx_llmops_xlate_t *x)
 {
     ngx_uint_t  i;
 
-    ngx_llmops_emit_start(x, NULL);
-
-    if (x->finished) {
+    if (x->ended) {
         return;
     }
+
+    ngx_llmops_emit_start(x, NULL);
 
     for (i = 0; i < x->nslots; i++) {
         ngx_llmops_emit_tool_end(x, x->slots[i]);
@@ -440,17 +443,6 @@ ngx_llmops_emit_choice_end(ngx_llmops_xlate_t *x)
     x->finished = 1;
 
     ngx_llmops_send(x, NGX_LLMOPS_EV_FINISH, NULL, x->stop, x->stop_len);
-}
-
-
-void
-ngx_llmops_emit_end(ngx_llmops_xlate_t *x)
-{
-    if (x->ended) {
-        return;
-    }
-
-    ngx_llmops_emit_choice_end(x);
 
     x->ended = 1;
 

@@ -424,6 +424,23 @@ def test_stale_if_unreachable(serve, clock):
     gw.allow("Connection refused")
 
 
+# -- forms --------------------------------------------------------------------
+
+def test_the_stream_of_a_whole_answer_has_all_of_it(serve):
+    whole = openai_wire.chat(Reply(text="a"), ask())
+    whole["service_tier"] = "flex"
+    whole["choices"][0]["logprobs"] = {
+        "content": [{"token": "a", "logprob": -0.5, "top_logprobs": []}]}
+    gw, up = serve(answers.json(whole), lines=[CACHE])
+    assert status(gw.post(CHAT, ask(logprobs=True))) == "miss"
+    got = gw.post(CHAT, ask(logprobs=True, stream=True))
+    assert (status(got), text_of(got)) == ("hit", "a")
+    chunks = [e.json for e in got.events if e.data != "[DONE]"]
+    assert {c["service_tier"] for c in chunks} == {"flex"}
+    logprobs = [c["choices"][0]["logprobs"] for c in chunks]
+    assert [p for p in logprobs if p] == [whole["choices"][0]["logprobs"]]
+
+
 # -- replay= ------------------------------------------------------------------
 
 def test_paced(serve):

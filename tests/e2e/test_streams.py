@@ -484,6 +484,24 @@ def test_an_anthropic_error_event(serve, caller):
     assert b"[DONE]" not in answer.body
 
 
+def test_the_kind_of_an_error_in_a_translated_stream(serve):
+    stream = wire("anthropic")[:4] + [sse.encode({
+        "type": "error", "error": {"type": "overloaded_error",
+                                   "message": "Overloaded"}}, "error")]
+    gw, up = serve(answers.events(stream), dialect="anthropic")
+    error = ask(gw.connect(), "openai").read().events[-1].json["error"]
+    assert (error["code"], error["message"]) == ("overloaded", "Overloaded")
+    assert gw.ledger()[0]["llm_error"] == "overloaded"
+
+    stream = wire("openai")[:3] + [sse.encode({"error": {
+        "message": "slow down", "type": "requests",
+        "code": "rate_limit_exceeded"}})]
+    gw, up = serve(answers.events(stream))
+    error = ask(gw.connect(), "anthropic").read().events[-1].json["error"]
+    assert error == {"type": "rate_limit_error", "message": "slow down"}
+    assert gw.ledger()[0]["llm_error"] == "rate_limit"
+
+
 def test_a_cut_responses_stream(serve):
     stream = openai_wire.response_stream(Reply(), {"model": "m"})[:6]
     gw, up = serve(answers.events(stream, finish=answers.close))

@@ -448,6 +448,25 @@ test_gather_chat(void **state)
 
     /* cut, broken, too many */
 
+    gather(NGX_LLMOPS_OP_CHAT,
+        E("{\"choices\":[{\"index\":0,\"delta\":{\"function_call\":{"
+          "\"name\":\"f\",\"arguments\":\"\"}}}]}")
+        E("{\"choices\":[{\"index\":0,\"delta\":{\"function_call\":{"
+          "\"arguments\":\"{\"}}}]}")
+        E("{\"choices\":[{\"index\":0,\"delta\":{\"function_call\":{"
+          "\"arguments\":\"}\"}}}]}")
+        E("{\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+          "\"function_call\"}],\"usage\":{}}") E("[DONE]"),
+        "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+        "\"content\":null,\"function_call\":{\"name\":\"f\",\"arguments\":"
+        "\"{}\"}},\"finish_reason\":\"function_call\"}],\"usage\":{}}");
+
+    /* audio comes in pieces that cannot be joined */
+    gather(NGX_LLMOPS_OP_CHAT,
+        E("{\"choices\":[{\"index\":0,\"delta\":{\"audio\":{\"data\":"
+          "\"AA==\"}}}]}")
+        E("[DONE]"), NULL);
+
     gather(NGX_LLMOPS_OP_CHAT, E("{\"id\":\"a\",\"choices\":[]}"), NULL);
     gather(NGX_LLMOPS_OP_CHAT, E("{") E("[DONE]"), NULL);
     gather(NGX_LLMOPS_OP_CHAT,

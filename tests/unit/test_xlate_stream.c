@@ -576,6 +576,15 @@ static const struct {
               "'d'}]}", "null"),
         CHUNK("{'content':'t'}", "null"), FIN("stop"), "[DONE]" } },
 
+    { "a character in two events",
+      "['message_start'," TEXT(0) "," D_TEXT(0, "a") ","
+      D_TEXT(0, "\\ud83d\\ude00\\\\ud83d") "," D_TEXT(0, "\\ufffd") ","
+      STOP(0) ",['end','end_turn'],'message_stop']",
+      { CHUNK("{'content':'a'}", "null"),
+        CHUNK("{'content':'\\uD83d'}", "null"),
+        CHUNK("{'content':'\\ude00\\\\ud83d'}", "null"),
+        CHUNK("{'content':'\\ude00'}", "null"), FIN("stop"), "[DONE]" } },
+
     { "comments",
       "['ping','message_start'," TEXT(0) "," D_TEXT(0, "a") "," STOP(0)
       ",['end','end_turn'],'message_stop']",
@@ -632,6 +641,46 @@ function_call(void **state)
 }
 
 
+/* and a caller who asks for functions gets an answer of that form */
+
+static void
+functions(void **state)
+{
+    json_t       *choice;
+    xlate_run_t   run;
+
+    xlate_start(&run, "openai", "anthropic", 1);
+    xlate_request(&run, "{'messages':[{'role':'user','content':'a'}],"
+                        "'functions':[{'name':'f'}]}", "claude-opus-4-8");
+    assert_int_equal(run.rc, NGX_OK);
+    ngx_llmops_out_reset(&run.out);
+
+    xlate_event(&run, "", "{'type':'message_start','message':{}}");
+    xlate_event(&run, "", "{'type':'content_block_start','index':0,"
+                "'content_block':{'type':'tool_use','id':'t','name':'f',"
+                "'input':{}}}");
+    xlate_event(&run, "", "{'type':'content_block_delta','index':0,'delta':"
+                "{'type':'input_json_delta','partial_json':'{}'}}");
+    xlate_event(&run, "", "{'type':'content_block_stop','index':0}");
+    xlate_event(&run, "", "{'type':'message_delta','delta':{'stop_reason':"
+                "'tool_use'}}");
+    xlate_event(&run, "", "{'type':'message_stop'}");
+    expect(&run, "[{'role':'assistant','content':''},"
+                 "{'function_call':{'name':'f','arguments':''}},"
+                 "{'function_call':{'arguments':'{}'}},'function_call',"
+                 "'[DONE]']");
+
+    xlate_response(&run, "{'content':[{'type':'tool_use','id':'t','name':"
+                         "'f','input':{'a':1}}],'stop_reason':'tool_use'}");
+    choice = json_array_get(json_object_get(run.tree, "choices"), 0);
+    xlate_members(choice, "{'finish_reason':'function_call'}");
+    xlate_members(json_object_get(choice, "message"),
+                  "{'tool_calls':null,'function_call':{'name':'f',"
+                  "'arguments':'{\\'a\\':1}'}}");
+    xlate_stop(&run);
+}
+
+
 static void
 replay(void **state)
 {
@@ -656,9 +705,8 @@ replay(void **state)
           "{'name':'g','input':''}}]},"
           "{'tool_calls':[{'index':0,'custom':{'input':'x'}}]},'tool_calls',"
           "{'role':'assistant','content':''},{'content':'b'},'length',"
-          "{'usage':{'prompt_tokens':3,'completion_tokens':4,"
-          "'total_tokens':7,'prompt_tokens_details':{'cached_tokens':0},"
-          "'completion_tokens_details':{'reasoning_tokens':0}}},'[DONE]']" },
+          "{'usage':{'prompt_tokens':3,'completion_tokens':4}},"
+          "'[DONE]']" },
         { "openai", "anthropic",
           "{'content':[{'type':'text','text':'a'},{'type':'tool_use','id':"
           "'1','name':'f','input':{}}],'usage':{'input_tokens':3,"
@@ -709,6 +757,140 @@ replay(void **state)
 }
 
 
+/* of the same dialect: nothing that the answer has is lost */
+
+static void
+replay_openai(void **state)
+{
+    size_t       i, n;
+    char        *text;
+    json_t      *events, *ev, *choice;
+    xlate_run_t  run;
+
+    static const char *const  choices[] = {
+        "{'index':0,'delta':{'role':'assistant','content':''},"
+        "'logprobs':null,'finish_reason':null}",
+        "{'index':0,'delta':{'reasoning':'r'},'logprobs':null,"
+        "'finish_reason':null}",
+        "{'index':0,'delta':{'content':'a'},'logprobs':{'content':[{"
+        "'token':'a'}]},'finish_reason':null}",
+        "{'index':0,'delta':{'annotations':[{'type':'url_citation'}]},"
+        "'logprobs':null,'finish_reason':null}",
+        "{'index':0,'delta':{},'logprobs':null,'finish_reason':'stop',"
+        "'content_filter_results':{'hate':{}}}",
+        "{'index':1,'delta':{'role':'assistant','content':''},"
+        "'logprobs':null,'finish_reason':null}",
+        "{'index':1,'delta':{'refusal':'no'},'logprobs':null,"
+        "'finish_reason':null}",
+        "{'index':1,'delta':{},'logprobs':null,'finish_reason':'stop'}",
+        "{'index':2,'delta':{'role':'assistant','content':''},"
+        "'logprobs':null,'finish_reason':null}",
+        "{'index':2,'delta':{'function_call':{'name':'f','arguments':"
+        "'{}'}},'logprobs':null,'finish_reason':null}",
+        "{'index':2,'delta':{},'logprobs':null,'finish_reason':"
+        "'function_call'}",
+    };
+
+    static const char  body[] =
+        "{'id':'c','created':7,'object':'chat.completion','model':'route-a',"
+        "'service_tier':'flex','system_fingerprint':'fp','choices':["
+        "{'index':0,'message':{'role':'assistant','content':'a','refusal':"
+        "null,'reasoning':'r','annotations':[{'type':'url_citation'}]},"
+        "'logprobs':{'content':[{'token':'a'}]},'finish_reason':'stop',"
+        "'content_filter_results':{'hate':{}}},"
+        "{'index':1,'message':{'content':null,'refusal':'no'},"
+        "'finish_reason':'stop'},"
+        "{'index':2,'message':{'function_call':{'name':'f','arguments':"
+        "'{}'}},'finish_reason':'function_call'}],"
+        "'usage':{'prompt_tokens':3,'new':{'x':1}}}";
+
+    xlate_start(&run, "openai", "openai", 3);
+    text = xlate_quotes(body);
+    assert_int_equal(ngx_llmops_xlate_replay(run.x, unit_str(text),
+                                             &run.out), NGX_OK);
+    free(text);
+
+    events = xlate_events(&run);
+    n = sizeof(choices) / sizeof(choices[0]);
+    assert_int_equal(json_array_size(events), n + 2);
+
+    for (i = 0; i <= n; i++) {
+        ev = json_array_get(events, i);
+        xlate_members(ev, "{'id':'c','created':7,'model':'route-a',"
+                          "'service_tier':'flex','system_fingerprint':'fp',"
+                          "'object':'chat.completion.chunk'}");
+
+        if (i < n) {
+            choice = json_array_get(json_object_get(ev, "choices"), 0);
+            xlate_equal(choice, choices[i]);
+            assert_true(json_is_null(json_object_get(ev, "usage")));
+        }
+    }
+
+    xlate_members(ev, "{'choices':[],'usage':{'prompt_tokens':3,'new':"
+                      "{'x':1}}}");
+
+    json_decref(events);
+    xlate_stop(&run);
+}
+
+
+static void
+replay_anthropic(void **state)
+{
+    char        *text;
+    json_t      *events, *v;
+    xlate_run_t  run;
+
+    static const char  body[] =
+        "{'id':'m','type':'message','role':'assistant','model':'route-a',"
+        "'content':[{'type':'server_tool_use','id':'s','name':'web_search',"
+        "'input':{'q':1.50}},{'type':'web_search_tool_result','tool_use_id':"
+        "'s','content':[{'type':'web_search_result','text':'x'}]},"
+        "{'type':'text','text':'t','citations':[{'url':'u'}]},"
+        "{'type':'later','text':'x'}],"
+        "'stop_reason':'pause_turn','container':{'id':'c'},"
+        "'usage':{'input_tokens':3,'output_tokens':4,'cache_creation':"
+        "{'ephemeral_1h_input_tokens':2},'server_tool_use':"
+        "{'web_search_requests':1}}}";
+
+    xlate_start(&run, "anthropic", "anthropic", 1);
+    text = xlate_quotes(body);
+    assert_int_equal(ngx_llmops_xlate_replay(run.x, unit_str(text),
+                                             &run.out), NGX_OK);
+    free(text);
+
+    events = xlate_events(&run);
+    v = json_object_get(json_array_get(events, 0), "message");
+    xlate_equal(json_object_get(v, "usage"),
+                "{'input_tokens':3,'output_tokens':0,'cache_creation':"
+                "{'ephemeral_1h_input_tokens':2},'server_tool_use':"
+                "{'web_search_requests':1}}");
+
+    v = json_array_get(events, json_array_size(events) - 2);
+    xlate_equal(json_object_get(v, "usage"),
+                "{'input_tokens':3,'output_tokens':4,'cache_creation':"
+                "{'ephemeral_1h_input_tokens':2},'server_tool_use':"
+                "{'web_search_requests':1}}");
+    xlate_equal(json_object_get(v, "delta"),
+                "{'stop_reason':'pause_turn','stop_sequence':null,"
+                "'container':{'id':'c'}}");
+    json_decref(events);
+
+    expect(&run,
+        "['message_start',['start',0,{'type':'server_tool_use','id':'s',"
+        "'name':'web_search','input':{}}]," D_ARGS(0, "{\\'q\\':1.50}") ","
+        STOP(0) ",['start',1,{'type':'web_search_tool_result',"
+        "'tool_use_id':'s','content':[{'type':'web_search_result','text':"
+        "'x'}]}]," STOP(1) ",['start',2,{'type':'text','text':'',"
+        "'citations':[]}]," D_TEXT(2, "t") ",['delta',2,{'type':"
+        "'citations_delta','citation':{'url':'u'}}]," STOP(2)
+        ",['start',3,{'type':'later','text':'x'}]," STOP(3)
+        ",['end','pause_turn'],'message_stop']");
+    xlate_stop(&run);
+}
+
+
 /* an answer that outgrows its bound is an error, not a cut event */
 
 static void
@@ -743,7 +925,10 @@ main(void)
         cmocka_unit_test(disguised_tools),
         cmocka_unit_test(to_anthropic),
         cmocka_unit_test(function_call),
+        cmocka_unit_test(functions),
         cmocka_unit_test(replay),
+        cmocka_unit_test(replay_openai),
+        cmocka_unit_test(replay_anthropic),
         cmocka_unit_test(bounded),
     };
 

@@ -16,6 +16,10 @@
     "{'type':'function','function':{'name':'w','parameters':"                 \
     "{'type':'object','properties':{}}}}"
 
+#define ANSWER                                                                \
+    "'response_format':{'type':'json_schema','json_schema':{'name':'ans',"    \
+    "'schema':{'type':'object'}}}"
+
 #define LONG  "a123456789b123456789c123456789d123456789e123456789f123456789"  \
               "g123456789h123456789i123456789j123456789k123456789l123456789m" \
               "123456789"
@@ -201,9 +205,11 @@ static const struct {
            "'function_call':{'name':'f'}",
       "{'tools':[{'name':'f','description':'d','input_schema':"
       "{'type':'object','properties':{}}}],"
-      "'tool_choice':{'type':'tool','name':'f'}}", "" },
+      "'tool_choice':{'type':'tool','name':'f',"
+      "'disable_parallel_tool_use':true}}", "" },
     { NEW, "'functions':[{'name':'f'}],'function_call':'auto'",
-      "{'tool_choice':{'type':'auto'}}", "" },
+      "{'tool_choice':{'type':'auto','disable_parallel_tool_use':true}}",
+      "" },
 
     /* structured output */
     { NEW, "'response_format':{'type':'text'}", "{'output_config':null}",
@@ -228,6 +234,23 @@ static const struct {
            "'format':'uuid'}}}",
       "{'output_config':{'effort':'low','format':{'type':'json_schema',"
       "'schema':{'type':'string','format':'uuid'}}}}", "" },
+    { NEW, "'response_format':{'type':'json_schema','json_schema':{"
+           "'schema':{'type':'object','additionalProperties':{'type':"
+           "'string'}}}}",
+      "{'output_config':{'format':{'type':'json_schema','schema':{"
+      "'type':'object','additionalProperties':false,'description':"
+      "'{\\'additionalProperties\\':{\\'type\\':\\'string\\'}}'}}}}",
+      "approx=response_format:limits_described" },
+    { OLD, "'tools':[" WEATHER "],'tool_choice':'none'," ANSWER,
+      "{'tool_choice':{'type':'tool','name':'ans',"
+      "'disable_parallel_tool_use':true}}", "approx=response_format:tool" },
+    { OLD, "'tools':[" WEATHER "],'tool_choice':{'type':'function',"
+           "'function':{'name':'w'}}," ANSWER,
+      "{'tool_choice':{'type':'tool','name':'w',"
+      "'disable_parallel_tool_use':true}}", "approx=response_format:tool" },
+    { OLD, "'tools':[" WEATHER "]," ANSWER,
+      "{'tool_choice':{'type':'any','disable_parallel_tool_use':true}}",
+      "approx=response_format:tool" },
     { OLD, "'response_format':{'type':'json_schema','json_schema':{"
            "'name':'ans','schema':{'type':'object'}}}",
       "{'tools':[{'name':'ans','description':'Gives the answer. Always "

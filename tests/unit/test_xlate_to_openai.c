@@ -147,7 +147,7 @@ static const struct {
       "{'tools':[{'type':'function','function':{'name':'w','strict':true,"
       "'parameters':{'type':'object','properties':{'a':{'type':"
       "'string'}},'required':['a'],'additionalProperties':false}}}]}",
-      "dropped=cache_control" },
+      "dropped=cache_control; approx=tools.input_schema:closed" },
     { ANY, "'output_config':{'format':{'type':'json_schema','schema':"
            "{'type':'object','properties':{'a':{'type':'object',"
            "'properties':{'b':{}}}}}}}",
@@ -155,7 +155,16 @@ static const struct {
       "'structured_output','strict':true,'schema':{'type':'object',"
       "'properties':{'a':{'type':'object','properties':{'b':{}},"
       "'required':['b'],'additionalProperties':false}},"
-      "'required':['a'],'additionalProperties':false}}}}", "" },
+      "'required':['a'],'additionalProperties':false}}}}",
+      "approx=output_config.format:closed" },
+    { ANY, "'output_config':{'format':{'type':'json_schema','schema':"
+           "{'type':'object','properties':{'a':{'type':'object',"
+           "'additionalProperties':{'type':'string'}}},'required':['a'],"
+           "'additionalProperties':false}}}",
+      "{}", "approx=output_config.format:closed" },
+    { ANY, "'output_config':{'format':{'type':'json_schema','schema':"
+           "{'type':'object','properties':{'a':{}},'required':['a']}}}",
+      "{}", "" },
     { ANY, "'output_format':{'type':'json_schema','schema':"
            "{'type':'string'}}",
       "{'response_format':{'type':'json_schema','json_schema':{'name':"
