@@ -10,6 +10,7 @@
 
 #include "ngx_llmops.h"
 #include "ngx_llmops_cache_key.h"
+#include "ngx_llmops_digest.h"
 
 
 /*
@@ -66,7 +67,7 @@ typedef struct {
     ngx_msec_t                 stale_error;    /* stale-if-error */
     size_t                     max_size;   /* bytes of an answer */
     ngx_uint_t                 replay;     /* tokens per second, 0: at once */
-    ngx_http_complex_value_t  *scope;      /* NULL: the route is one scope */
+    ngx_http_complex_value_t  *scope;      /* NULL: a tenant and payer */
     ngx_llmops_place_t         place;
     void                      *semantic;   /* "semantic=", or NULL */
     void                      *own;        /* ngx_llmops_cache_own_t */
@@ -197,6 +198,9 @@ typedef struct ngx_llmops_cached_s {
     u_char                     key[NGX_LLMOPS_CACHE_KEY];
     uint64_t                   tags[NGX_LLMOPS_CACHE_TAGS];
     ngx_str_t                  scope;
+    u_char                     payer[NGX_LLMOPS_SHA256];
+                                           /* a digest of the keys that the
+                                              request brings for providers */
     size_t                     heeded;     /* bytes of the caller's headers that
                                               are part of its key */
     const char                *reason;     /* why it is not cached, or NULL:
@@ -221,6 +225,7 @@ typedef struct ngx_llmops_cached_s {
     unsigned                   purged:1;   /* what is there is not served */
     unsigned                   no_cache:1; /* the caller's x-llm-cache */
     unsigned                   no_store:1;
+    unsigned                   pays:1;     /* there is a payer */
 } ngx_llmops_cached_t;
 
 

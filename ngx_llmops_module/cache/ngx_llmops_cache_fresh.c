@@ -148,6 +148,9 @@ ngx_llmops_fresh_lead(ngx_llmops_detached_t *d, ngx_llmops_cached_t *from,
     ngx_memcpy(cached->key, from->key, NGX_LLMOPS_CACHE_KEY);
     ngx_memcpy(cached->tags, from->tags, sizeof(from->tags));
 
+    ngx_memcpy(cached->payer, from->payer, NGX_LLMOPS_SHA256);
+    cached->pays = from->pays;
+
     cached->scope.len = from->scope.len;
     cached->scope.data = ngx_pstrdup(r->pool, &from->scope);
 

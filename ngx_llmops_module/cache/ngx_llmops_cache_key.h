@@ -69,6 +69,7 @@ enum {
     NGX_LLMOPS_CACHE_PART_ROUTE,
     NGX_LLMOPS_CACHE_PART_VERSION,         /* of the route */
     NGX_LLMOPS_CACHE_PART_SCOPE,
+    NGX_LLMOPS_CACHE_PART_PAYER,           /* the caller's own keys */
     NGX_LLMOPS_CACHE_PART_ARGS,            /* of the request's line */
     NGX_LLMOPS_CACHE_PART_HEADERS,         /* that a provider may heed */
     NGX_LLMOPS_CACHE_PART_PROMPT,          /* and its version */

@@ -207,6 +207,11 @@ ngx_llmops_cache_asked(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     parts[NGX_LLMOPS_CACHE_PART_SCOPE] = cached->scope;
     parts[NGX_LLMOPS_CACHE_PART_ARGS] = r->args;
 
+    if (cached->pays) {
+        parts[NGX_LLMOPS_CACHE_PART_PAYER].data = cached->payer;
+        parts[NGX_LLMOPS_CACHE_PART_PAYER].len = NGX_LLMOPS_SHA256;
+    }
+
     if (ctx->prompt) {
         parts[NGX_LLMOPS_CACHE_PART_PROMPT] = ctx->prompt->full;
     }

@@ -8,6 +8,7 @@
 #include "ngx_llmops_cache_own.h"
 #include "ngx_llmops_guard.h"
 #include "ngx_llmops_prompt.h"
+#include "ngx_llmops_provider.h"
 
 
 /*
@@ -16,6 +17,10 @@
  */
 
 
+static ngx_int_t ngx_llmops_cached_scope(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx, ngx_llmops_cached_t *cached);
+static ngx_int_t ngx_llmops_cached_payer(ngx_http_request_t *r,
+    ngx_llmops_route_t *route, ngx_llmops_cached_t *cached);
 static void ngx_llmops_cached_headers(ngx_http_request_t *r,
     ngx_llmops_cached_t *cached);
 static ngx_uint_t ngx_llmops_cached_wish(ngx_str_t *value, const char *word);
@@ -36,20 +41,67 @@ ngx_llmops_cached_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     cached->status = NGX_LLMOPS_CACHE_BYPASS;
     cached->saved_cost = -1;
 
-    if (route->scope) {
-        if (ngx_http_complex_value(r, route->scope, &cached->scope)
-            != NGX_OK)
-        {
-            return NULL;
-        }
-
-    } else if (ctx->identity) {
-        cached->scope = ctx->identity->tenant;
+    if (ngx_llmops_cached_scope(r, ctx, cached) != NGX_OK) {
+        return NULL;
     }
 
     ngx_llmops_cached_headers(r, cached);
 
     return cached;
+}
+
+
+/* without scope= an answer is for those who would have paid for it: a tenant,
+   and where callers bring keys of their own, whoever has the same */
+
+static ngx_int_t
+ngx_llmops_cached_scope(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
+    ngx_llmops_cached_t *cached)
+{
+    if (cached->route->scope) {
+        return ngx_http_complex_value(r, cached->route->scope,
+                                      &cached->scope);
+    }
+
+    if (ctx->identity) {
+        cached->scope = ctx->identity->tenant;
+    }
+
+    return ngx_llmops_cached_payer(r, ctx->route, cached);
+}
+
+
+/* of all targets, since whom a request would go to may differ each time */
+
+static ngx_int_t
+ngx_llmops_cached_payer(ngx_http_request_t *r, ngx_llmops_route_t *route,
+    ngx_llmops_cached_t *cached)
+{
+    ngx_str_t             pieces[2];
+    ngx_uint_t            i;
+    ngx_llmops_target_t  *t;
+
+    t = route->targets.elts;
+
+    pieces[0].data = cached->payer;
+    pieces[0].len = NGX_LLMOPS_SHA256;
+
+    for (i = 0; i < route->targets.nelts; i++) {
+
+        if (t[i].provider->key == NULL) {
+            continue;
+        }
+
+        if (ngx_llmops_provider_key(r, t[i].provider, &pieces[1]) != NGX_OK
+            || ngx_llmops_sha256_of(pieces, 2, cached->payer) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        cached->pays = 1;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -27,6 +27,8 @@
  */
 
 
+static void ngx_llmops_answer_forget(ngx_http_request_t *r,
+    ngx_llmops_call_t *call);
 static ngx_int_t ngx_llmops_answer_status(ngx_http_request_t *r);
 static ngx_uint_t ngx_llmops_answer_plain(ngx_http_upstream_t *u);
 static ngx_int_t ngx_llmops_answer_header(ngx_http_request_t *r);
@@ -63,16 +65,8 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     u->buffer.pos = u->buffer.start;
     u->buffer.last = u->buffer.start;
 
-    ngx_memzero(&u->headers_in, sizeof(ngx_http_upstream_headers_in_t));
-    u->headers_in.content_length_n = -1;
-    u->headers_in.last_modified_time = -1;
+    ngx_llmops_answer_forget(r, call);
 
-    (void) ngx_list_init(&u->headers_in.headers, r->pool, 8,
-                         sizeof(ngx_table_elt_t));
-    (void) ngx_list_init(&u->headers_in.trailers, r->pool, 2,
-                         sizeof(ngx_table_elt_t));
-
-    ngx_memzero(&call->status, sizeof(ngx_http_status_t));
     ngx_memzero(&call->chunked, sizeof(ngx_http_chunked_t));
     ngx_memzero(&ctx->meter, sizeof(ngx_llmops_meter_t));
 
@@ -110,6 +104,28 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     r->state = 0;
     u->process_header = ngx_llmops_answer_status;
+}
+
+
+/* the header that has been read so far */
+
+static void
+ngx_llmops_answer_forget(ngx_http_request_t *r, ngx_llmops_call_t *call)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    ngx_memzero(&u->headers_in, sizeof(ngx_http_upstream_headers_in_t));
+    u->headers_in.content_length_n = -1;
+    u->headers_in.last_modified_time = -1;
+
+    (void) ngx_list_init(&u->headers_in.headers, r->pool, 8,
+                         sizeof(ngx_table_elt_t));
+    (void) ngx_list_init(&u->headers_in.trailers, r->pool, 2,
+                         sizeof(ngx_table_elt_t));
+
+    ngx_memzero(&call->status, sizeof(ngx_http_status_t));
 }
 
 
@@ -225,11 +241,10 @@ ngx_llmops_answer_header(ngx_http_request_t *r)
 
     if (u->headers_in.status_n < 200) {
 
-        /* an interim answer: the real one follows */
+        /* an interim answer: the real one follows, and nothing that this one
+           has said of a body is about that */
 
-        (void) ngx_list_init(&u->headers_in.headers, r->pool, 8,
-                             sizeof(ngx_table_elt_t));
-        ngx_memzero(&ctx->call.status, sizeof(ngx_http_status_t));
+        ngx_llmops_answer_forget(r, &ctx->call);
 
         r->state = 0;
         u->process_header = ngx_llmops_answer_status;

@@ -327,6 +327,45 @@ def test_scopes_keys_and_prompts_are_apart(serve):
     assert text_of(gw.post(CHAT, body, [("X-Scope", "a")])) == seen["a", 0]
 
 
+@pytest.mark.parametrize("scope", ["", "scope=all"])
+def test_callers_own_keys_are_apart(gateway, provider, scope):
+    """Who brings a key gets what it has paid for, unless scope= says more."""
+    def script(x):
+        key = x.request.header("authorization") or ""
+        if not key.startswith("Bearer good"):
+            answers.error("openai", 401)(x)
+            return
+        answers.json(openai_wire.chat(Reply(text=key), x.request.json))(x)
+
+    def post(key):
+        return gw.post(CHAT, ask(), [("Authorization", key)] if key else [])
+
+    up = provider(script)
+    gw = gateway(http=f"""
+        upstream up {{ server 127.0.0.1:{up.port}; llm_dialect openai;
+                      llm_api_key $http_authorization; }}
+        llm_route r {{ match *; target up; cache ttl=1m {scope}; }}""")
+
+    for key, expected in ("Bearer good1", "miss"), ("bearer good1", "hit"):
+        got = post(key)                      # one key
+        assert (text_of(got), status(got)) == ("Bearer good1", expected)
+
+    if scope:
+        assert text_of(post("Bearer bad")) == "Bearer good1"
+        return
+
+    for key in ("Bearer bad", "", "bad key"):
+        got = post(key)
+        assert (got.status, status(got)) == (401, "miss"), key
+
+    for expected in ("miss", "hit"):
+        got = post("Bearer good2")
+        assert (text_of(got), status(got)) == ("Bearer good2", expected)
+
+    assert status(post("Bearer good1")) == "hit"
+    assert len(up.requests) == 5
+
+
 def test_versions_of_a_prompt_are_apart(serve, tmp_path):
     """Also where both make the same request of it."""
     for version in "12":

@@ -523,6 +523,23 @@ def connecting(port: int) -> bool:
                for line in open("/proc/net/tcp", encoding="ascii"))
 
 
+@pytest.mark.parametrize("fields", [
+    b"Content-Type: text/html", b"Content-Length: 0",
+    b"Transfer-Encoding: chunked"])
+def test_what_an_interim_answer_says_of_a_body_is_forgotten(serve, fields):
+    def script(x):
+        for status in (b"100 Continue", b"103 Early Hints"):
+            x.send(b"HTTP/1.1 %s\r\n%s\r\n\r\n" % (status, fields))
+        answers.json(openai_wire.chat(Reply(text="Yes."), x.request.json))(x)
+
+    gw, up = serve(script)
+    got = gw.chat()
+    assert got.status == 200
+    assert got.json["choices"][0]["message"]["content"] == "Yes."
+    assert got.header("content-type") == "application/json"
+    assert len(up.requests) == 1
+
+
 def test_an_answer_before_the_handshake_is_nobody_s(gateway, provider):
     """nginx up to 1.28.1 takes plain bytes for the answer of a TLS server, if
     they are there when it looks at the connection for the first time: so the
