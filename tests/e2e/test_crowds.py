@@ -230,11 +230,16 @@ def started(line) -> float:
     return float(line["msec"]) - float(line["request_time"])
 
 
-def on_pace(lines) -> bool:
-    """Nobody was late who calls, answers, or stands between them."""
-    starts = sorted(map(started, lines))
-    return max(later - at for at, later in zip(starts, starts[1:])) < 0.1 \
-        and max(float(line["request_time"]) for line in lines) < 0.1
+def admissible(lines) -> int:
+    """How many of calls that came just so have room in a window that is
+    longer by its parts, and by the longest call."""
+    window = WINDOW * 66 / 64 + 0.05 + max(
+        float(line["request_time"]) for line in lines)
+    times: list[float] = []
+    for at in sorted(map(started, lines)):
+        if len(times) < MOST_CALLS or at - times[-MOST_CALLS] >= window:
+            times.append(at)
+    return len(times)
 
 
 @pytest.mark.parametrize("kind", ["shm", "redis"])
@@ -268,11 +273,10 @@ def test_windows_are_right_within_two_hundredths(gateway, source, crowd,
         mine = [line for line in lines if line["llm_model"] == one.name]
         spans = [span(line) for line in mine if line["status"] == "200"]
         assert most_in_a_window([at for at, _ in spans]) <= n * 1.02, one.name
-        # windows that are free for each, whatever a busy machine makes of
-        # it; but of steady calls, for a window and a half, one alone
-        windows = {"bursts": 3, "straddling": 2}.get(
-            one.name, 1.5 if on_pace(mine) else 1)
+        # windows that are free for each, whatever a busy machine makes of it
+        windows = {"steady": 1, "bursts": 3, "straddling": 2}[one.name]
         assert len(spans) >= windows * n * 0.98, one.name
+        assert len(spans) >= admissible(mine) * 0.8, one.name
         assert min((before_a_refusal(line, spans) for line in mine
                     if line["status"] == "429"), default=n) > n / 2, one.name
 

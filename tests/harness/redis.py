@@ -459,9 +459,10 @@ class Cluster:
         strangers = [s for s in self.servers if len(
             [line for line in s.do("CLUSTER", "NODES").splitlines()
              if "handshake" not in line]) != len(self.servers)]
-        for one, two in itertools.permutations(strangers, 2):
-            one.do("CLUSTER", "MEET", "127.0.0.1", two.port,
-                   two._held[1].port)
+        for one, two in itertools.product(strangers, self.servers):
+            if one is not two:
+                one.do("CLUSTER", "MEET", "127.0.0.1", two.port,
+                       two._held[1].port)
         return not strangers
 
     def _ready(self) -> bool:
