@@ -464,7 +464,8 @@ void ngx_llmops_error_read(ngx_uint_t status, ngx_str_t *body,
     u_char *scratch, size_t size, ngx_llmops_error_t *err);
 
 /* Whether a raw JSON text, or the start of one, is an object whose first
-   member is "error" and not null: an error that came with status 200. */
+   member is "error" and not null, or a "type" of "error": an error that came
+   with status 200. */
 ngx_uint_t ngx_llmops_error_body(ngx_str_t *body);
 
 

@@ -321,13 +321,33 @@ ngx_llmops_error_space(u_char *p, u_char *last)
 }
 
 
+/* one past key and colon, if the text at p is that; NULL */
+
+static u_char *
+ngx_llmops_error_key(u_char *p, u_char *last, const char *key, size_t len)
+{
+    if ((size_t) (last - p) < len || ngx_memcmp(p, key, len) != 0) {
+        return NULL;
+    }
+
+    p = ngx_llmops_error_space(p + len, last);
+
+    if (p == last || *p != ':') {
+        return NULL;
+    }
+
+    return ngx_llmops_error_space(p + 1, last);
+}
+
+
 ngx_uint_t
 ngx_llmops_error_body(ngx_str_t *body)
 {
-    u_char                  *p, *last;
+    u_char                  *p, *v, *last;
     ngx_llmops_json_iter_t   it;
 
-    static const u_char  key[] = "\"error\"";
+    static const char  error[] = "\"error\"";
+    static const char  type[] = "\"type\"";
 
     if (ngx_llmops_json_object(&it, body) != NGX_OK) {
         return 0;
@@ -336,19 +356,16 @@ ngx_llmops_error_body(ngx_str_t *body)
     last = it.last;
     p = ngx_llmops_error_space(it.pos, last);
 
-    if ((size_t) (last - p) < sizeof(key) - 1
-        || ngx_memcmp(p, key, sizeof(key) - 1) != 0)
-    {
-        return 0;
+    v = ngx_llmops_error_key(p, last, error, sizeof(error) - 1);
+
+    if (v) {
+        return v < last && *v != 'n';       /* null */
     }
 
-    p = ngx_llmops_error_space(p + sizeof(key) - 1, last);
+    /* as Anthropic's begin */
 
-    if (p == last || *p != ':') {
-        return 0;
-    }
+    v = ngx_llmops_error_key(p, last, type, sizeof(type) - 1);
 
-    p = ngx_llmops_error_space(p + 1, last);
-
-    return p < last && *p != 'n';           /* null */
+    return v && (size_t) (last - v) >= sizeof(error) - 1
+           && ngx_memcmp(v, error, sizeof(error) - 1) == 0;
 }

@@ -584,6 +584,10 @@ test_error_body(void **state)
     assert_true(ngx_llmops_error_body(unit_str("\n\n {\"error\":\"x\"}")));
     assert_true(ngx_llmops_error_body(unit_str("{ \"error\" : {\"mess")));
     assert_true(ngx_llmops_error_body(unit_str("{\"error\":\"")));
+    assert_true(ngx_llmops_error_body(unit_str("{\"type\": \"error\",")));
+    assert_false(ngx_llmops_error_body(unit_str("{\"type\":\"errors\"}")));
+    assert_false(ngx_llmops_error_body(unit_str("{\"type\":\"err")));
+    assert_false(ngx_llmops_error_body(unit_str("{\"type\"")));
     assert_false(ngx_llmops_error_body(unit_str("{\"error\":")));
     assert_false(ngx_llmops_error_body(unit_str("{\"errors\":{")));
     assert_false(ngx_llmops_error_body(unit_str("{\"error\":null}")));
