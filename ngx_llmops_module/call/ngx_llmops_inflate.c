@@ -13,11 +13,13 @@
 
 #define NGX_LLMOPS_INFLATE_PIECE   8192
 #define NGX_LLMOPS_INFLATE_WINDOW  (MAX_WBITS + 32)    /* gzip or zlib */
+#define NGX_LLMOPS_INFLATE_MEMBER  0x1f                /* of gzip: its start */
 
 
 struct ngx_llmops_inflate_s {
     z_stream                   z;
     unsigned                   end:1;      /* the compressed data has ended */
+    unsigned                   garbage:1;  /* and what follows is none */
     u_char                     out[NGX_LLMOPS_INFLATE_PIECE];
 };
 
@@ -36,6 +38,7 @@ ngx_llmops_inflate_start(ngx_llmops_call_t *call)
 
     ngx_memzero(&inf->z, sizeof(z_stream));
     inf->end = 0;
+    inf->garbage = 0;
 
     if (inflateInit2(&inf->z, NGX_LLMOPS_INFLATE_WINDOW) != Z_OK) {
         free(inf);
@@ -77,7 +80,7 @@ ngx_llmops_piece(ngx_http_request_t *r, ngx_llmops_call_t *call,
 
     for ( ;; ) {
 
-        if (inf->z.avail_in == 0 || inf->end) {
+        if (inf->z.avail_in == 0 || inf->garbage) {
 
             rc = ngx_llmops_dechunk(r, call, b, &in, &in_last);
             if (rc != NGX_OK) {
@@ -89,7 +92,19 @@ ngx_llmops_piece(ngx_http_request_t *r, ngx_llmops_call_t *call,
         }
 
         if (inf->end) {
-            continue;                           /* trailing garbage */
+
+            /* gzip may go on with a further member: RFC 1952, 2.2 */
+
+            if (inf->garbage || *inf->z.next_in != NGX_LLMOPS_INFLATE_MEMBER) {
+                inf->garbage = 1;
+                continue;
+            }
+
+            if (inflateReset(&inf->z) != Z_OK) {
+                return NGX_ERROR;
+            }
+
+            inf->end = 0;
         }
 
         inf->z.next_out = inf->out;

@@ -22,6 +22,8 @@ static void ngx_llmops_anthropic_format_in(ngx_llmops_xlate_t *x, json_t *out,
     json_t *body);
 static void ngx_llmops_anthropic_tools_in(ngx_llmops_xlate_t *x, json_t *out,
     json_t *body);
+static void ngx_llmops_anthropic_tool_notes(ngx_llmops_xlate_t *x,
+    json_t *tool);
 static json_t *ngx_llmops_anthropic_tool_in(ngx_llmops_xlate_t *x,
     json_t *tool);
 static void ngx_llmops_anthropic_choice_in(ngx_llmops_xlate_t *x, json_t *out,
@@ -216,6 +218,39 @@ ngx_llmops_anthropic_tools_in(ngx_llmops_xlate_t *x, json_t *out,
 }
 
 
+/* what a function does not have */
+
+static void
+ngx_llmops_anthropic_tool_notes(ngx_llmops_xlate_t *x, json_t *tool)
+{
+    char         param[96];
+    json_t      *v;
+    ngx_uint_t   i;
+    const char  *key;
+
+    static const char *const  taken[] = {
+        "name", "description", "input_schema", "type", "strict",
+        "cache_control", NULL
+    };
+
+    if (json_is_object(json_object_get(tool, "cache_control"))) {
+        ngx_llmops_drop(x, "cache_control");
+    }
+
+    json_object_foreach(tool, key, v) {
+
+        for (i = 0; taken[i] && strcmp(taken[i], key) != 0; i++) {
+            /* void */
+        }
+
+        if (taken[i] == NULL && !json_is_null(v) && !json_is_false(v)) {
+            snprintf(param, sizeof(param), "tools.%.64s", key);
+            ngx_llmops_drop(x, param);
+        }
+    }
+}
+
+
 static json_t *
 ngx_llmops_anthropic_tool_in(ngx_llmops_xlate_t *x, json_t *tool)
 {
@@ -236,9 +271,7 @@ ngx_llmops_anthropic_tool_in(ngx_llmops_xlate_t *x, json_t *tool)
         ngx_llmops_refuse(x, "tools", "invalid_value", "a tool has no name");
     }
 
-    if (json_object_get(tool, "cache_control")) {
-        ngx_llmops_drop(x, "cache_control");
-    }
+    ngx_llmops_anthropic_tool_notes(x, tool);
 
     function = ngx_llmops_object(x);
     ngx_llmops_copy(x, function, "name", tool, "name");

@@ -40,6 +40,8 @@ static json_t *ngx_llmops_anthropic_result_text(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_user_t *u, json_t *block);
 static void ngx_llmops_anthropic_image_in(ngx_llmops_xlate_t *x, json_t *to,
     json_t *block);
+static void ngx_llmops_anthropic_document_notes(ngx_llmops_xlate_t *x,
+    json_t *block);
 static void ngx_llmops_anthropic_document_in(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_user_t *u, json_t *to, json_t *block);
 static void ngx_llmops_anthropic_search_in(ngx_llmops_xlate_t *x, json_t *to,
@@ -384,6 +386,21 @@ ngx_llmops_anthropic_image_in(ngx_llmops_xlate_t *x, json_t *to,
 
 
 static void
+ngx_llmops_anthropic_document_notes(ngx_llmops_xlate_t *x, json_t *block)
+{
+    if (json_is_true(json_object_get(json_object_get(block, "citations"),
+                                     "enabled")))
+    {
+        ngx_llmops_drop(x, "document.citations");
+    }
+
+    if (ngx_llmops_tree_has_text(json_object_get(block, "context"))) {
+        ngx_llmops_drop(x, "document.context");
+    }
+}
+
+
+static void
 ngx_llmops_anthropic_document_in(ngx_llmops_xlate_t *x,
     ngx_llmops_anthropic_user_t *u, json_t *to, json_t *block)
 {
@@ -397,6 +414,8 @@ ngx_llmops_anthropic_document_in(ngx_llmops_xlate_t *x,
     media = ngx_llmops_tree_str(source, "media_type");
     data = ngx_llmops_tree_str(source, "data");
     title = ngx_llmops_tree_str(block, "title");
+
+    ngx_llmops_anthropic_document_notes(x, block);
 
     if (strcmp(type, "text") == 0 && data != NULL) {
 

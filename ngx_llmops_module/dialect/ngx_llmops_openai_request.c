@@ -304,6 +304,7 @@ ngx_llmops_openai_limits(ngx_llmops_xlate_t *x, json_t *out,
     ngx_llmops_openai_model_t *m)
 {
     size_t                    i;
+    double                    n;
     static const char *const  sampling[] = { "temperature", "top_p" };
 
     if (!m->reasoning) {
@@ -317,10 +318,20 @@ ngx_llmops_openai_limits(ngx_llmops_xlate_t *x, json_t *out,
     }
 
     for (i = 0; m->reasoning && i < 2; i++) {
-        if (json_object_get(out, sampling[i])) {
-            ngx_llmops_drop(x, sampling[i]);
-            json_object_del(out, sampling[i]);
+
+        if (ngx_llmops_tree_number(json_object_get(out, sampling[i]), &n)
+            != NGX_OK)
+        {
+            continue;
         }
+
+        /* the default need not be said */
+
+        if (n != 1) {
+            ngx_llmops_drop(x, sampling[i]);
+        }
+
+        json_object_del(out, sampling[i]);
     }
 }
 

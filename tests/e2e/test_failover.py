@@ -120,6 +120,14 @@ def on(clock, script):
     return run
 
 
+def test_an_error_of_anthropic_that_came_with_200(chain):
+    gw, ups = chain(answers.json({"type": "error", "error": {
+        "type": "overloaded_error", "message": "Overloaded"}}), None,
+        dialects=["anthropic"] * 2)
+    assert gw.messages().json["type"] == "message"
+    assert gw.chat().json["object"] == "chat.completion"
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 @pytest.mark.parametrize("fault", FAULTS)
 @CALLERS

@@ -239,6 +239,22 @@ def test_a_gzipped_answer(serve):
     assert body == plain
 
 
+@pytest.mark.parametrize("behind", [b"", b"\0\0\0"], ids=["", "garbage"])
+def test_a_gzipped_stream_of_several_members(serve, behind):
+    """Some servers compress each event by itself: RFC 1952, 2.2."""
+    stream = openai_wire.chat_stream(Reply(text="one two three"),
+                                     {"model": "m"})
+    gw, up = serve(answers.events([gzip.compress(e) for e in stream]
+                                  + [gzip.compress(b"") + behind],
+                                  headers=[("Content-Encoding", "gzip")]))
+    assert gw.chat(stream=True).body == b"".join(stream)
+
+    whole = b"".join(stream)
+    up(answers.events([gzip.compress(whole[:50]) + gzip.compress(whole[50:])
+                       + behind], headers=[("Content-Encoding", "gzip")]))
+    assert gw.chat(stream=True).body == whole
+
+
 def test_interim_answers_are_not_the_answer(serve):
     gw, up = serve(lambda x: (
         x.send(b"HTTP/1.1 100 Continue\r\n\r\n"

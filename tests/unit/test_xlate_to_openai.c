@@ -141,6 +141,11 @@ static const struct {
            "'name':'w','disable_parallel_tool_use':true}",
       "{'tool_choice':{'type':'function','function':{'name':'w'}},"
       "'parallel_tool_calls':false}", "" },
+    { ANY, "'tools':[{'name':'w','cache_control':null,'defer_loading':true,"
+           "'input_examples':[{}],'later':false}]",
+      "{}", "dropped=tools.defer_loading,tools.input_examples" },
+    { "o4-mini", "'temperature':1,'top_p':0.5",
+      "{'temperature':null,'top_p':null}", "dropped=top_p" },
     { ANY, "'tools':[{'name':'w','type':'custom','strict':true,"
            "'cache_control':{},'input_schema':{'type':'object',"
            "'properties':{'a':{'type':'string'}}}}]",
@@ -246,6 +251,14 @@ static const struct {
       "'data:application/pdf;base64,AA=='}},"
       "{'type':'text','text':'d'},{'type':'text','text':'c'},"
       "{'type':'text','text':'T\\nhttps://s\\nr'}]}]", "" },
+
+    { "'messages':[{'role':'user','content':[{'type':'document','context':"
+      "'x','citations':{'enabled':true},'source':{'type':'text',"
+      "'media_type':'text/plain','data':'d'}},{'type':'document','context':"
+      "null,'citations':{'enabled':false},'source':{'type':'text',"
+      "'media_type':'text/plain','data':'e'}}]}]",
+      "[{'role':'user','content':'d\\n\\ne'}]",
+      "dropped=document.citations,document.context" },
 
     /* turns of the model */
     { "'messages':[{'role':'user','content':'a'},"
