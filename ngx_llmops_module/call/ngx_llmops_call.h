@@ -116,6 +116,14 @@ ngx_chain_t *ngx_llmops_slice(ngx_http_request_t *r, u_char *p, size_t len);
 ngx_int_t ngx_llmops_request_build(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_step_t *step);
 
+/* The headers that a caller's Connection names (RFC 9110, 7.6.1): the first of
+   them into names, which lie in the header.  How many there are, which may be
+   more than NGX_LLMOPS_HOPS: such a request is refused when it is read. */
+#define NGX_LLMOPS_HOPS  32
+
+ngx_uint_t ngx_llmops_request_hops(ngx_http_request_t *r,
+    ngx_str_t names[NGX_LLMOPS_HOPS]);
+
 
 /* attempt.c */
 

@@ -117,6 +117,7 @@ static ngx_int_t
 ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t  rc;
+    ngx_str_t  hops[NGX_LLMOPS_HOPS];
 
     ngx_llmops_read_headers(r, ctx);
 
@@ -135,6 +136,14 @@ ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
                                       "unknown path %V: the API's paths start "
                                       "with /v1/", &r->uri);
+    }
+
+    /* each header of the request is held against each of these */
+
+    if (ctx->heads.hop && ngx_llmops_request_hops(r, hops) > NGX_LLMOPS_HOPS) {
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_INVALID_REQUEST,
+                                    "", "the header \"connection\" names more "
+                                    "than %d headers", NGX_LLMOPS_HOPS);
     }
 
     return ngx_llmops_read_types(r, ctx);

@@ -34,6 +34,8 @@ typedef struct {
     ngx_str_t                body;         /* translated, or NULL */
     ngx_llmops_slices_t      to;
     off_t                    length;
+    ngx_uint_t               nhops;
+    ngx_str_t                hops[NGX_LLMOPS_HOPS];
     unsigned                 has_body:1;   /* or might have one */
 } ngx_llmops_building_t;
 
@@ -43,8 +45,8 @@ static ngx_int_t ngx_llmops_request_path(ngx_llmops_building_t *bd);
 static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd);
 static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
-static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list, u_char *name,
-    size_t len);
+static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list,
+    ngx_str_t *names, ngx_uint_t n);
 static ngx_uint_t ngx_llmops_request_hop(ngx_llmops_building_t *bd,
     u_char *name, size_t len);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
@@ -98,6 +100,11 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     ngx_llmops_request_args(&bd);
+
+    if (ctx->heads.hop) {
+        bd.nhops = ngx_min(ngx_llmops_request_hops(r, bd.hops),
+                           NGX_LLMOPS_HOPS);
+    }
 
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
         return NGX_ERROR;
@@ -310,49 +317,78 @@ ngx_llmops_request_args(ngx_llmops_building_t *bd)
 }
 
 
-/* whether a name is one of those in a comma-separated list */
+/* adds the names of a comma-separated list to n others */
 
 static ngx_uint_t
-ngx_llmops_request_named(ngx_str_t *list, u_char *name, size_t len)
+ngx_llmops_request_named(ngx_str_t *list, ngx_str_t *names, ngx_uint_t n)
 {
-    u_char  *p, *last, *end;
+    u_char  *p, *last, *end, *next;
 
     last = list->data + list->len;
 
-    for (p = list->data; p < last; p = end + 1) {
+    for (p = list->data; p < last; p = next + 1) {
 
-        while (p < last && (*p == ' ' || *p == '\t')) {
+        for (next = p; next < last && *next != ','; next++) { /* void */ }
+
+        end = next;
+
+        while (p < end && (*p == ' ' || *p == '\t')) {
             p++;
         }
 
-        for (end = p; end < last && *end != ','; end++) { /* void */ }
-
-        if ((size_t) (end - p) >= len
-            && ngx_strncasecmp(p, name, len) == 0
-            && (p + len == end || p[len] == ' ' || p[len] == '\t'))
-        {
-            return 1;
+        while (end > p && (end[-1] == ' ' || end[-1] == '\t')) {
+            end--;
         }
+
+        if (end == p) {
+            continue;
+        }
+
+        if (n < NGX_LLMOPS_HOPS) {
+            names[n].data = p;
+            names[n].len = end - p;
+        }
+
+        n++;
     }
 
-    return 0;
+    return n;
 }
 
 
-/* whether a header is for this connection alone: RFC 9110, 7.6.1 */
+ngx_uint_t
+ngx_llmops_request_hops(ngx_http_request_t *r,
+    ngx_str_t names[NGX_LLMOPS_HOPS])
+{
+    ngx_uint_t          n;
+    ngx_table_elt_t    *h;
+    ngx_llmops_walk_t   w;
+
+    n = 0;
+
+    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (ngx_llmops_header_is(h, "connection")) {
+            n = ngx_llmops_request_named(&h->value, names, n);
+        }
+    }
+
+    return n;
+}
+
+
+/* whether a header is for this connection alone */
 
 static ngx_uint_t
 ngx_llmops_request_hop(ngx_llmops_building_t *bd, u_char *name, size_t len)
 {
-    ngx_table_elt_t    *h;
-    ngx_llmops_walk_t   w;
+    ngx_uint_t  i;
 
-    for (h = ngx_llmops_header_first(&w, &bd->r->headers_in.headers);
-         h;
-         h = ngx_llmops_header_next(&w))
-    {
-        if (ngx_llmops_header_is(h, "connection")
-            && ngx_llmops_request_named(&h->value, name, len))
+    for (i = 0; i < bd->nhops; i++) {
+        if (bd->hops[i].len == len
+            && ngx_strncasecmp(bd->hops[i].data, name, len) == 0)
         {
             return 1;
         }
@@ -389,7 +425,7 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
         return 0;
     }
 
-    if (bd->ctx->heads.hop && ngx_llmops_request_hop(bd, name, len)) {
+    if (ngx_llmops_request_hop(bd, name, len)) {
         return 0;
     }
 

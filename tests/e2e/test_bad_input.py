@@ -400,3 +400,26 @@ def test_what_cannot_be_translated(serve, value):
     else:
         check_error(answer, "openai", 400, "invalid_request_error")
         assert not up.requests
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_headers_that_connection_names(serve, path):
+    """All of them stay here; more would cost more than they are worth."""
+    gw, up = serve(dialect="anthropic" if "mess" in path else "openai")
+    body = {"model": "m", "max_tokens": 5,
+            "messages": [{"role": "user", "content": "hi"}]}
+    hops = [(f"x-hop-{i}", "1") for i in range(31)]     # and "close"
+
+    def post(names):
+        return gw.post(path, body, [*hops, ("x-keep", "1"), *(
+            ("Connection", " , ".join(names[i::2])) for i in range(2))])
+
+    got = post([name.upper() for name, _ in hops])
+    assert got.status == 200
+    assert b"x-hop" not in up.last.raw_head.lower()
+    assert up.last.header("x-keep") == "1"
+
+    got = post([name for name, _ in hops] + ["x-more"])
+    assert got.status == 400
+    assert "connection" in got.json["error"]["message"]
+    assert len(up.requests) == 1
