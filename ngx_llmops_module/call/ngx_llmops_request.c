@@ -379,7 +379,7 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
     name = h->lowcase_key;
     len = h->key.len;
 
-    if (ngx_llmops_request_hop(bd, name, len)) {
+    if (bd->ctx->heads.hop && ngx_llmops_request_hop(bd, name, len)) {
         return 0;
     }
 
