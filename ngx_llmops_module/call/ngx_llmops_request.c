@@ -425,7 +425,7 @@ ngx_llmops_request_passes(ngx_llmops_building_t *bd,
         return 0;
     }
 
-    if (ngx_llmops_request_hop(bd, name, len)) {
+    if (bd->ctx->heads.hop && ngx_llmops_request_hop(bd, name, len)) {
         return 0;
     }
 

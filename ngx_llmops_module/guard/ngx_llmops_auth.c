@@ -33,6 +33,7 @@
 static ngx_llmops_auth_t *ngx_llmops_auth_create(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t optional);
 static ngx_uint_t ngx_llmops_auth_accepted(ngx_llmops_auth_t *a);
+static void ngx_llmops_auth_again(ngx_llmops_auth_t *a);
 static ngx_int_t ngx_llmops_auth_decide(ngx_llmops_auth_t *a,
     ngx_llmops_main_conf_t *mcf);
 static ngx_llmops_auth_entry_t *ngx_llmops_auth_remember(
@@ -153,6 +154,8 @@ ngx_llmops_auth_access(ngx_http_request_t *r)
 
     a = ctx->auth;
 
+    ngx_llmops_auth_again(a);
+
     if (a->verdict == NGX_LLMOPS_AUTH_KNOWN) {
         return NGX_OK;
     }
@@ -166,6 +169,34 @@ ngx_llmops_auth_access(ngx_http_request_t *r)
 
     return (ngx_llmops_auth_refuse(a) == NGX_HTTP_UNAUTHORIZED)
            ? NGX_HTTP_UNAUTHORIZED : NGX_HTTP_FORBIDDEN;
+}
+
+
+/*
+ * Where a location has set_real_ip_from, nginx puts the caller's address in the
+ * proxy's place after we have been asked who calls: what was allowed to the
+ * proxy may not be to him.
+ */
+
+static void
+ngx_llmops_auth_again(ngx_llmops_auth_t *a)
+{
+    ngx_llmops_identity_t  *identity;
+
+    identity = a->ctx->identity;
+
+    if (a->verdict != NGX_LLMOPS_AUTH_KNOWN
+        || (identity->networks == NULL && identity->countries == NULL))
+    {
+        return;
+    }
+
+    a->verdict = ngx_llmops_auth_verdict(a, identity, 0);
+
+    if (a->verdict != NGX_LLMOPS_AUTH_KNOWN) {
+        a->ctx->identity = NULL;
+        ngx_llmops_identity_release(identity);
+    }
 }
 
 

@@ -294,6 +294,22 @@ def test_a_request_without_a_model(guarded):
     assert len(up.requests) == 1
 
 
+@pytest.mark.parametrize("satisfy", ["all", "any"])
+def test_networks_where_the_location_knows_the_proxy(guarded, satisfy):
+    """The key is for the proxy's network, but not for everybody behind it."""
+    gw, up = guarded(
+        key_line(ALICE, "client=alice", "networks=127.0.0.0/30,10.0.0.0/8"),
+        location=f"set_real_ip_from 127.0.0.1; real_ip_header X-Real;"
+                 f"satisfy {satisfy};"
+                 + "allow 10.0.0.0/8; deny all;" * (satisfy == "any"))
+
+    for real, status in ("10.0.0.1", 200), ("11.0.0.1", 403):
+        answer = gw.chat(headers=[*bearer(ALICE), ("X-Real", real)])
+        assert answer.status == status, real
+    assert error_of(answer)["code"] == "network_not_allowed"
+    assert len(up.requests) == 1
+
+
 def test_networks(guarded):
     gw, up = guarded(
         key_line(ALICE, "networks=10.0.0.0/8,127.0.0.0/30"),
