@@ -70,7 +70,8 @@ ngx_llmops_jcheck_reset(ngx_llmops_jcheck_t *c)
     c->nevals = 0;
     c->nwords = 0;
     c->nframes = 0;
-    c->work = 0;
+    c->work = NGX_LLMOPS_JCHECK_WORK;
+    c->counted = 0;
     c->keyword = NULL;
     c->opened = 0;
     c->limit = 0;
@@ -274,10 +275,6 @@ ngx_llmops_jcheck_item(ngx_llmops_jcheck_t *c)
     outer = f - 1;
     n = outer->count++;
 
-    if (ngx_llmops_jcheck_work(c, f->base - outer->base) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
     for (i = outer->base; i < f->base; i++) {
         if (ngx_llmops_jeval_asks(c, i, outer->base)
             && ngx_llmops_jcheck_item_of(c, i, n) != NGX_OK)
@@ -431,7 +428,7 @@ ngx_int_t
 ngx_llmops_jcheck_settle(ngx_llmops_jcheck_t *c, ngx_llmops_jtok_type_e type,
     ngx_str_t *text, size_t chars, ngx_llmops_jhash_t *hash)
 {
-    size_t                i;
+    size_t                i, n;
     uint64_t              seed;
     ngx_llmops_jframe_t  *f;
 
@@ -443,6 +440,16 @@ ngx_llmops_jcheck_settle(ngx_llmops_jcheck_t *c, ngx_llmops_jtok_type_e type,
         *hash = (type >= NGX_LLMOPS_JTOK_ARRAY)
                 ? ngx_llmops_jhash_end(seed, type, f->acc)
                 : ngx_llmops_jhash_scalar(seed, type, text);
+    }
+
+    /* its own evals, and those around it, which were asked for it: by its name
+       and by its place */
+
+    n = c->nevals - (f - (c->nframes > 1))->base;
+
+    if (n > NGX_LLMOPS_JCHECK_FEW && ngx_llmops_jcheck_work(c, 2 * n) != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
     for (i = c->nevals; i-- > f->base; /* void */ ) {

@@ -37,6 +37,8 @@
 #define NGX_LLMOPS_JCHECK_MAX_REFS    64       /* to one value, in a row */
 #define NGX_LLMOPS_JCHECK_WORK        (2 * 1024 * 1024)
 #define NGX_LLMOPS_JCHECK_WORK_BYTE   16
+#define NGX_LLMOPS_JCHECK_FEW         8        /* evals that are not counted,
+                                                  since a byte pays for more */
 #define NGX_LLMOPS_JCHECK_FRAMES      (NGX_LLMOPS_JTOK_MAX_DEPTH + 2)
 
 
@@ -129,7 +131,8 @@ struct ngx_llmops_jcheck_s {
     size_t                     nwords;
     size_t                     words_size;
     size_t                     memory;
-    size_t                     work;
+    size_t                     work;       /* that is allowed yet */
+    size_t                     counted;    /* bytes that work was allowed for */
 
     ngx_uint_t                 nframes;
     const char                *keyword;
@@ -207,16 +210,28 @@ ngx_llmops_jeval_asks(ngx_llmops_jcheck_t *c, size_t i, size_t base)
 ngx_int_t ngx_llmops_jcheck_limit(ngx_llmops_jcheck_t *c);
 
 
+/* Allows more work for the bytes that have come, if that is enough for n. */
+ngx_int_t ngx_llmops_jcheck_more_work(ngx_llmops_jcheck_t *c, size_t n);
+
+
 /* So much work is done, as evals; NGX_DECLINED: that is too much. */
 static ngx_inline ngx_int_t
 ngx_llmops_jcheck_work(ngx_llmops_jcheck_t *c, size_t n)
 {
-    c->work += n;
+    if (n > c->work) {
+        return ngx_llmops_jcheck_more_work(c, n);
+    }
 
-    return (c->work <= NGX_LLMOPS_JCHECK_WORK
-                       + NGX_LLMOPS_JCHECK_WORK_BYTE * c->tok.offset)
-           ? NGX_OK : ngx_llmops_jcheck_limit(c);
+    c->work -= n;
+
+    return NGX_OK;
 }
+
+
+/* Whether a pattern is found in text: 1 or 0; NGX_DECLINED: that was too much
+   work. */
+ngx_int_t ngx_llmops_jcheck_match(ngx_llmops_jcheck_t *c, pcre2_code *regex,
+    ngx_str_t *text);
 
 /* A bigger block, counted; NULL: none, or over the limit. */
 void *ngx_llmops_jcheck_grow(ngx_llmops_jcheck_t *c, void *p, size_t old,

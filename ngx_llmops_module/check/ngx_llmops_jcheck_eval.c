@@ -30,6 +30,22 @@ ngx_llmops_jcheck_limit(ngx_llmops_jcheck_t *c)
 }
 
 
+ngx_int_t
+ngx_llmops_jcheck_more_work(ngx_llmops_jcheck_t *c, size_t n)
+{
+    c->work += NGX_LLMOPS_JCHECK_WORK_BYTE * (c->tok.offset - c->counted);
+    c->counted = c->tok.offset;
+
+    if (n > c->work) {
+        return ngx_llmops_jcheck_limit(c);
+    }
+
+    c->work -= n;
+
+    return NGX_OK;
+}
+
+
 void *
 ngx_llmops_jcheck_grow(ngx_llmops_jcheck_t *c, void *p, size_t old,
     size_t size)
@@ -115,7 +131,6 @@ ngx_llmops_jeval_push(ngx_llmops_jcheck_t *c, ngx_llmops_jnode_t *node,
     }
 
     if (refs > NGX_LLMOPS_JCHECK_MAX_REFS
-        || ngx_llmops_jcheck_work(c, 1) != NGX_OK
         || ngx_llmops_jeval_new(c, node->nnames) != NGX_OK)
     {
         return ngx_llmops_jcheck_limit(c);

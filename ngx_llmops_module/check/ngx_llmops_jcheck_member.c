@@ -105,12 +105,6 @@ ngx_llmops_jcheck_name(ngx_llmops_jcheck_t *c, ngx_str_t *name)
     last = c->nevals;
     names = 0;
 
-    /* here, and when its value's schemas are looked for */
-
-    if (ngx_llmops_jcheck_work(c, 2 * (last - f->base)) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
     for (i = f->base; i < last; i++) {
 
         if (!ngx_llmops_jeval_asks(c, i, f->base)) {
@@ -134,9 +128,8 @@ static ngx_int_t
 ngx_llmops_jcheck_member_of(ngx_llmops_jcheck_t *c, size_t i,
     ngx_str_t *name, size_t n)
 {
-    size_t               work;
-    ngx_int_t            k;
-    ngx_uint_t           p, known, found;
+    ngx_int_t            k, found;
+    ngx_uint_t           p, known;
     ngx_llmops_jnode_t  *node, *value;
 
     node = c->evals[i].node;
@@ -154,11 +147,9 @@ ngx_llmops_jcheck_member_of(ngx_llmops_jcheck_t *c, size_t i,
 
     for (p = 0; p < node->npatterns; p++) {
 
-        work = 0;
-        found = ngx_llmops_jschema_match(c->schema, node->patterns[p].regex,
-                                         name, &work);
+        found = ngx_llmops_jcheck_match(c, node->patterns[p].regex, name);
 
-        if (ngx_llmops_jcheck_work(c, work) != NGX_OK) {
+        if (found == NGX_DECLINED) {
             return NGX_DECLINED;
         }
 

@@ -55,16 +55,18 @@ ngx_llmops_jeval_end(ngx_llmops_jcheck_t *c, size_t i,
 
     node = c->evals[i].node;
 
-    /* a few values are compared in the time of an eval */
-
-    if (ngx_llmops_jcheck_work(c, node->nenums / 16) != NGX_OK) {
-        return NGX_DECLINED;
-    }
-
     if ((node->constant || node->enums)
         && !ngx_llmops_jeval_equal(node, hash))
     {
         return ngx_llmops_jeval_fail(c, i, node->constant ? "const" : "enum");
+    }
+
+    /* a few values are compared in the time of an eval */
+
+    if (node->nenums >= 16
+        && ngx_llmops_jcheck_work(c, node->nenums / 16) != NGX_OK)
+    {
+        return NGX_DECLINED;
     }
 
     switch (type) {
@@ -134,8 +136,7 @@ static ngx_int_t
 ngx_llmops_jeval_end_string(ngx_llmops_jcheck_t *c, size_t i, ngx_str_t *text,
     size_t chars)
 {
-    size_t               work;
-    ngx_uint_t           found;
+    ngx_int_t            found;
     ngx_llmops_jnode_t  *node;
 
     node = c->evals[i].node;
@@ -148,14 +149,28 @@ ngx_llmops_jeval_end_string(ngx_llmops_jcheck_t *c, size_t i, ngx_str_t *text,
         return NGX_OK;
     }
 
-    work = 0;
-    found = ngx_llmops_jschema_match(c->schema, node->pattern, text, &work);
+    found = ngx_llmops_jcheck_match(c, node->pattern, text);
 
-    if (ngx_llmops_jcheck_work(c, work) != NGX_OK) {
+    if (found == NGX_DECLINED) {
         return NGX_DECLINED;
     }
 
     return found ? NGX_OK : ngx_llmops_jeval_fail(c, i, "pattern");
+}
+
+
+ngx_int_t
+ngx_llmops_jcheck_match(ngx_llmops_jcheck_t *c, pcre2_code *regex,
+    ngx_str_t *text)
+{
+    size_t      work;
+    ngx_uint_t  found;
+
+    work = 0;
+    found = ngx_llmops_jschema_match(c->schema, regex, text, &work);
+
+    return (ngx_llmops_jcheck_work(c, work) == NGX_OK) ? (ngx_int_t) found
+                                                       : NGX_DECLINED;
 }
 
 

@@ -237,15 +237,15 @@ ngx_llmops_jnumber_compare(const ngx_llmops_jnumber_t *a,
 {
     double  x, y;
 
+    if (b->digits == 0) {               /* as most bounds are */
+        return a->digits == 0 ? 0 : a->negative ? -1 : 1;
+    }
+
     if (a->exact && b->exact && a->negative == b->negative
         && a->exp - b->exp <= NGX_LLMOPS_JNUMBER_DIGITS
         && b->exp - a->exp <= NGX_LLMOPS_JNUMBER_DIGITS)
     {
         return ngx_llmops_jnumber_near(a, b);
-    }
-
-    if (b->digits == 0) {               /* as most bounds are */
-        return a->digits == 0 ? 0 : a->negative ? -1 : 1;
     }
 
     x = ngx_llmops_jnumber_real(a);
