@@ -46,7 +46,8 @@ ngx_llmops_input_read(ngx_llmops_input_t *in)
 }
 
 
-/* a key, however it is spelled */
+/* a key, however it is spelled: with escapes, or in capitals, which servers
+   written in Go take for the same */
 
 static ngx_uint_t
 ngx_llmops_input_is(ngx_str_t *key, const u_char *name, size_t len)
@@ -55,13 +56,13 @@ ngx_llmops_input_is(ngx_str_t *key, const u_char *name, size_t len)
     u_char  buf[64];
 
     if (key->len == len) {
-        return ngx_memcmp(key->data, name, len) == 0;
+        return ngx_strncasecmp(key->data, (u_char *) name, len) == 0;
     }
 
     return key->len > len
            && ngx_llmops_json_decode(key->data, key->len, buf, sizeof(buf),
                                      &n) == NGX_OK
-           && n == len && ngx_memcmp(buf, name, len) == 0;
+           && n == len && ngx_strncasecmp(buf, (u_char *) name, len) == 0;
 }
 
 

@@ -551,8 +551,12 @@ def test_input_bounds(ruled):
     plain = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     assert gw.post("/v1/chat/completions", plain).status == 200
     assert up.last.json == {"max_completion_tokens": 20, **plain}
-    answer = ask(gw, tools=[{"type": "function"}])
-    assert answer.status == 400 and "tools" in answer.json["error"]["message"]
+    for name in "tools", "Tools":       # a server written in Go takes both
+        answer = ask(gw, **{name: [{"type": "function"}]})
+        assert answer.status == 400
+        assert "tools" in answer.json["error"]["message"]
+    assert ask(gw, Max_Tokens=1000).status == 200
+    assert up.last.json["Max_Tokens"] == 20
     answer = ask(gw, messages=[{"role": "user", "content": "word " * 300}])
     assert answer.status == 400
     assert answer.json["error"]["code"] == "context_length_exceeded"
