@@ -62,7 +62,7 @@ def test_what_has_served(canary):
         ("start", "configuration", ""), ("rollback", "admin", "too dull")]
     assert old["events"] == []
     assert seen["rules", "strict"]["requests"] == 20
-    assert seen["rules", "strict"]["scores"]["checks"] == 1 - n / 20
+    assert seen["rules", "strict"]["scores"]["checks"] == (20 - n) / 20
     # what providers say has answered
     models = {name: one["requests"] for (kind, name), one in seen.items()
               if kind == "model"}
