@@ -555,8 +555,9 @@ def test_input_bounds(ruled):
         answer = ask(gw, **{name: [{"type": "function"}]})
         assert answer.status == 400
         assert "tools" in answer.json["error"]["message"]
-    assert ask(gw, Max_Tokens=1000).status == 200
-    assert up.last.json["Max_Tokens"] == 20
+    assert gw.post("/v1/chat/completions",
+                   {**plain, "Max_Tokens": 1000}).status == 200
+    assert up.last.json == {**plain, "Max_Tokens": 20}
     answer = ask(gw, messages=[{"role": "user", "content": "word " * 300}])
     assert answer.status == 400
     assert answer.json["error"]["code"] == "context_length_exceeded"
