@@ -45,8 +45,6 @@ static ngx_int_t ngx_llmops_request_path(ngx_llmops_building_t *bd);
 static ngx_int_t ngx_llmops_request_splice(ngx_llmops_building_t *bd);
 static ngx_int_t ngx_llmops_request_translate(ngx_llmops_building_t *bd);
 static void ngx_llmops_request_args(ngx_llmops_building_t *bd);
-static ngx_uint_t ngx_llmops_request_named(ngx_str_t *list,
-    ngx_str_t *names, ngx_uint_t n);
 static ngx_uint_t ngx_llmops_request_hop(ngx_llmops_building_t *bd,
     u_char *name, size_t len);
 static ngx_uint_t ngx_llmops_request_passes(ngx_llmops_building_t *bd,
@@ -102,8 +100,8 @@ ngx_llmops_request_build(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_request_args(&bd);
 
     if (ctx->heads.hop) {
-        bd.nhops = ngx_min(ngx_llmops_request_hops(r, bd.hops),
-                           NGX_LLMOPS_HOPS);
+        bd.nhops = ngx_llmops_request_hops(r, bd.hops);
+        bd.nhops = ngx_min(bd.nhops, NGX_LLMOPS_HOPS);
     }
 
     if (ngx_llmops_request_head(&bd, cl) != NGX_OK) {
@@ -314,68 +312,6 @@ ngx_llmops_request_args(ngx_llmops_building_t *bd)
     }
 
     bd->args = args;
-}
-
-
-/* adds the names of a comma-separated list to n others */
-
-static ngx_uint_t
-ngx_llmops_request_named(ngx_str_t *list, ngx_str_t *names, ngx_uint_t n)
-{
-    u_char  *p, *last, *end, *next;
-
-    last = list->data + list->len;
-
-    for (p = list->data; p < last; p = next + 1) {
-
-        for (next = p; next < last && *next != ','; next++) { /* void */ }
-
-        end = next;
-
-        while (p < end && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
-
-        while (end > p && (end[-1] == ' ' || end[-1] == '\t')) {
-            end--;
-        }
-
-        if (end == p) {
-            continue;
-        }
-
-        if (n < NGX_LLMOPS_HOPS) {
-            names[n].data = p;
-            names[n].len = end - p;
-        }
-
-        n++;
-    }
-
-    return n;
-}
-
-
-ngx_uint_t
-ngx_llmops_request_hops(ngx_http_request_t *r,
-    ngx_str_t names[NGX_LLMOPS_HOPS])
-{
-    ngx_uint_t          n;
-    ngx_table_elt_t    *h;
-    ngx_llmops_walk_t   w;
-
-    n = 0;
-
-    for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
-         h;
-         h = ngx_llmops_header_next(&w))
-    {
-        if (ngx_llmops_header_is(h, "connection")) {
-            n = ngx_llmops_request_named(&h->value, names, n);
-        }
-    }
-
-    return n;
 }
 
 

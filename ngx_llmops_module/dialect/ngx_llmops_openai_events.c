@@ -22,6 +22,8 @@ static void ngx_llmops_openai_close(ngx_llmops_xlate_t *x,
 static void ngx_llmops_openai_quote(ngx_llmops_xlate_t *x, const char *s);
 static void ngx_llmops_openai_text_out(ngx_llmops_xlate_t *x,
     const char *member, ngx_str_t *text);
+static void ngx_llmops_openai_call_out(ngx_llmops_xlate_t *x,
+    ngx_llmops_ev_t *ev);
 static void ngx_llmops_openai_tool_start(ngx_llmops_xlate_t *x,
     ngx_llmops_slot_t *slot);
 static void ngx_llmops_openai_tool_args(ngx_llmops_xlate_t *x,
@@ -81,23 +83,8 @@ ngx_llmops_openai_event_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
         break;
 
     case NGX_LLMOPS_EV_TOOL_START:
-        if (x->legacy) {
-            ngx_llmops_openai_function(x, ev->slot, NULL);
-
-        } else {
-            ngx_llmops_openai_tool_start(x, ev->slot);
-        }
-
-        break;
-
     case NGX_LLMOPS_EV_TOOL_ARGS:
-        if (x->legacy) {
-            ngx_llmops_openai_function(x, ev->slot, &ev->text);
-
-        } else {
-            ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
-        }
-
+        ngx_llmops_openai_call_out(x, ev);
         break;
 
     case NGX_LLMOPS_EV_FINISH:
@@ -196,6 +183,25 @@ ngx_llmops_openai_text_out(ngx_llmops_xlate_t *x, const char *member,
     ngx_llmops_out_json(x->out, text->data, text->len);
     ngx_llmops_out_lit(x->out, "}");
     ngx_llmops_openai_close(x, NULL);
+}
+
+
+/* a call's start, or a piece of its arguments */
+
+static void
+ngx_llmops_openai_call_out(ngx_llmops_xlate_t *x, ngx_llmops_ev_t *ev)
+{
+    if (x->legacy) {
+        ngx_llmops_openai_function(x, ev->slot,
+                                   ev->type == NGX_LLMOPS_EV_TOOL_ARGS
+                                   ? &ev->text : NULL);
+
+    } else if (ev->type == NGX_LLMOPS_EV_TOOL_START) {
+        ngx_llmops_openai_tool_start(x, ev->slot);
+
+    } else {
+        ngx_llmops_openai_tool_args(x, ev->slot, &ev->text);
+    }
 }
 
 
