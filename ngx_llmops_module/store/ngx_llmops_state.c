@@ -31,6 +31,8 @@
 #define NGX_LLMOPS_STATE_QUEUE     1024    /* changes that wait */
 #define NGX_LLMOPS_STATE_SAVE      5000    /* ms */
 #define NGX_LLMOPS_STATE_QUIET     60      /* s */
+#define NGX_LLMOPS_STATE_TRIES     25      /* until another nginx has ended */
+#define NGX_LLMOPS_STATE_PAUSE     100     /* ms between them */
 
 
 /* of a worker: shm->state */
@@ -61,6 +63,8 @@ typedef struct {
 
 static void ngx_llmops_state_say(ngx_llmops_state_t *st, ngx_log_t *log,
     ngx_uint_t level, const char *then);
+static ngx_int_t ngx_llmops_state_wait(ngx_llmops_state_t *st,
+    ngx_cycle_t *cycle);
 static ngx_int_t ngx_llmops_state_read(ngx_llmops_state_t *st, ngx_log_t *log);
 static ngx_int_t ngx_llmops_state_queue(ngx_llmops_keeper_t *keeper,
     ngx_llmops_docop_t *op, ngx_uint_t removing);
@@ -127,7 +131,7 @@ ngx_llmops_state_load(ngx_llmops_store_t *store, ngx_uint_t fresh)
     }
 
     if (rc == NGX_OK && !ngx_test_config) {
-        rc = ngx_llmops_state_alone(&st, ngx_getpid(), getppid());
+        rc = ngx_llmops_state_wait(&st, store->cycle);
     }
 
     if (rc == NGX_OK && fresh) {
@@ -140,7 +144,40 @@ ngx_llmops_state_load(ngx_llmops_store_t *store, ngx_uint_t fresh)
 
     ngx_llmops_state_close(&st);
 
-    return rc;
+    return (rc == NGX_OK) ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Processes that were killed have their files open until the last of their
+ * threads has gone, which may be later than the one who restarts nginx sees.
+ * So it is tried for a while, like bind() in ngx_open_listening_sockets().
+ */
+
+static ngx_int_t
+ngx_llmops_state_wait(ngx_llmops_state_t *st, ngx_cycle_t *cycle)
+{
+    ngx_int_t   rc;
+    ngx_pid_t   pid, parent;
+    ngx_uint_t  i;
+
+    pid = ngx_is_init_cycle(cycle->old_cycle) ? 0 : ngx_getpid();
+    parent = ngx_inherited ? getppid() : 0;
+
+    for (i = 0; /* void */ ; i++) {
+        rc = ngx_llmops_state_alone(st, pid, parent);
+
+        if (rc != NGX_BUSY || i == NGX_LLMOPS_STATE_TRIES) {
+            return rc;
+        }
+
+        if (i == 0) {
+            ngx_llmops_state_say(st, cycle->log, NGX_LOG_NOTICE,
+                                 ", trying again");
+        }
+
+        ngx_msleep(NGX_LLMOPS_STATE_PAUSE);
+    }
 }
 
 

@@ -107,8 +107,9 @@ void ngx_llmops_state_close(ngx_llmops_state_t *st);
    in it becomes his.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_llmops_state_check(ngx_llmops_state_t *st, ngx_uid_t user);
 
-/* Whether no other nginx uses it; one whose master is pid or parent may.
-   NGX_OK or NGX_ERROR. */
+/* Whether no other nginx uses it; one whose master is pid or parent may.  A
+   number says nothing where it may be that of another container's: 0 then.
+   NGX_OK, NGX_BUSY or NGX_ERROR; may be called again after NGX_BUSY. */
 ngx_int_t ngx_llmops_state_alone(ngx_llmops_state_t *st, ngx_pid_t pid,
     ngx_pid_t parent);
 

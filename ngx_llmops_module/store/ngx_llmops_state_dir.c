@@ -194,9 +194,11 @@ ngx_llmops_state_alone(ngx_llmops_state_t *st, ngx_pid_t pid, ngx_pid_t parent)
     uint64_t   number;
     ngx_pid_t  master;
 
-    st->owner = ngx_llmops_state_open(st, "owner", O_RDWR);
     if (st->owner == -1) {
-        return NGX_ERROR;
+        st->owner = ngx_llmops_state_open(st, "owner", O_RDWR);
+        if (st->owner == -1) {
+            return NGX_ERROR;
+        }
     }
 
     if (flock(st->owner, LOCK_EX|LOCK_NB) == 0) {
@@ -214,7 +216,9 @@ ngx_llmops_state_alone(ngx_llmops_state_t *st, ngx_pid_t pid, ngx_pid_t parent)
         return NGX_OK;
     }
 
-    return ngx_llmops_state_failed(st, "another nginx uses it", NULL, 0);
+    (void) ngx_llmops_state_failed(st, "another nginx uses it", NULL, 0);
+
+    return NGX_BUSY;
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -425,6 +426,41 @@ def test_another_nginx(kept, gateway, provider):
     make_key(admin, client="b")
     restart(admin.gateway)
     assert clients(admin) == ["a", "b"]
+
+
+def test_waits_for_the_last_one(kept):
+    """What has been killed may keep its files for a moment longer."""
+    admin = kept()
+    gw = admin.gateway
+    make_key(admin, client="a")
+    gw.kill()
+    with (admin.state / "owner").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        free = threading.Timer(0.5, fcntl.flock, (lock, fcntl.LOCK_UN))
+        free.start()
+        gw.start()
+        free.join()
+    assert clients(admin) == ["a"]
+    assert "another nginx uses it, trying again" in gw.error_log()
+
+
+def test_number_of_another_container(kept):
+    """Both call their master 1, and are two all the same."""
+    admin = kept()
+    gw = admin.gateway
+    gw.kill()
+    owner = admin.state / "owner"
+    with owner.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        done = subprocess.run(
+            ["sh", "-c", 'echo "0123456789abcdef $$" > "$0"; exec "$@"',
+             str(owner), *gw._command(gw.log)],
+            capture_output=True, text=True, timeout=30 * SLOW,
+            env=gw._environment())
+    assert done.returncode == 1, done.stderr
+    assert "another nginx uses it" in done.stderr
+    gw.process = None                        # it was killed, as it should be
+    gw.allow("another nginx uses it")
 
 
 def test_threads_of_its_own(kept):

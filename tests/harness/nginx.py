@@ -12,6 +12,7 @@ where a test does not.
 from __future__ import annotations
 
 import functools
+import glob
 import json as jsonlib
 import os
 import re
@@ -124,15 +125,17 @@ class Config:
 
 
 def _alive(group: int) -> bool:
-    """Whether a process of that group has files open: is no zombie."""
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    """Whether a thread of that group has files open: is no zombie.
+
+    A process looks like one as soon as its first thread has ended; the others
+    keep the files, and their locks, open for as long as they take to end.
+    """
+    for stat in glob.iglob("/proc/[0-9]*/task/[0-9]*/stat"):
         try:
-            stat = Path(f"/proc/{entry}/stat").read_text()
+            said = Path(stat).read_text()
         except OSError:
             continue
-        state, _, pgrp = stat.rpartition(")")[2].split()[:3]
+        state, _, pgrp = said.rpartition(")")[2].split()[:3]
         if int(pgrp) == group and state not in "ZX":
             return True
     return False

@@ -857,7 +857,8 @@ test_another_nginx(void **state)
     attach(&run, &s);
     assert_int_equal(ngx_llmops_state_check(&s, -1), NGX_OK);
     assert_int_equal(ngx_llmops_state_alone(&s, getpid(), getppid()),
-                     NGX_ERROR);
+                     NGX_BUSY);
+    assert_int_equal(ngx_llmops_state_alone(&s, 0, 0), NGX_BUSY);
     assert_string_equal(s.what, "another nginx uses it");
     ngx_llmops_state_close(&s);
 
