@@ -312,26 +312,45 @@ ngx_llmops_jhash_mix(uint64_t x, uint64_t k)
 }
 
 
+/* what is left, less than eight bytes, as a word: some of them twice */
+
+static ngx_inline uint64_t
+ngx_llmops_jhash_rest(const u_char *p, size_t len)
+{
+    uint32_t  first, last;
+
+    if (len < 4) {
+        return p[0] | (uint64_t) p[len / 2] << 8 | (uint64_t) p[len - 1] << 16;
+    }
+
+    ngx_memcpy(&first, p, 4);
+    ngx_memcpy(&last, p + len - 4, 4);
+
+    return first | (uint64_t) last << 32;
+}
+
+
 ngx_llmops_jhash_t
 ngx_llmops_jhash_bytes(uint64_t seed, const u_char *p, size_t len)
 {
-    size_t              n;
     uint64_t            word;
     ngx_llmops_jhash_t  h;
 
     h.a = seed ^ len;
     h.b = ~seed + len;
 
-    while (len) {
-        n = ngx_min(len, 8);
-        word = 0;
-        ngx_memcpy(&word, p, n);
+    for ( /* void */ ; len; len -= ngx_min(len, 8)) {
+
+        if (len >= 8) {
+            ngx_memcpy(&word, p, 8);
+            p += 8;
+
+        } else {
+            word = ngx_llmops_jhash_rest(p, len);
+        }
 
         h.a = ngx_llmops_jhash_mix(h.a + word, seed);
         h.b = ngx_llmops_jhash_mix(h.b ^ word, h.a);
-
-        p += n;
-        len -= n;
     }
 
     return h;
