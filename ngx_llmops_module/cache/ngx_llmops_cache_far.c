@@ -21,12 +21,15 @@ typedef struct {
     ngx_llmops_cache_remote_t  remote;
     ngx_llmops_cache_lease_t   lease;
     ngx_llmops_cache_ask_t    *ask;
+    ngx_llmops_cache_answer_t  old;        /* one that may only stand in for an
+                                              error; form NONE: none */
 } ngx_llmops_far_t;
 
 
 static ngx_int_t ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask);
 static ngx_llmops_far_t *ngx_llmops_far_create(ngx_http_request_t *r);
 static void ngx_llmops_far_cleanup(void *data);
+static ngx_uint_t ngx_llmops_far_useful(ngx_llmops_cache_remote_t *remote);
 static void ngx_llmops_far_reply(ngx_llmops_cache_remote_t *remote);
 static void ngx_llmops_far_cancel(ngx_llmops_cache_ask_t *ask);
 static void ngx_llmops_far_put(ngx_llmops_ctx_t *ctx,
@@ -74,6 +77,7 @@ ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask)
     far->remote.lease = own->lease ? &far->lease : NULL;
     far->remote.wait = own->lease;
     far->remote.handler = ngx_llmops_far_reply;
+    far->remote.useful = ngx_llmops_far_useful;
     far->remote.data = far;
     far->remote.log = r->connection->log;
 
@@ -115,13 +119,54 @@ ngx_llmops_far_cleanup(void *data)
 }
 
 
+/*
+ * What may be given: fresh, or for a while longer if it is asked for again
+ * behind the caller's back.  What is over is kept for the case that all
+ * providers fail, and is a miss: somebody has to ask them, or is asking.
+ */
+
+static ngx_uint_t
+ngx_llmops_far_useful(ngx_llmops_cache_remote_t *remote)
+{
+    ngx_uint_t                  over;
+    ngx_llmops_far_t           *far = remote->data;
+    ngx_llmops_cache_ask_t     *ask = far->ask;
+    ngx_llmops_cache_answer_t   answer;
+
+    if (ngx_llmops_cache_unpack(&remote->value, &answer) != NGX_OK) {
+        return 0;
+    }
+
+    over = (int64_t) ngx_llmops_now()
+           >= answer.expires + (int64_t) ask->route->stale;
+
+    if (over && far->old.form != NGX_LLMOPS_CACHE_FORM_NONE) {
+        return 0;                          /* the same as at the last look */
+    }
+
+    if (ngx_llmops_cache_far_answer(remote, ask) != NGX_OK) {
+        return 0;
+    }
+
+    if (over) {
+        far->old = ask->answer;
+        ask->answer.form = NGX_LLMOPS_CACHE_FORM_NONE;
+    }
+
+    return !over;
+}
+
+
 static void
 ngx_llmops_far_reply(ngx_llmops_cache_remote_t *remote)
 {
     ngx_llmops_far_t        *far = remote->data;
     ngx_llmops_cache_ask_t  *ask = far->ask;
 
-    if (ngx_llmops_cache_far_answer(remote, ask) == NGX_OK && remote->waited) {
+    if (remote->rc != NGX_OK) {
+        ask->answer = far->old;
+
+    } else if (remote->waited) {
         ask->status = NGX_LLMOPS_CACHE_SHARED;
     }
 

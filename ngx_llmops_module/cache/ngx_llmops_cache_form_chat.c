@@ -80,7 +80,7 @@ ngx_llmops_gather_chunk(ngx_llmops_gather_t *g, json_t *chunk)
 static void
 ngx_llmops_gather_choice(ngx_llmops_gather_t *g, json_t *from)
 {
-    json_t      *to, *message, *value;
+    json_t      *to, *message, *value, *index;
     const char  *key;
 
     to = ngx_llmops_gather_slot(g, g->top, "choices",
@@ -92,7 +92,10 @@ ngx_llmops_gather_choice(ngx_llmops_gather_t *g, json_t *from)
     if (g->op == NGX_LLMOPS_OP_CHAT
         && json_object_get(to, "message") == NULL)
     {
-        ngx_llmops_gather_set(g, to, "index", json_object_get(from, "index"));
+        index = json_integer(json_integer_value(json_object_get(from,
+                                                                "index")));
+        ngx_llmops_gather_set(g, to, "index", index);
+        json_decref(index);
 
         message = json_pack("{s:s,s:n}", "role", "assistant", "content");
         ngx_llmops_gather_set(g, to, "message", message);

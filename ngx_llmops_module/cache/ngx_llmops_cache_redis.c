@@ -187,6 +187,14 @@ ngx_llmops_remote_reply(redisReply *reply, ngx_uint_t sent, void *data)
 
     event = ngx_llmops_remote_read(remote, reply);
 
+    if (event == NGX_LLMOPS_CACHE_REDIS_HIT) {
+        remote->rc = NGX_OK;
+
+        if (remote->useful && !remote->useful(remote)) {
+            event = NGX_LLMOPS_CACHE_REDIS_MISS;
+        }
+    }
+
     switch (event) {
 
     case NGX_LLMOPS_CACHE_REDIS_HIT:
