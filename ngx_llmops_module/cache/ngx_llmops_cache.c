@@ -127,7 +127,7 @@ ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
 
-    if (!ngx_llmops_cache_stands(mcf, cached->key, cached->tags,
+    if (!ngx_llmops_cache_stands(mcf, cached->key, found->facts.answer.tags,
                                  found->facts.answer.created))
     {
         cached->purged = 1;
@@ -385,7 +385,6 @@ ngx_llmops_cached_store(ngx_http_request_t *r, ngx_llmops_cached_t *cached,
     facts.usable = answer->expires
                    + (int64_t) ngx_max(cached->route->stale,
                                        cached->route->stale_error);
-    ngx_memcpy(facts.answer.tags, cached->tags, sizeof(cached->tags));
 
     (void) ngx_llmops_cshm_store(&ngx_llmops_cache_of(r)->shm, cached->key,
                                  &facts);
@@ -406,7 +405,7 @@ ngx_llmops_cached_over(ngx_http_request_t *r, ngx_llmops_cached_t *cached,
     if (ngx_llmops_cached_look(r, cached) == NGX_OK) {
         found = cached->found;
 
-        if (found->facts.answer.expires >= answer->expires) {
+        if (found->facts.answer.created >= answer->created) {
             return NGX_DECLINED;
         }
     }

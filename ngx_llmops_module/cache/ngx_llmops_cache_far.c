@@ -74,8 +74,13 @@ ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask)
     ngx_memcpy(far->remote.key, cached->key, NGX_LLMOPS_CACHE_KEY);
 
     far->remote.max_size = ask->route->max_size + NGX_LLMOPS_CACHE_PACKED;
-    far->remote.lease = own->lease ? &far->lease : NULL;
     far->remote.wait = own->lease;
+    /* nobody is to wait for an answer that does not come here */
+
+    if (own->lease && ask->route->share && !cached->no_store) {
+        far->remote.lease = &far->lease;
+    }
+
     far->remote.handler = ngx_llmops_far_reply;
     far->remote.useful = ngx_llmops_far_useful;
     far->remote.data = far;
@@ -137,7 +142,7 @@ ngx_llmops_far_useful(ngx_llmops_cache_remote_t *remote)
         return 0;
     }
 
-    over = (int64_t) ngx_llmops_now()
+    over = ngx_llmops_store_now(remote->store)
            >= answer.expires + (int64_t) ask->route->stale;
 
     if (over && far->old.form != NGX_LLMOPS_CACHE_FORM_NONE) {
@@ -206,6 +211,11 @@ ngx_llmops_cache_far_answer(ngx_llmops_cache_remote_t *remote,
         return NGX_DECLINED;
     }
 
+    /* gateways need not agree about the time */
+
+    ask->answer.expires += (int64_t) ngx_llmops_now()
+                           - ngx_llmops_store_now(mcf->store);
+
     return NGX_OK;
 }
 
@@ -225,10 +235,11 @@ ngx_llmops_far_cancel(ngx_llmops_cache_ask_t *ask)
 static void
 ngx_llmops_far_put(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer)
 {
-    int64_t                    ttl;
+    int64_t                    ttl, now;
     ngx_str_t                  value;
     ngx_llmops_out_t           out;
     ngx_llmops_cached_t       *cached = ctx->cached;
+    ngx_llmops_cache_answer_t  packed;
     ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_cache_route_t  *cr = cached->route;
 
@@ -238,14 +249,21 @@ ngx_llmops_far_put(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer)
         return;
     }
 
+    /* in Redis a time is by its clock */
+
+    now = ngx_llmops_now();
+
+    packed = *answer;
+    packed.expires += ngx_llmops_store_now(mcf->store) - now;
+
     ttl = answer->expires + (int64_t) ngx_max(cr->stale, cr->stale_error)
-          - ngx_llmops_store_now(mcf->store);
+          - now;
 
     ttl = ngx_min(ttl, (int64_t) NGX_LLMOPS_CACHE_NOTE_TIME * 1000);
 
     if (ttl > 0) {
         ngx_llmops_out_init(&out, NGX_LLMOPS_CACHE_VALUE);
-        ngx_llmops_cache_pack(answer, &out);
+        ngx_llmops_cache_pack(&packed, &out);
 
         if (!out.failed) {
             value.data = out.data;

@@ -72,7 +72,13 @@ ngx_llmops_gather_chunk(ngx_llmops_gather_t *g, json_t *chunk)
     choices = json_object_get(chunk, "choices");
 
     for (i = 0; i < json_array_size(choices); i++) {
-        ngx_llmops_gather_choice(g, json_array_get(choices, i));
+        value = json_array_get(choices, i);
+
+        if (i && !json_is_integer(json_object_get(value, "index"))) {
+            g->failed = 1;                  /* which of them it goes on from */
+        }
+
+        ngx_llmops_gather_choice(g, value);
     }
 }
 
@@ -143,6 +149,9 @@ ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
         if (*k && ngx_llmops_tree_is_string(value)) {
             ngx_llmops_gather_text(g, message, *k, value, 0);
 
+        } else if (*k) {
+            g->failed = 1;                  /* a text, in pieces of a kind */
+
         } else if (strcmp(key, "tool_calls") == 0) {
 
             for (i = 0; i < json_array_size(value); i++) {
@@ -176,6 +185,11 @@ ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message, json_t *from)
 {
     json_t      *to, *value;
     const char  *key;
+
+    if (!json_is_integer(json_object_get(from, "index"))) {
+        g->failed = 1;                      /* another one, or more of one */
+        return;
+    }
 
     to = ngx_llmops_gather_slot(g, message, "tool_calls",
                                 json_object_get(from, "index"));

@@ -285,14 +285,15 @@ ngx_llmops_remote_leased(ngx_llmops_cache_lease_t *lease, void *data)
 
     ngx_msec_t  left;
 
-    if (lease->held) {
+    if (lease->held || lease->ours) {
 
         if (!remote->waited) {
             ngx_llmops_remote_done(remote, NGX_DECLINED);
             return;
         }
 
-        /* its value may have come between our look and the lease's end */
+        /* its value may have come between our look and the lease's end, after
+           which this caller, or another one of this nginx, has got it */
 
         remote->last = 1;
 
@@ -300,11 +301,6 @@ ngx_llmops_remote_leased(ngx_llmops_cache_lease_t *lease, void *data)
             ngx_llmops_remote_done(remote, NGX_DECLINED);
         }
 
-        return;
-    }
-
-    if (lease->ours) {
-        ngx_llmops_remote_done(remote, NGX_DECLINED);
         return;
     }
 

@@ -160,8 +160,8 @@ struct ngx_llmops_cache_play_s {
     ngx_msec_t                 started;
     ngx_chain_t               *free;
     ngx_chain_t               *busy;
-    u_char                     old_id[64];
-    u_char                     id[64];     /* in the place of old_id */
+    u_char                     old_id[66]; /* as it stands, with its quotes */
+    u_char                     id[64];     /* in its place, within them */
     size_t                     id_len;
 
     unsigned                   waiting:1;  /* in the queue */

@@ -778,8 +778,11 @@ def test_reload_while_a_flight_is_followed(serve):
                 step.acquire(timeout=20)
         x.last_chunk()
 
-    gw, up = serve(script, lines=[CACHE], workers=2)
-    clients = [gw.connect() for _ in range(12)]
+    gw, up = serve(script, lines=[CACHE], workers=2, listen="reuseport",
+                   server="location = /pid { return 200 $pid; }")
+    clients = [gw.connect() for _ in range(32)]
+    assert len({client.request("GET", "/pid").read().body
+                for client in clients}) == 2
     step.release()
     clients[0].request("POST", CHAT, json=ask(stream=True))
     assert begun.wait(10)
@@ -790,7 +793,7 @@ def test_reload_while_a_flight_is_followed(serve):
     for _ in range(3):
         step.release()
     got = [client.read() for client in clients]
-    assert [text_of(r) for r in got] == [text] * 12
+    assert [text_of(r) for r in got] == [text] * 32
     assert all(r.complete for r in got)
     assert len(up.requests) == 1
 
@@ -969,3 +972,24 @@ def test_choices_without_an_index(serve):
     got = gw.post(CHAT, ask())
     assert (got.status, status(got), text_of(got)) == (200, "hit", "ab")
     assert got.json["choices"][0]["index"] == 0
+
+
+def test_an_id_that_stands_elsewhere_too(serve):
+    """Only the id is another one, where a server counts its answers."""
+    def script(x):
+        x.head(200, [answers.EVENTS], chunked=True)
+        for delta, end in (('{"content":"7123"}', "null"), ("{}", '"stop"')):
+            x.chunk(('data: {"created":1712345678,"model":"m7123","object":'
+                     '"chat.completion.chunk","id":"12345","choices":[{"index"'
+                     ':0,"delta":%s,"finish_reason":%s}]}\n\n'
+                     % (delta, end)).encode())
+        x.chunk(b"data: [DONE]\n\n")
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE])
+    assert status(gw.post(CHAT, ask(stream=True))) == "miss"
+    again = gw.post(CHAT, ask(stream=True))
+    assert status(again) == "hit" and text_of(again) == "7123"
+    chunks = [event.json for event in again.events[:-1]]
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert all(abs(chunk["created"] - time.time()) < 60 for chunk in chunks)

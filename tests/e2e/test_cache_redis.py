@@ -8,6 +8,9 @@ import time
 import pytest
 
 from harness import Reply, SLOW, answers, openai_wire, route, wait_for
+from harness.clock import Clock
+
+from conftest import connected
 
 CHAT = "/v1/chat/completions"
 
@@ -265,6 +268,47 @@ def test_stale_while_revalidate_of_another_gateway(redis, fleet, clock):
     for gw in (two, one):
         wait_for(lambda: text_of(gw.post(CHAT, ask())) == "n2", 10)
     assert len(up.requests) == 2
+
+
+@pytest.mark.parametrize("words, wish", [
+    ("share=off", []), ("", [("x-llm-cache", "no-store")])])
+def test_nobody_waits_for_what_is_not_shared(redis, fleet, words, wish):
+    server = redis()
+    go, calls = threading.Event(), []
+
+    def script(x):
+        calls.append(x)
+        go.wait(30)
+        openai_wire.server(Reply(text="Yes."))(x)
+
+    (one, two), up = fleet(2, server.directive(), script,
+                           words=f"ttl=1m lease=60s {words}")
+    first = one.connect().request("POST", CHAT, headers=wish, json=ask())
+    wait_for(lambda: len(calls) == 1, 10)
+    second = two.connect().request("POST", CHAT, json=ask())
+    wait_for(lambda: len(calls) == 2, 10, "a call of its own")
+    go.set()
+    assert [text_of(c.read()) for c in (first, second)] == ["Yes."] * 2
+
+
+def test_gateways_with_other_clocks(redis, gateway, provider, stage, tmp_path):
+    """How long an answer lasts is a matter of the clock of Redis."""
+    server = redis()
+    up = provider(Reply(text="Yes."))
+    text = (up.upstream("up") + route("target up/m;", "cache ttl=1m;")
+            + server.directive())
+    gws = []
+    for minutes in (10, 0, 20):
+        stage.clock = Clock(tmp_path / f"clock{minutes}", [])
+        stage.clock.advance(minutes=minutes)
+        gws.append(gateway(http=text))
+        connected(gws[-1])
+    for n, gw in enumerate(gws):
+        assert status(gw.post(CHAT, ask(f"{n}"))) == "miss"
+        stored(server, n + 1)
+        for other in gws:
+            assert status(other.post(CHAT, ask(f"{n}"))) == "hit"
+    assert all(server.do("PTTL", key) <= 60_000 for key in values(server))
 
 
 def test_large_values_are_compressed(redis, fleet):
