@@ -424,6 +424,7 @@ ngx_llmops_cache_cleanup(ngx_llmops_ctx_t *ctx)
     ngx_uint_t                       i;
     ngx_llmops_cache_t              *cache;
     ngx_llmops_cached_t             *cached;
+    ngx_llmops_cache_play_t         *play;
     const ngx_llmops_cache_level_t  *level;
 
     cached = ctx->cached;
@@ -436,8 +437,17 @@ ngx_llmops_cache_cleanup(ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_cache_finish(ctx, 0);
 
-    if (cached->play) {
-        ngx_llmops_cache_play_end(cached->play);
+    play = cached->play;
+
+    if (play) {
+
+        if (!play->over && (play->live || play->complete)
+            && ctx->error == NGX_LLMOPS_ERR_NONE)
+        {
+            ctx->error = NGX_LLMOPS_ERR_CLIENT_ABORT;   /* nginx has seen it */
+        }
+
+        ngx_llmops_cache_play_end(play);
     }
 
     if (cached->state == NGX_LLMOPS_CACHED_ASKING) {

@@ -591,6 +591,35 @@ def test_leader_leaves_alone(serve):
     assert status(gw.post(CHAT, ask())) == "miss"
 
 
+def test_all_leave(serve):
+    """The leader, and then who has followed: nobody pays for the rest."""
+    go, begun, cut = threading.Event(), threading.Event(), threading.Event()
+
+    def script(x):
+        parts = openai_wire.chat_stream(Reply(text="abcdefghijkl"),
+                                        x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        x.chunk(parts[0])
+        begun.set()
+        go.wait(20)
+        x.chunk(parts[1])
+        if x.wait_closed(20):
+            cut.set()
+
+    gw, up = serve(script, lines=[CACHE])
+    clients = [gw.connect() for _ in range(2)]
+    clients[0].request("POST", CHAT, json=ask(stream=True)).read_head()
+    assert begun.wait(10)
+    clients[1].request("POST", CHAT, json=ask(stream=True)).read_head()
+    clients[0].close()
+    wait_for(lambda: "is read to the end" in gw.error_log(), 10)
+    clients[1].close()
+    under_way(gw, 1)
+    go.set()
+    assert cut.wait(15)
+    assert {line["llm_error"] for line in gw.ledger(2)} == {"client_abort"}
+
+
 def test_followers_leave(serve):
     script, begun, go = gate(Reply(text="abcdefghijkl"))
     gw, up = serve(script, lines=[CACHE])
