@@ -173,6 +173,12 @@ ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
                 g->failed = 1;
             }
 
+        } else if (ngx_llmops_tree_is_string(value)
+                   && ngx_llmops_tree_is_string(json_object_get(message, key))
+                   && !json_equal(value, json_object_get(message, key)))
+        {
+            g->failed = 1;                  /* a text that is not known here */
+
         } else {
             ngx_llmops_gather_set(g, message, key, value);
         }

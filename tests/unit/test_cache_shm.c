@@ -490,6 +490,10 @@ test_gather_chat(void **state)
            E("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"}}]}")
            E("[DONE]"), NULL);
     gather(NGX_LLMOPS_OP_CHAT,
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"musing\":\"a\"}}]}")
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"musing\":\"b\"}}]}")
+           E("[DONE]"), NULL);
+    gather(NGX_LLMOPS_OP_CHAT,
            E("{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}")
            E("{\"choices\":[{\"delta\":{\"content\":\"b\"}}]}") E("[DONE]"),
            "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
@@ -541,6 +545,17 @@ test_gather_messages(void **state)
 
     gather(NGX_LLMOPS_OP_MESSAGES,
            E("{\"type\":\"message_start\",\"message\":{\"content\":[]}}"),
+           NULL);
+
+    /* a delta that is not known */
+
+    gather(NGX_LLMOPS_OP_MESSAGES,
+           E("{\"type\":\"message_start\",\"message\":{\"content\":[]}}")
+           E("{\"type\":\"content_block_start\",\"index\":0,"
+             "\"content_block\":{\"type\":\"compaction\"}}")
+           E("{\"type\":\"content_block_delta\",\"index\":0,"
+             "\"delta\":{\"type\":\"compaction_delta\",\"content\":\"a\"}}")
+           E("{\"type\":\"message_stop\"}"),
            NULL);
 }
 
