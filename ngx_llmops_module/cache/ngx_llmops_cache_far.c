@@ -75,6 +75,7 @@ ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask)
 
     far->remote.max_size = ask->route->max_size + NGX_LLMOPS_CACHE_PACKED;
     far->remote.wait = own->lease;
+
     /* nobody is to wait for an answer that does not come here */
 
     if (own->lease && ask->route->share && !cached->no_store) {
