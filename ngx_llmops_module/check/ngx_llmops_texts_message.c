@@ -177,3 +177,89 @@ ngx_llmops_texts_block(ngx_llmops_texts_t *t, ngx_str_t *json,
                                index, &name);
     }
 }
+
+
+/* one of reasoning_details */
+
+static void
+ngx_llmops_texts_detail(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice, ngx_uint_t element)
+{
+    ngx_str_t               key, value;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
+        return;
+    }
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+        if (ngx_llmops_texts_is(&key, "index")) {
+            element = ngx_llmops_texts_number(&value);
+        }
+    }
+
+    (void) ngx_llmops_json_object(&it, json);
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "text")) {
+            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_REASONING,
+                                 NGX_LLMOPS_TEXT_KEY_DETAIL, choice,
+                                 ngx_llmops_text_detail(element), &value);
+
+        } else if (ngx_llmops_texts_is(&key, "summary")) {
+            ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_REASONING,
+                                 NGX_LLMOPS_TEXT_KEY_SUMMARY, choice,
+                                 ngx_llmops_text_detail(element) + 1, &value);
+        }
+    }
+}
+
+
+void
+ngx_llmops_texts_details(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice)
+{
+    ngx_str_t               value;
+    ngx_uint_t              i;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_array(&it, json) != NGX_OK) {
+        return;
+    }
+
+    for (i = 0; ngx_llmops_json_next(&it, NULL, &value) == NGX_OK; i++) {
+        ngx_llmops_texts_detail(t, &value, choice, i);
+    }
+}
+
+
+void
+ngx_llmops_texts_audio(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice)
+{
+    ngx_str_t               key, value;
+    ngx_uint_t              n;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
+        return;
+    }
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (!ngx_llmops_texts_is(&key, "transcript")) {
+            continue;
+        }
+
+        n = t->ntexts;
+
+        ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_CONTENT,
+                             NGX_LLMOPS_TEXT_KEY_TRANSCRIPT, choice,
+                             (ngx_uint_t) -1, &value);
+
+        if (t->ntexts != n) {
+            t->texts[n].aside = 1;
+        }
+    }
+}
