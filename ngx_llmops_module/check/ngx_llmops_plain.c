@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <strings.h>
 #include "ngx_llmops_json.h"
 #include "ngx_llmops_json_text.h"
 #include "ngx_llmops_sse.h"
@@ -298,7 +299,7 @@ ngx_llmops_plain_data(ngx_str_t *object)
         if (value.data[0] == '"'
             && ngx_llmops_json_decode(key.data, key.len, buf, sizeof(buf), &n)
                == NGX_OK
-            && n == 4 && ngx_strncasecmp(buf, (u_char *) "type", 4) == 0
+            && n == 4 && strncasecmp((char *) buf, "type", 4) == 0
             && ngx_llmops_json_decode(value.data + 1, value.len - 2, buf,
                                       sizeof(buf), &n) == NGX_OK
             && n == 4 && ngx_memcmp(buf, "text", 4) == 0)
@@ -329,13 +330,13 @@ ngx_llmops_plain_member(ngx_str_t *object, ngx_str_t *key)
 
     for (name = ngx_llmops_plain_members; *name; name++) {
         if (ngx_strlen(*name) == n
-            && ngx_strncasecmp((u_char *) *name, buf, n) == 0)
+            && strncasecmp(*name, (char *) buf, n) == 0)
         {
             return 1;
         }
     }
 
-    return n == 4 && ngx_strncasecmp(buf, (u_char *) "data", 4) == 0
+    return n == 4 && strncasecmp((char *) buf, "data", 4) == 0
            && ngx_llmops_plain_data(object);
 }
 
