@@ -23,6 +23,7 @@
                                               event */
 #define NGX_LLMOPS_CHECK_TEXT      (64 * 1024 * 1024)
 #define NGX_LLMOPS_CHECK_KEEPS     65536   /* of what is said */
+#define NGX_LLMOPS_CHECK_WORD      64
 
 
 /* a string of an event that has changed */
@@ -71,6 +72,9 @@ typedef struct {
     ngx_uint_t                 parts;      /* whose JSON has been asked for */
     size_t                     chars;      /* of content */
     size_t                     tokens;     /* times TOKEN */
+    ngx_uint_t                 nword;
+    u_char                     word[NGX_LLMOPS_CHECK_WORD];  /* that may go on,
+                                              not counted yet */
     uint64_t                   found;      /* by patterns */
     ngx_llmops_out_t           said;       /* the start of content */
     ngx_llmops_fence_e         fence;

@@ -51,7 +51,9 @@ ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
 {
     ngx_llmops_text_t  *text;
 
-    if (raw->data[0] != '"' && raw->data[0] != '{') {
+    if (raw->data[0] != '"' && raw->data[0] != '{'
+        && !(raw->data[0] == '[' && kind == NGX_LLMOPS_TEXT_TOOL))
+    {
         return;                                 /* null, mostly */
     }
 
@@ -68,7 +70,7 @@ ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
     text->index = index;
     text->raw = *raw;
     text->item.len = 0;
-    text->object = (raw->data[0] == '{');
+    text->object = (raw->data[0] != '"');
     text->free = 0;
     text->aside = 0;
 }

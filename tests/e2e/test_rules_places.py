@@ -119,6 +119,90 @@ def test_held_text_of_a_place_comes_before_the_end(ruled):
     assert gather(answer, custom) == "call 12"
 
 
+def test_what_the_tools_of_an_api_do(ruled):
+    """Of responses: what a shell is to run, and code has printed."""
+    items = [
+        {"type": "shell_call", "id": "s", "status": "completed",
+         "action": {"commands": [f"mail {MAIL}"]}},
+        {"type": "apply_patch_call", "id": "p",
+         "operation": {"type": "update_file", "diff": f"+{MAIL}"}},
+        {"type": "code_interpreter_call", "id": "c", "code": "1",
+         "outputs": [{"type": "logs", "logs": MAIL}]}]
+    gw, (up,) = ruled("output redact match=email with=[PII];", answers.json(
+        {"id": "r", "object": "response", "status": "completed",
+         "model": "m", "output": items}))
+    body = {"model": "m", "input": "hi"}
+    got = gw.post("/v1/responses", body).json["output"]
+    assert got == json.loads(json.dumps(items).replace(MAIL, "[PII]"))
+
+    up.scripts = [answers.events([
+        named("response.output_item.done", sequence_number=0, output_index=0,
+              item=items[0]),
+        named("response.completed", sequence_number=1, response={
+            "id": "r", "object": "response", "status": "completed",
+            "model": "m", "output": items})])]
+    answer = gw.post("/v1/responses", body | {"stream": True})
+    assert "[PII]" in text_of(answer) and MAIL not in text_of(answer)
+
+
+@STREAM
+def test_what_tools_have_said_in_messages(ruled, stream):
+    block = {"type": "mcp_tool_result", "tool_use_id": "t", "is_error": False,
+             "content": [{"type": "text", "text": f"it is {MAIL}"}]}
+    run = {"type": "bash_code_execution_tool_result", "tool_use_id": "t",
+           "content": {"type": "bash_code_execution_result", "stdout": MAIL}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "t",
+             "content": [{"type": "web_search_result", "title": "a",
+                          "encrypted_content": MAIL}]}
+    blocks = [block, run, found]
+    script = answers.json(message(*blocks))
+    if stream:
+        parts = [named("message_start", message=message())]
+        for i, one in enumerate(blocks):
+            parts += [named("content_block_start", index=i, content_block=one),
+                      named("content_block_stop", index=i)]
+        script = answers.events(parts + [named("message_stop")])
+    gw, _ = ruled("output redact match=email with=[PII];", script,
+                  dialects=["anthropic"])
+    answer = ask(gw, "anthropic", stream)
+    got = [e.json["content_block"] for e in answer.events
+           if "content_block" in e.json] if stream \
+        else answer.json["content"]
+    assert got == [*json.loads(json.dumps([block, run]).replace(MAIL,
+                                                                "[PII]")),
+                   found]
+
+
+@STREAM
+def test_reasoning_as_parts_of_content_is_no_content(ruled, stream):
+    """As Mistral's models send it."""
+    think = [{"type": "thinking", "thinking": [
+        {"type": "text", "text": f"{MAIL} hm"}]}]
+    script = answers.json(chat({"role": "assistant", "content": [
+        *think, {"type": "text", "text": "{}"}]}))
+    if stream:
+        script = answers.events([chunk({"content": think}),
+                                 chunk({"content": "{}"}), chunk({}, "stop"),
+                                 DONE])
+    gw, _ = ruled("output json; output redact match=email with=[PII];", script)
+    answer = ask(gw, stream=stream)
+    assert answer.status == 200
+    assert "[PII]" in text_of(answer) and MAIL not in text_of(answer)
+    assert "hm" in text_of(answer)
+
+
+@pytest.mark.parametrize("piece", [1, 2, 5, 1000])
+def test_tokens_do_not_depend_on_the_pieces(ruled, piece):
+    """158 of them, as estimated, however they come."""
+    text = ("The quick brown fox jumps over the lazy dog, and then it goes on "
+            "for a while. ") * 8
+    gw, _ = ruled("output tokens max=165 on_fail=mark; "
+                  "output tokens max=145 on_fail=mark;",
+                  Reply(text=text, piece=piece))
+    ask(gw, stream=True)
+    assert logged(gw) == "strict.tokens-2=mark"
+
+
 def test_names_that_a_model_gives_to_arguments(ruled):
     block = {"type": "tool_use", "id": "t", "name": "f",
              "input": {"to": {MAIL: [MAIL]}}}
