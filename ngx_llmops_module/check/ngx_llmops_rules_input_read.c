@@ -122,6 +122,11 @@ ngx_llmops_input_member(ngx_llmops_input_t *in, ngx_str_t *key,
             || ngx_llmops_input_named(key, "max_completion_tokens")
             || ngx_llmops_input_named(key, "max_output_tokens")))
     {
+        if (ngx_llmops_json_type(value) == NGX_LLMOPS_JSON_NULL) {
+            in->unbound = *value;       /* another one may bound it */
+            return NGX_OK;
+        }
+
         if (ngx_llmops_json_count(value, &n) == NGX_OK
             && n <= in->ruled->max_tokens)
         {
