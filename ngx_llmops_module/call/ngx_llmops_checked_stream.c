@@ -87,8 +87,9 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
 
 /*
  * An error, or a stream that breaks off, leads to another target if there is
- * one.  Where all of the answer is held, it is the end of the request otherwise:
- * what has come has not passed as a whole, and nobody has been asked about it.
+ * one.  Where all of the answer is held, it is the end of the request
+ * otherwise: what has come has not passed as a whole, and nobody has been asked
+ * about it.
  */
 
 static ngx_llmops_fail_e

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from harness import Reply, answers, openai_wire, sse
-from test_rules import (MAIL, SECRET, ask, error_of, logged, ruled, stream_text,
-                        text_of)
+from test_rules import (MAIL, SECRET, ask, error_of, logged, ruled,
+                        stream_text, text_of)
 
 __all__ = ["ruled"]
 STREAM = pytest.mark.parametrize("stream", [False, True])
@@ -80,9 +80,9 @@ def gather(answer, place):
             assert delta["tool_calls"][0]["index"] == 0
         elif place in (detail, summary) and "reasoning_details" in delta:
             one = delta["reasoning_details"][0]
-            text += one["text" if place is detail else "summary"]
-            assert one["index"] == 0
-            assert one["type"] == f"reasoning.{'text' if place is detail else 'summary'}"
+            what = "text" if place is detail else "summary"
+            text += one[what]
+            assert one["index"] == 0 and one["type"] == f"reasoning.{what}"
         elif place is audio and "audio" in delta:
             text += delta["audio"]["transcript"]
     return text
