@@ -259,8 +259,10 @@ ngx_llmops_checked_end(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     ngx_int_t  rc;
 
-    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK || ctx->call.replaced) {
-        return NGX_OK;
+    if (ctx->call.fail == NGX_LLMOPS_FAIL_CHECK || ctx->call.replaced
+        || ctx->meter.error)
+    {
+        return NGX_OK;              /* an error has told the end of it */
     }
 
     rc = ngx_llmops_check_end(ctx->call.check, &ctx->call.held);

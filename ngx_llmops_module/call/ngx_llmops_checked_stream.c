@@ -85,25 +85,32 @@ ngx_llmops_checked_stream(ngx_http_request_t *r)
 }
 
 
-/* an error, or a stream that breaks off, leads to another target if there is
-   one */
+/*
+ * An error, or a stream that breaks off, leads to another target if there is
+ * one.  Where all of the answer is held, it is the end of the request
+ * otherwise: what has come has not passed as a whole, and nobody has been asked
+ * about it.
+ */
 
 static ngx_llmops_fail_e
 ngx_llmops_checked_fails(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
+    ngx_uint_t          all;
     ngx_llmops_call_t  *call;
 
     call = &ctx->call;
+    all = (ctx->plan.route->ruled->hold == NGX_LLMOPS_HOLD_ALL);
 
     if ((ctx->meter.error || (call->complete && ctx->meter.events == 0))
-        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_FIRST_EVENT))
+        && (all || ngx_llmops_call_can_next(r, ctx,
+                                            NGX_LLMOPS_ON_FIRST_EVENT)))
     {
         return NGX_LLMOPS_FAIL_FIRST_EVENT;
     }
 
     if (call->complete && !ngx_llmops_stream_complete(ctx)
         && !ctx->meter.error
-        && ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CONNECT))
+        && (all || ngx_llmops_call_can_next(r, ctx, NGX_LLMOPS_ON_CONNECT)))
     {
         return NGX_LLMOPS_FAIL_CLOSED;
     }

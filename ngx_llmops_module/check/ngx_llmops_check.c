@@ -97,10 +97,13 @@ ngx_llmops_check_create(ngx_llmops_rules_t *rules, ngx_llmops_op_e op)
 {
     ngx_llmops_check_t  *check;
 
-    check = calloc(1, sizeof(ngx_llmops_check_t));
+    check = malloc(sizeof(ngx_llmops_check_t));
     if (check == NULL) {
         return NULL;
     }
+
+    ngx_memzero(check, offsetof(ngx_llmops_check_t, texts)
+                       + offsetof(ngx_llmops_texts_t, texts));
 
     check->rules = rules;
     check->op = op;

@@ -69,6 +69,11 @@ ngx_llmops_check_another(ngx_llmops_check_t *check)
 
     if (check->texts.partial) {
         choice = ngx_llmops_channel_choice(again, 0);
+
+        if (choice == NULL) {
+            return NULL;
+        }
+
         choice->excused = 1;
     }
 
@@ -130,6 +135,10 @@ ngx_llmops_check_again(ngx_llmops_check_t *check, ngx_str_t *json,
 
     if (texts && check->texts.nfinished) {
         choice = ngx_llmops_channel_choice(check, 0);
+
+        if (choice == NULL) {
+            return NGX_ERROR;
+        }
 
         if (!choice->content) {
 

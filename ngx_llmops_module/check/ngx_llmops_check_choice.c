@@ -18,7 +18,9 @@
 
 
 static ngx_int_t ngx_llmops_choice_count(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_str_t *piece);
+    ngx_llmops_choice_t *choice, ngx_str_t *piece, ngx_uint_t last);
+static int64_t ngx_llmops_choice_tokens(ngx_llmops_choice_t *choice,
+    ngx_str_t *piece, ngx_uint_t last);
 static ngx_int_t ngx_llmops_channel_size(ngx_llmops_check_t *check,
     ngx_llmops_rule_kind_e kind, size_t before, size_t now);
 static ngx_int_t ngx_llmops_choice_language(ngx_llmops_check_t *check,
@@ -56,7 +58,7 @@ ngx_llmops_channel_content(ngx_llmops_check_t *check,
         }
     }
 
-    return ngx_llmops_choice_count(check, choice, piece);
+    return ngx_llmops_choice_count(check, choice, piece, last);
 }
 
 
@@ -64,7 +66,7 @@ ngx_llmops_channel_content(ngx_llmops_check_t *check,
 
 static ngx_int_t
 ngx_llmops_choice_count(ngx_llmops_check_t *check,
-    ngx_llmops_choice_t *choice, ngx_str_t *piece)
+    ngx_llmops_choice_t *choice, ngx_str_t *piece, ngx_uint_t last)
 {
     size_t     i, before;
     ngx_int_t  rc;
@@ -82,11 +84,9 @@ ngx_llmops_choice_count(ngx_llmops_check_t *check,
                                      choice->chars);
     }
 
-    if (rc == NGX_OK && check->tokens && piece->len) {
+    if (rc == NGX_OK && check->tokens) {
         before = choice->tokens / NGX_LLMOPS_TOKEN;
-        choice->tokens += ngx_llmops_tokens(NGX_LLMOPS_TOKENS_O200K,
-                                            piece->data,
-                                            piece->data + piece->len);
+        choice->tokens += ngx_llmops_choice_tokens(choice, piece, last);
 
         rc = ngx_llmops_channel_size(check, NGX_LLMOPS_RULE_TOKENS, before,
                                      choice->tokens / NGX_LLMOPS_TOKEN);
@@ -100,6 +100,73 @@ ngx_llmops_choice_count(ngx_llmops_check_t *check,
     }
 
     return rc;
+}
+
+
+#define ngx_llmops_choice_estimate(p, end)                                    \
+    ngx_llmops_tokens(NGX_LLMOPS_TOKENS_O200K, p, end)
+
+
+/*
+ * Tokens of a piece, times TOKEN.  A word that is cut would count for more: the
+ * last one, with the space before it, waits for the next piece, so that a text
+ * has as many tokens however it comes (but for words that are longer than what
+ * can wait).
+ */
+
+static int64_t
+ngx_llmops_choice_tokens(ngx_llmops_choice_t *choice, ngx_str_t *piece,
+    ngx_uint_t last)
+{
+    u_char      *p, *cut, *end, *space;
+    size_t       n;
+    int64_t      tokens;
+    ngx_uint_t   ends;                  /* a word does */
+
+    p = piece->data;
+    end = piece->len ? p + piece->len : p;
+    tokens = 0;
+
+    for (cut = end; cut > p && cut[-1] != ' '; cut--) { /* void */ }
+
+    ends = last || cut > p;
+    cut = last ? end : (cut > p) ? cut - 1 : p;
+
+    if (choice->nword && ends) {
+        space = (end > p) ? memchr(p, ' ', end - p) : NULL;
+
+        n = (space ? space : end) - p;
+        n = ngx_min(n, NGX_LLMOPS_CHECK_WORD - choice->nword);
+
+        if (n) {
+            ngx_memcpy(choice->word + choice->nword, p, n);
+            p += n;
+        }
+
+        tokens += ngx_llmops_choice_estimate(choice->word,
+                                             choice->word + choice->nword + n);
+        choice->nword = 0;
+    }
+
+    if (cut > p) {
+        tokens += ngx_llmops_choice_estimate(p, cut);
+        p = cut;
+    }
+
+    n = end - p;
+
+    if (n > NGX_LLMOPS_CHECK_WORD - choice->nword) {
+        tokens += ngx_llmops_choice_estimate(choice->word,
+                                             choice->word + choice->nword)
+                  + ngx_llmops_choice_estimate(p, end);
+        choice->nword = 0;
+
+    } else if (n) {
+        ngx_memcpy(choice->word + choice->nword, p, n);
+        choice->nword += n;
+    }
+
+    return tokens;
 }
 
 

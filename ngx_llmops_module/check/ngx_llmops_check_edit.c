@@ -289,13 +289,28 @@ ngx_llmops_check_member(ngx_llmops_check_t *check, ngx_llmops_text_t *text,
     while (rc == NGX_OK) {
         rc = ngx_llmops_json_next(&it, &piece, &v);
 
+        if (rc != NGX_OK) {
+            break;
+        }
+
+        if (value->data[0] == '{' && text->kind == NGX_LLMOPS_TEXT_TOOL) {
+
+            /* the model has chosen its name, too: a string with quotes */
+
+            piece.data--;
+            piece.len += 2;
+
+            rc = ngx_llmops_check_member(check, text, &piece, edits, nedits,
+                                         depth + 1);
+        }
+
         if (rc == NGX_OK) {
             rc = ngx_llmops_check_member(check, text, &v, edits, nedits,
                                          depth + 1);
+        }
 
-            if (rc != NGX_OK) {
-                return rc;
-            }
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
 

@@ -135,6 +135,14 @@ ngx_llmops_check_choices(ngx_llmops_check_t *check, ngx_llmops_out_t *out)
     ngx_int_t   rc;
     ngx_uint_t  i;
 
+    /* an answer that says nothing at all: what has to be there is not */
+
+    if (check->nchoices == 0 && !check->texts.partial
+        && ngx_llmops_channel_choice(check, 0) == NULL)
+    {
+        return NGX_ERROR;
+    }
+
     for (i = 0; i < check->nchoices; i++) {
         rc = ngx_llmops_check_finish(check, check->choices[i].number, out);
         if (rc != NGX_OK) {

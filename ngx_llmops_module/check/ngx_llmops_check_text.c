@@ -62,12 +62,41 @@ ngx_llmops_check_text_free(ngx_llmops_check_t *check)
 
         ngx_llmops_out_free(&check->choices[i].said);
     }
+
+    free(check->channels);
+    free(check->choices);
+}
+
+
+/* room for one more in an array of n, zeroed; NULL: out of memory */
+
+static void *
+ngx_llmops_check_room(void *array, ngx_uint_t n, ngx_uint_t *allocated,
+    size_t size)
+{
+    ngx_uint_t  more;
+
+    if (n == *allocated) {
+        more = n ? 2 * n : 4;
+
+        array = realloc(array, more * size);
+        if (array == NULL) {
+            return NULL;
+        }
+
+        *allocated = more;
+    }
+
+    ngx_memzero((u_char *) array + n * size, size);
+
+    return array;
 }
 
 
 ngx_llmops_choice_t *
 ngx_llmops_channel_choice(ngx_llmops_check_t *check, ngx_uint_t number)
 {
+    void                 *room;
     ngx_uint_t            i;
     ngx_llmops_choice_t  *choice;
 
@@ -82,6 +111,14 @@ ngx_llmops_channel_choice(ngx_llmops_check_t *check, ngx_uint_t number)
         return NULL;
     }
 
+    room = ngx_llmops_check_room(check->choices, check->nchoices,
+                                 &check->achoices,
+                                 sizeof(ngx_llmops_choice_t));
+    if (room == NULL) {
+        return NULL;
+    }
+
+    check->choices = room;
     choice = &check->choices[check->nchoices++];
     choice->number = number;
 
@@ -113,6 +150,7 @@ ngx_llmops_channel_item(ngx_llmops_channel_t *ch, ngx_llmops_text_t *text)
 ngx_llmops_channel_t *
 ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
 {
+    void                  *room;
     ngx_uint_t             i;
     ngx_llmops_channel_t  *ch;
 
@@ -143,13 +181,22 @@ ngx_llmops_channel(ngx_llmops_check_t *check, ngx_llmops_text_t *text)
         return NULL;
     }
 
-    ch = &check->channels[check->nchannels];
-    ch->text = *text;
-    ch->text.item.len = 0;
-
     if (ngx_llmops_channel_choice(check, text->choice) == NULL) {
         return NULL;
     }
+
+    room = ngx_llmops_check_room(check->channels, check->nchannels,
+                                 &check->achannels,
+                                 sizeof(ngx_llmops_channel_t));
+    if (room == NULL) {
+        return NULL;
+    }
+
+    check->channels = room;
+
+    ch = &check->channels[check->nchannels];
+    ch->text = *text;
+    ch->text.item.len = 0;
 
     ngx_llmops_channel_item(ch, text);
 

@@ -17,12 +17,13 @@
 /* The inside of a check.  Private to this directory. */
 
 
-#define NGX_LLMOPS_CHECK_CHANNELS  64      /* texts of one answer */
-#define NGX_LLMOPS_CHECK_CHOICES   32
-#define NGX_LLMOPS_CHECK_EDITS     128     /* strings that change, of one
+#define NGX_LLMOPS_CHECK_CHANNELS  256     /* texts of one answer */
+#define NGX_LLMOPS_CHECK_CHOICES   128
+#define NGX_LLMOPS_CHECK_EDITS     256     /* strings that change, of one
                                               event */
 #define NGX_LLMOPS_CHECK_TEXT      (64 * 1024 * 1024)
 #define NGX_LLMOPS_CHECK_KEEPS     65536   /* of what is said */
+#define NGX_LLMOPS_CHECK_WORD      64
 
 
 /* a string of an event that has changed */
@@ -71,6 +72,9 @@ typedef struct {
     ngx_uint_t                 parts;      /* whose JSON has been asked for */
     size_t                     chars;      /* of content */
     size_t                     tokens;     /* times TOKEN */
+    ngx_uint_t                 nword;
+    u_char                     word[NGX_LLMOPS_CHECK_WORD];  /* that may go on,
+                                              not counted yet */
     uint64_t                   found;      /* by patterns */
     ngx_llmops_out_t           said;       /* the start of content */
     ngx_llmops_fence_e         fence;
@@ -90,7 +94,6 @@ struct ngx_llmops_check_s {
     ngx_llmops_rules_t        *rules;
     ngx_llmops_op_e            op;
     ngx_llmops_sse_t           sse;
-    ngx_llmops_texts_t         texts;      /* of the present event */
     ngx_llmops_out_t           text;       /* one, decoded */
     ngx_llmops_out_t           plain;      /* without fences or escapes */
     ngx_llmops_out_t           edited;     /* those that change */
@@ -119,15 +122,19 @@ struct ngx_llmops_check_s {
     unsigned                   tokens:1;
     unsigned                   languages:1;
     unsigned                   replaces:1;
+    ngx_llmops_channel_t      *channels;   /* they move when one is added */
     ngx_uint_t                 nchannels;
+    ngx_uint_t                 achannels;  /* allocated */
+    ngx_llmops_choice_t       *choices;    /* so do these */
     ngx_uint_t                 nchoices;
-    ngx_llmops_channel_t       channels[NGX_LLMOPS_CHECK_CHANNELS];
-    ngx_llmops_choice_t        choices[NGX_LLMOPS_CHECK_CHOICES];
+    ngx_uint_t                 achoices;
+    ngx_llmops_texts_t         texts;      /* of the present event; the last:
+                                              see check_create() */
 };
 
 
 /* The channel of a text, made if it is new; NULL: out of memory, or, with
-   check->failed, too many. */
+   check->failed, too many.  It is where it is until the next one is made. */
 ngx_llmops_channel_t *ngx_llmops_channel(ngx_llmops_check_t *check,
     ngx_llmops_text_t *text);
 

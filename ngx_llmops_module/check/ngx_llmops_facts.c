@@ -11,6 +11,7 @@
 #include "ngx_llmops_json_text.h"
 #include "ngx_llmops_out.h"
 #include "ngx_llmops_facts.h"
+#include "ngx_llmops_plain.h"
 
 
 #define NGX_LLMOPS_FACTS_SCHEMA  65536     /* bytes of a tool's schema */
@@ -218,7 +219,8 @@ ngx_llmops_facts_texts(ngx_str_t *value, ngx_llmops_ground_t *g,
     {
         if (ngx_llmops_facts_is(&key, "role")
             || ngx_llmops_facts_is(&key, "type")
-            || ngx_llmops_facts_is(&key, "data")
+            || (ngx_llmops_facts_is(&key, "data")
+                && !ngx_llmops_plain_data(value))
             || ngx_llmops_facts_is(&key, "url"))
         {
             continue;

@@ -6,6 +6,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <strings.h>
 #include "ngx_llmops_json.h"
 #include "ngx_llmops_json_text.h"
 #include "ngx_llmops_sse.h"
@@ -169,7 +170,8 @@ ngx_llmops_plain_document(ngx_llmops_plain_t *pl, ngx_str_t *json)
 
         pl->last = ngx_max(pl->last, text->choice);
 
-        if (text->kind == NGX_LLMOPS_TEXT_REASONING || text->aside
+        if (text->kind == NGX_LLMOPS_TEXT_REASONING
+            || (text->aside && text->key != NGX_LLMOPS_TEXT_KEY_TRANSCRIPT)
             || text->choice != pl->choice)
         {
             continue;
@@ -280,18 +282,74 @@ ngx_llmops_plain_walk(ngx_llmops_out_t *out, ngx_str_t *value, ngx_uint_t text,
 }
 
 
+ngx_uint_t
+ngx_llmops_plain_data(ngx_str_t *object)
+{
+    size_t                  n;
+    u_char                  buf[64];
+    ngx_str_t               key, value;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, object) != NGX_OK) {
+        return 0;
+    }
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (value.data[0] == '"'
+            && ngx_llmops_json_decode(key.data, key.len, buf, sizeof(buf), &n)
+               == NGX_OK
+            && n == 4 && strncasecmp((char *) buf, "type", 4) == 0
+            && ngx_llmops_json_decode(value.data + 1, value.len - 2, buf,
+                                      sizeof(buf), &n) == NGX_OK
+            && n == 4 && ngx_memcmp(buf, "text", 4) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* whether a member's strings are text; those in capitals are the same to
+   servers written in Go */
+
+static ngx_uint_t
+ngx_llmops_plain_member(ngx_str_t *object, ngx_str_t *key)
+{
+    size_t        n;
+    u_char        buf[64];
+    const char  **name;
+
+    if (ngx_llmops_json_decode(key->data, key->len, buf, sizeof(buf), &n)
+        != NGX_OK)
+    {
+        return 0;
+    }
+
+    for (name = ngx_llmops_plain_members; *name; name++) {
+        if (ngx_strlen(*name) == n
+            && strncasecmp(*name, (char *) buf, n) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return n == 4 && strncasecmp((char *) buf, "data", 4) == 0
+           && ngx_llmops_plain_data(object);
+}
+
+
 /* "data" of pictures and files stands in objects of its own */
 
 static ngx_int_t
 ngx_llmops_plain_object(ngx_llmops_out_t *out, ngx_str_t *value,
     ngx_uint_t depth)
 {
-    size_t                  n;
-    u_char                  buf[64];
     ngx_int_t               rc;
     ngx_str_t               key, v;
     ngx_uint_t              text;
-    const char            **name;
     ngx_llmops_json_iter_t  it;
 
     if (ngx_llmops_plain_role(out, value) != NGX_OK) {
@@ -307,16 +365,7 @@ ngx_llmops_plain_object(ngx_llmops_out_t *out, ngx_str_t *value,
             break;
         }
 
-        text = 0;
-
-        if (ngx_llmops_json_decode(key.data, key.len, buf, sizeof(buf), &n)
-            == NGX_OK)
-        {
-            for (name = ngx_llmops_plain_members; *name && !text; name++) {
-                text = (ngx_strlen(*name) == n
-                        && ngx_memcmp(*name, buf, n) == 0);
-            }
-        }
+        text = ngx_llmops_plain_member(value, &key);
 
         if (ngx_llmops_plain_walk(out, &v, text, depth + 1) != NGX_OK) {
             return NGX_ERROR;

@@ -36,6 +36,12 @@ ngx_int_t ngx_llmops_plain_answer(ngx_llmops_op_e op, ngx_str_t *answer,
 ngx_int_t ngx_llmops_plain_request(ngx_str_t *body, ngx_llmops_out_t *out);
 
 /*
+ * Whether "data" of an object is a text: that of a document of messages is, if
+ * its "type" says so.  Mostly it is a picture or a file.
+ */
+ngx_uint_t ngx_llmops_plain_data(ngx_str_t *object);
+
+/*
  * How much two texts have in common, in thousandths: the Dice coefficient of
  * their words (runs of letters, digits and bytes beyond ASCII; letters of
  * ASCII without case), each as often as it occurs.  1000 for two without

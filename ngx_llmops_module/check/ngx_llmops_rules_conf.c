@@ -21,6 +21,10 @@
  */
 
 
+/* half of what is held at the most, with the events around it */
+#define NGX_LLMOPS_HOLD_SIZE_MAX  (32 * 1024 * 1024)
+
+
 /* NAME= at the start of an argument; *value is what follows */
 
 static ngx_uint_t
@@ -226,10 +230,10 @@ ngx_llmops_rules_hold(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     size = ngx_parse_size(&value[1]);
 
-    if (size == NGX_ERROR || size == 0) {
+    if (size == NGX_ERROR || size == 0 || size > NGX_LLMOPS_HOLD_SIZE_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"hold %V\", it takes \"first\", \"all\" "
-                           "or a size", &value[1]);
+                           "or a size of at most 32m", &value[1]);
         return NGX_CONF_ERROR;
     }
 

@@ -168,12 +168,14 @@ ngx_llmops_input_reverse(ngx_llmops_input_t *in)
 }
 
 
-/* a request that does not bound its answer is given the bound */
+/* a request that does not bound its answer is given the bound, in the place of
+   a null if there is one: two members for it would be refused */
 
 static ngx_int_t
 ngx_llmops_input_cap(ngx_llmops_input_t *in)
 {
-    size_t                    offset;
+    size_t                    offset, len;
+    u_char                   *p;
     ngx_llmops_input_edit_t  *edits, *edit;
 
     if (in->capped || !ngx_llmops_check_op(in->ctx->env.op)) {
@@ -181,8 +183,14 @@ ngx_llmops_input_cap(ngx_llmops_input_t *in)
     }
 
     offset = in->edited.len;
+    p = in->body.data + in->ctx->env.open + 1;
+    len = 0;
 
-    if (in->ctx->env.op == NGX_LLMOPS_OP_CHAT) {
+    if (in->unbound.len) {
+        p = in->unbound.data;
+        len = in->unbound.len;
+
+    } else if (in->ctx->env.op == NGX_LLMOPS_OP_CHAT) {
         (void) ngx_llmops_out_lit(&in->edited, "\"max_completion_tokens\":");
 
     } else if (in->ctx->env.op == NGX_LLMOPS_OP_RESPONSES) {
@@ -194,23 +202,20 @@ ngx_llmops_input_cap(ngx_llmops_input_t *in)
 
     (void) ngx_llmops_out_int(&in->edited, in->ruled->max_tokens);
 
-    if (!in->ctx->env.empty) {
+    if (!in->unbound.len && !in->ctx->env.empty) {
         (void) ngx_llmops_out_lit(&in->edited, ",");
     }
 
-    if (ngx_llmops_input_edit(in, in->body.data + in->ctx->env.open + 1, 0,
-                              offset)
-        != NGX_OK)
-    {
+    if (ngx_llmops_input_edit(in, p, len, offset) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    /* it is the first one */
+    /* it goes to its place among the others */
 
     edits = in->edits.elts;
     edit = &edits[in->edits.nelts - 1];
 
-    for ( /* void */ ; edit > edits; edit--) {
+    for ( /* void */ ; edit > edits && edit[-1].start > edit->start; edit--) {
         ngx_llmops_input_edit_t  last = *edit;
 
         edit[0] = edit[-1];

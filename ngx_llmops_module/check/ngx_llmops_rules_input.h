@@ -38,6 +38,8 @@ typedef struct {
     ngx_llmops_rule_t         *denied;
     ngx_llmops_reverse_t      *reverse;    /* or NULL */
     ngx_str_t                  forbidden;
+    ngx_str_t                  unbound;    /* a null that could bound the
+                                              answer, in the body */
     unsigned                   capped:1;   /* the body bounds its answer */
 } ngx_llmops_input_t;
 

@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_rules_input.h"
 #include "ngx_llmops_json_text.h"
+#include "ngx_llmops_plain.h"
 
 
 /* Going through the body of a request: its members, and all strings in them,
@@ -18,7 +19,7 @@
 static ngx_int_t ngx_llmops_input_member(ngx_llmops_input_t *in,
     ngx_str_t *key, ngx_str_t *value);
 static ngx_int_t ngx_llmops_input_walk(ngx_llmops_input_t *in,
-    ngx_str_t *value, ngx_uint_t depth);
+    ngx_str_t *value, ngx_uint_t depth, ngx_uint_t args);
 static ngx_int_t ngx_llmops_input_string(ngx_llmops_input_t *in,
     ngx_str_t *value);
 
@@ -121,6 +122,11 @@ ngx_llmops_input_member(ngx_llmops_input_t *in, ngx_str_t *key,
             || ngx_llmops_input_named(key, "max_completion_tokens")
             || ngx_llmops_input_named(key, "max_output_tokens")))
     {
+        if (ngx_llmops_json_type(value) == NGX_LLMOPS_JSON_NULL) {
+            in->unbound = *value;       /* another one may bound it */
+            return NGX_OK;
+        }
+
         if (ngx_llmops_json_count(value, &n) == NGX_OK
             && n <= in->ruled->max_tokens)
         {
@@ -142,29 +148,87 @@ ngx_llmops_input_member(ngx_llmops_input_t *in, ngx_str_t *key,
         return NGX_OK;
     }
 
-    return ngx_llmops_input_walk(in, value, 0);
+    return ngx_llmops_input_walk(in, value, 0, 0);
+}
+
+
+/* of a file that is written out: its type, and parameters of it, are short */
+
+static ngx_uint_t
+ngx_llmops_input_base64(ngx_str_t *url)
+{
+    return memmem(url->data, ngx_min(url->len, 128), ";base64,", 8) != NULL;
 }
 
 
 static ngx_uint_t
-ngx_llmops_input_skips(ngx_str_t *key, ngx_str_t *value)
+ngx_llmops_input_skips(ngx_str_t *object, ngx_str_t *key, ngx_str_t *value)
 {
-    if (ngx_llmops_input_named(key, "data")
-        || ngx_llmops_input_named(key, "file_data")
+    if (value->data[0] != '"') {
+        return 0;
+    }
+
+    if (ngx_llmops_input_named(key, "data")) {
+        return !ngx_llmops_plain_data(object);
+    }
+
+    if (ngx_llmops_input_named(key, "file_data")
         || ngx_llmops_input_named(key, "signature")
         || ngx_llmops_input_named(key, "encrypted_content"))
     {
-        return value->data[0] == '"';
+        return 1;
     }
 
     return value->len > 6 && ngx_memcmp(value->data, "\"data:", 6) == 0
-           && ngx_llmops_input_named(key, "url");
+           && ngx_llmops_input_named(key, "url")
+           && ngx_llmops_input_base64(value);
+}
+
+
+/* whether a member is what a tool was called with: there nothing has a meaning
+   of its own, and names are text as well */
+
+static ngx_uint_t
+ngx_llmops_input_args(ngx_str_t *key, ngx_str_t *value)
+{
+    return value->data[0] == '{'
+           && (ngx_llmops_input_named(key, "input")
+               || ngx_llmops_input_named(key, "arguments"));
+}
+
+
+/* a member of an object; args: of what a tool was called with */
+
+static ngx_int_t
+ngx_llmops_input_inner(ngx_llmops_input_t *in, ngx_str_t *object,
+    ngx_str_t *key, ngx_str_t *value, ngx_uint_t depth, ngx_uint_t args)
+{
+    ngx_int_t  rc;
+    ngx_str_t  name;
+
+    if (!args && ngx_llmops_input_skips(object, key, value)) {
+        return NGX_OK;
+    }
+
+    if (args) {
+        name.data = key->data - 1;              /* with its quotes */
+        name.len = key->len + 2;
+
+        rc = ngx_llmops_input_string(in, &name);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_llmops_input_walk(in, value, depth + 1,
+                                 args || ngx_llmops_input_args(key, value));
 }
 
 
 static ngx_int_t
 ngx_llmops_input_walk(ngx_llmops_input_t *in, ngx_str_t *value,
-    ngx_uint_t depth)
+    ngx_uint_t depth, ngx_uint_t args)
 {
     ngx_int_t               rc;
     ngx_str_t               key, v;
@@ -194,11 +258,12 @@ ngx_llmops_input_walk(ngx_llmops_input_t *in, ngx_str_t *value,
     while (rc == NGX_OK) {
         rc = ngx_llmops_json_next(&it, object ? &key : NULL, &v);
 
-        if (rc != NGX_OK || (object && ngx_llmops_input_skips(&key, &v))) {
-            continue;
+        if (rc != NGX_OK) {
+            break;
         }
 
-        rc = ngx_llmops_input_walk(in, &v, depth + 1);
+        rc = object ? ngx_llmops_input_inner(in, value, &key, &v, depth, args)
+                    : ngx_llmops_input_walk(in, &v, depth + 1, args);
 
         if (rc != NGX_OK) {
             return rc;

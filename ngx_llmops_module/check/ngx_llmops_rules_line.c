@@ -237,6 +237,16 @@ ngx_llmops_rules_line_end(ngx_conf_t *cf, ngx_llmops_rule_line_t *line)
                                       "\"max=N\"");
     }
 
+    if (rule->max && rule->min > rule->max) {
+        return ngx_llmops_rules_lacks(cf, line, "a \"min=\" above its "
+                                      "\"max=\", which no answer has");
+    }
+
+    if (line->with_set && rule->reversible) {
+        return ngx_llmops_rules_lacks(cf, line, "\"with=\" and "
+                                      "\"reversible\", keep one of them");
+    }
+
     if ((line->params & NGX_LLMOPS_PARAM_SHARE) && rule->min == 0) {
         return ngx_llmops_rules_lacks(cf, line, "no bound, add \"min=0.5\"");
     }

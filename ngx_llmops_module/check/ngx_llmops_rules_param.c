@@ -365,6 +365,11 @@ ngx_llmops_param_schema(ngx_conf_t *cf, ngx_llmops_rule_line_t *line,
     root = json_load_file((char *) file->data,
                           JSON_DECODE_ANY|JSON_REJECT_DUPLICATES, &error);
     if (root == NULL) {
+        if (error.line < 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "schema: %s", error.text);
+            return NGX_CONF_ERROR;
+        }
+
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "schema \"%V\", line %d: %s", file, error.line,
                            error.text);

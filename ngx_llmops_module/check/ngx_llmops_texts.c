@@ -51,7 +51,9 @@ ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
 {
     ngx_llmops_text_t  *text;
 
-    if (raw->data[0] != '"' && raw->data[0] != '{') {
+    if (raw->data[0] != '"' && raw->data[0] != '{'
+        && !(raw->data[0] == '[' && kind == NGX_LLMOPS_TEXT_TOOL))
+    {
         return;                                 /* null, mostly */
     }
 
@@ -68,7 +70,7 @@ ngx_llmops_texts_add(ngx_llmops_texts_t *t, ngx_llmops_text_kind_e kind,
     text->index = index;
     text->raw = *raw;
     text->item.len = 0;
-    text->object = (raw->data[0] == '{');
+    text->object = (raw->data[0] != '"');
     text->free = 0;
     text->aside = 0;
 }
@@ -406,6 +408,12 @@ ngx_llmops_texts_message(ngx_llmops_texts_t *t, ngx_llmops_json_iter_t *it,
 
         } else if (ngx_llmops_texts_is(&key, "function_call")) {
             ngx_llmops_texts_function(t, &value, choice);
+
+        } else if (ngx_llmops_texts_is(&key, "reasoning_details")) {
+            ngx_llmops_texts_details(t, &value, choice);
+
+        } else if (ngx_llmops_texts_is(&key, "audio")) {
+            ngx_llmops_texts_audio(t, &value, choice);
         }
     }
 
@@ -434,6 +442,39 @@ ngx_llmops_texts_function(ngx_llmops_texts_t *t, ngx_str_t *json,
 }
 
 
+/* of a custom tool: a text, and no JSON */
+
+static void
+ngx_llmops_texts_custom(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice, ngx_uint_t index)
+{
+    ngx_str_t               key, value;
+    ngx_uint_t              n;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_object(&it, json) != NGX_OK) {
+        return;
+    }
+
+    while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (!ngx_llmops_texts_is(&key, "input")) {
+            continue;
+        }
+
+        n = t->ntexts;
+
+        ngx_llmops_texts_add(t, NGX_LLMOPS_TEXT_TOOL,
+                             NGX_LLMOPS_TEXT_KEY_CUSTOM, choice, index,
+                             &value);
+
+        if (t->ntexts != n) {
+            t->texts[n].free = 1;
+        }
+    }
+}
+
+
 static void
 ngx_llmops_texts_call(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice, ngx_uint_t index)
@@ -454,6 +495,11 @@ ngx_llmops_texts_call(ngx_llmops_texts_t *t, ngx_str_t *json,
     (void) ngx_llmops_json_object(&it, json);
 
     while (ngx_llmops_json_next(&it, &key, &value) == NGX_OK) {
+
+        if (ngx_llmops_texts_is(&key, "custom")) {
+            ngx_llmops_texts_custom(t, &value, choice, index);
+            continue;
+        }
 
         if (!ngx_llmops_texts_is(&key, "function")
             || ngx_llmops_json_object(&function, &value) != NGX_OK)

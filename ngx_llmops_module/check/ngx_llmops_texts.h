@@ -18,7 +18,7 @@
  */
 
 
-#define NGX_LLMOPS_TEXTS_MAX  64
+#define NGX_LLMOPS_TEXTS_MAX  256
 
 
 typedef enum {
@@ -41,6 +41,10 @@ typedef enum {
     NGX_LLMOPS_TEXT_KEY_TEXT,              /* of completions */
     NGX_LLMOPS_TEXT_KEY_ARGUMENTS,
     NGX_LLMOPS_TEXT_KEY_FUNCTION_CALL,
+    NGX_LLMOPS_TEXT_KEY_CUSTOM,            /* the input of a custom tool */
+    NGX_LLMOPS_TEXT_KEY_DETAIL,            /* of reasoning_details: text */
+    NGX_LLMOPS_TEXT_KEY_SUMMARY,           /* of reasoning_details */
+    NGX_LLMOPS_TEXT_KEY_TRANSCRIPT,        /* of audio */
     NGX_LLMOPS_TEXT_KEY_RESPONSES          /* and on: a row of the table in
                                               texts_responses.c */
 } ngx_llmops_text_key_e;
@@ -86,14 +90,12 @@ typedef struct {
 } ngx_llmops_text_call_t;
 
 
+/* the arrays are large, last, and need not be zeroed */
+
 typedef struct {
-    ngx_llmops_text_t          texts[NGX_LLMOPS_TEXTS_MAX];
     ngx_uint_t                 ntexts;
-    ngx_uint_t                 finished[NGX_LLMOPS_TEXTS_MAX];  /* choices */
     ngx_uint_t                 nfinished;
-    ngx_llmops_text_call_t     calls[NGX_LLMOPS_TEXTS_MAX];
     ngx_uint_t                 ncalls;
-    ngx_llmops_text_odds_t     odds[NGX_LLMOPS_TEXTS_MAX];
     ngx_uint_t                 nodds;
     ngx_uint_t                 block;
     ngx_str_t                  id;         /* raw; len 0: absent */
@@ -109,6 +111,10 @@ typedef struct {
                                               be */
     unsigned                   partial:1;  /* and are not complete */
     unsigned                   overflow:1; /* more than TEXTS_MAX */
+    ngx_llmops_text_t          texts[NGX_LLMOPS_TEXTS_MAX];
+    ngx_uint_t                 finished[NGX_LLMOPS_TEXTS_MAX];  /* choices */
+    ngx_llmops_text_call_t     calls[NGX_LLMOPS_TEXTS_MAX];
+    ngx_llmops_text_odds_t     odds[NGX_LLMOPS_TEXTS_MAX];
 } ngx_llmops_texts_t;
 
 
@@ -130,6 +136,11 @@ void ngx_llmops_texts_head(ngx_llmops_out_t *out, ngx_llmops_texts_t *t);
 /* The same of responses, where events have numbers instead. */
 void ngx_llmops_texts_delta_responses(ngx_llmops_out_t *out,
     int64_t sequence, ngx_llmops_text_t *text, ngx_str_t *piece);
+
+/* The index of a text in reasoning_details, by its element's; 0 and 1 are
+   reasoning that is a string. */
+#define ngx_llmops_text_detail(element)   (((element) << 1 & 0xffffe) + 2)
+#define ngx_llmops_text_element(index)    ((index) / 2 - 1)
 
 /* The item of responses that a text's index belongs to. */
 #define ngx_llmops_text_output(index)  ((index) >> 20 & 0xfff)

@@ -77,11 +77,17 @@ ngx_llmops_texts_delta(ngx_llmops_out_t *out, ngx_llmops_op_e op,
         ",\"delta\":{\"reasoning_content\":",
         ",\"text\":",
         ",\"delta\":{\"tool_calls\":[{\"index\":",
-        ",\"delta\":{\"function_call\":{\"arguments\":"
+        ",\"delta\":{\"function_call\":{\"arguments\":",
+        ",\"delta\":{\"tool_calls\":[{\"index\":",
+        ",\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.text\","
+            "\"index\":",
+        ",\"delta\":{\"reasoning_details\":[{\"type\":\"reasoning.summary\","
+            "\"index\":",
+        ",\"delta\":{\"audio\":{\"transcript\":"
     };
 
     static const char *const  after[] = {
-        "}", "}", "}", "}", "", "}}]}", "}}"
+        "}", "}", "}", "}", "", "}}]}", "}}", "}}]}", "}]}", "}]}", "}}"
     };
 
     if (op == NGX_LLMOPS_OP_MESSAGES) {
@@ -104,9 +110,30 @@ ngx_llmops_texts_delta(ngx_llmops_out_t *out, ngx_llmops_op_e op,
     (void) ngx_llmops_out_write(out, before[text->key],
                                 ngx_strlen(before[text->key]));
 
-    if (text->key == NGX_LLMOPS_TEXT_KEY_ARGUMENTS) {
+    switch (text->key) {
+
+    case NGX_LLMOPS_TEXT_KEY_ARGUMENTS:
         (void) ngx_llmops_out_int(out, text->index);
         (void) ngx_llmops_out_lit(out, ",\"function\":{\"arguments\":");
+        break;
+
+    case NGX_LLMOPS_TEXT_KEY_CUSTOM:
+        (void) ngx_llmops_out_int(out, text->index);
+        (void) ngx_llmops_out_lit(out, ",\"custom\":{\"input\":");
+        break;
+
+    case NGX_LLMOPS_TEXT_KEY_DETAIL:
+        (void) ngx_llmops_out_int(out, ngx_llmops_text_element(text->index));
+        (void) ngx_llmops_out_lit(out, ",\"text\":");
+        break;
+
+    case NGX_LLMOPS_TEXT_KEY_SUMMARY:
+        (void) ngx_llmops_out_int(out, ngx_llmops_text_element(text->index));
+        (void) ngx_llmops_out_lit(out, ",\"summary\":");
+        break;
+
+    default:
+        break;
     }
 
     (void) ngx_llmops_out_json(out, piece->data, piece->len);

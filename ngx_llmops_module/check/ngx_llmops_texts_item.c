@@ -99,6 +99,20 @@ ngx_llmops_texts_item_row(ngx_str_t *type)
 }
 
 
+/* what a tool of the API's own is to do (a shell, a patch, a screen, a search),
+   or what code that has run has printed; objects and arrays */
+
+static ngx_uint_t
+ngx_llmops_texts_acts(ngx_str_t *key)
+{
+    return ngx_llmops_texts_is(key, "action")
+           || ngx_llmops_texts_is(key, "actions")
+           || ngx_llmops_texts_is(key, "operation")
+           || ngx_llmops_texts_is(key, "queries")
+           || ngx_llmops_texts_is(key, "outputs");
+}
+
+
 static void
 ngx_llmops_texts_item_member(ngx_llmops_texts_t *t, ngx_llmops_place_t *place,
     ngx_uint_t row, ngx_str_t *key, ngx_str_t *value)
@@ -125,7 +139,9 @@ ngx_llmops_texts_item_member(ngx_llmops_texts_t *t, ngx_llmops_place_t *place,
     } else if (ngx_llmops_texts_is(key, "code")) {
         ngx_llmops_texts_put(t, place, NGX_LLMOPS_ROW_CODE, value);
 
-    } else if (ngx_llmops_texts_is(key, "output") && value->data[0] == '"') {
+    } else if ((ngx_llmops_texts_is(key, "output") && value->data[0] == '"')
+               || (value->data[0] != '"' && ngx_llmops_texts_acts(key)))
+    {
         n = t->ntexts;
         ngx_llmops_texts_put(t, place, NGX_LLMOPS_ROW_CUSTOM, value);
 

@@ -49,6 +49,15 @@ void ngx_llmops_texts_anthropic(ngx_llmops_texts_t *t, ngx_str_t *json);
 void ngx_llmops_texts_blocks(ngx_llmops_texts_t *t, ngx_str_t *json,
     ngx_uint_t choice);
 
+/* What servers that relay others (OpenRouter) put beside "reasoning", which it
+   tells once more. */
+void ngx_llmops_texts_details(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice);
+
+/* What is said in a sound. */
+void ngx_llmops_texts_audio(ngx_llmops_texts_t *t, ngx_str_t *json,
+    ngx_uint_t choice);
+
 
 static ngx_inline ngx_uint_t
 ngx_llmops_texts_name(ngx_str_t *key, const char *name, size_t len)

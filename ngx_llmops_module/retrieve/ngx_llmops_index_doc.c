@@ -355,6 +355,29 @@ ngx_llmops_doc_forget(json_t *head, const char *set, const char *chunk)
 }
 
 
+/*
+ * A value that filters compare with a text.  To Redis true is the number 1 as
+ * well, and "1.0" that number: so numbers, true and false are texts there.
+ */
+
+static json_t *
+ngx_llmops_doc_filtered(json_t *value)
+{
+    char    *text;
+    json_t  *s;
+
+    if (json_is_string(value)) {
+        return json_incref(value);
+    }
+
+    text = json_dumps(value, JSON_ENCODE_ANY|JSON_REAL_PRECISION(15));
+    s = text ? json_string(text) : NULL;
+    free(text);
+
+    return s;
+}
+
+
 json_t *
 ngx_llmops_doc_attributes(json_t *head, ngx_str_t *text, ngx_uint_t n)
 {
@@ -383,7 +406,7 @@ ngx_llmops_doc_attributes(json_t *head, ngx_str_t *text, ngx_uint_t n)
 
     json_object_foreach(json_object_get(head, "metadata"), name, value) {
         (void) snprintf(key, sizeof(key), "m_%s", name);
-        (void) json_object_set(attr, key, value);
+        (void) json_object_set_new(attr, key, ngx_llmops_doc_filtered(value));
     }
 
     return attr;

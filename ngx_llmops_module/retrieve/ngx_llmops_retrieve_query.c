@@ -110,7 +110,36 @@ ngx_llmops_query_variables(ngx_llmops_ctx_t *ctx, ngx_str_t *body,
 }
 
 
-/* the content of the user's last message, or the whole "input" */
+/* whether there is something to search for: results of tools, which messages
+   send as the user's, are not */
+
+static ngx_uint_t
+ngx_llmops_query_says(ngx_str_t *content)
+{
+    ngx_str_t               part, text;
+    ngx_llmops_json_iter_t  it;
+
+    if (ngx_llmops_json_array(&it, content) != NGX_OK) {
+        return content->len > 2;
+    }
+
+    while (ngx_llmops_json_next(&it, NULL, &part) == NGX_OK) {
+        if (ngx_llmops_json_type(&part) == NGX_LLMOPS_JSON_STRING
+            ? part.len > 2
+            : ngx_llmops_json_type(&part) == NGX_LLMOPS_JSON_OBJECT
+              && ngx_llmops_json_get(&part, "text", &text) == NGX_OK
+              && text.len > 2)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the content of the user's last message that has a text, or the whole
+   "input" */
 
 static void
 ngx_llmops_query_message(ngx_str_t *body, ngx_str_t *content)
@@ -133,7 +162,8 @@ ngx_llmops_query_message(ngx_str_t *body, ngx_str_t *content)
 
         if (ngx_llmops_json_get(&turn, "role", &role) == NGX_OK
             && ngx_llmops_query_is(&role, "\"user\"")
-            && ngx_llmops_json_get(&turn, "content", &value) == NGX_OK)
+            && ngx_llmops_json_get(&turn, "content", &value) == NGX_OK
+            && ngx_llmops_query_says(&value))
         {
             *content = value;
         }

@@ -386,6 +386,23 @@ def test_mistakes(gateway, provider, redis_on, http, lines, said):
     assert said in result.stderr
 
 
+def test_a_turn_of_tools_has_the_context_of_the_question(index):
+    """Their results come as the user's message, which has no text."""
+    kb = index()
+    kb.load(*DOCS)
+    answer = kb.gw.post("/v1/messages", {
+        "model": "m", "max_tokens": 9, "messages": [
+            {"role": "user", "content": "How long do refunds take?"},
+            {"role": "assistant", "content": [
+                {"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "t",
+                 "content": "done"}]}]})
+    assert answer.status == 200, answer.body
+    assert "policies/refund.md" in answer.header("x-llm-sources")
+    assert kb.texts[-1] == "How long do refunds take?"
+
+
 def test_a_fleet_shares_the_work(index):
     """Of two gateways: each text is embedded once."""
     one = index()

@@ -551,6 +551,13 @@ def test_input_bounds(ruled):
     plain = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     assert gw.post("/v1/chat/completions", plain).status == 200
     assert up.last.json == {"max_completion_tokens": 20, **plain}
+    gw.post("/v1/chat/completions", {
+        **plain, "max_tokens": None, "max_completion_tokens": 9})
+    assert up.last.json["max_tokens"] is None      # not one more than asked
+    assert up.last.json["max_completion_tokens"] == 9
+    gw.post("/v1/chat/completions", {**plain, "max_completion_tokens": None})
+    assert up.last.body.count(b"tokens") == 1
+    assert up.last.json == {**plain, "max_completion_tokens": 20}
     for name in "tools", "Tools":       # a server written in Go takes both
         answer = ask(gw, **{name: [{"type": "function"}]})
         assert answer.status == 400
@@ -579,11 +586,15 @@ def test_input_bounds(ruled):
     ("output redact match=email on_fail=stop;", "invalid parameter"),
     ('output redact match=email "with=a\\"b";', "may have no quote"),
     ("output deny match=email in=titles;", 'invalid "titles" in "in="'),
-    ("output json schema=/none.json;", "/none.json"),
+    ("output json schema=/none.json;", "schema: unable to open /none.json"),
     ("output json; output json;", "more than one"),
     ("output length;", "has no bound"),
     ("output length max=x;", "invalid number"),
+    ("output length min=5 max=3;", 'a "min=" above its "max="'),
+    ("input redact match=email with=x reversible;",
+     '"with=" and "reversible", keep one'),
     ("hold never;", 'invalid "hold never"'),
+    ("hold 33m;", "a size of at most 32m"),
     ("hold all; hold all;", '"hold" directive is duplicate'),
     ("input limit size=x;", "invalid size"),
     ("input cap tokens=5;", "invalid parameter"),

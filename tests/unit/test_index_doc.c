@@ -193,13 +193,16 @@ test_chunk(void **state)
     assert_string_equal((char *) name, "baaaaaaaaaaaaaa7");
 
     head = parse("{\"id\": \"a\", \"title\": \"T\", \"url\": \"U\", "
-                 "\"metadata\": {\"x\": \"y\"}}");
+                 "\"metadata\": {\"x\": \"y\", \"b\": true, "
+                 "\"i\": 1, \"r\": 1.1}}");
 
     attr = ngx_llmops_doc_attributes(head, unit_str("some \"text\""), 3);
     json_decref(head);
 
     head = parse("{\"d\": \"a\", \"n\": 3, \"t\": \"some \\\"text\\\"\", "
-                 "\"title\": \"T\", \"url\": \"U\", \"m_x\": \"y\"}");
+                 "\"title\": \"T\", \"url\": \"U\", \"m_x\": \"y\", "
+                 "\"m_b\": \"true\", \"m_i\": \"1\", "
+                 "\"m_r\": \"1.1\"}");
     assert_true(json_equal(attr, head));
 
     json_decref(attr);
