@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_rollout_evaluated.h"
 #include "ngx_llmops_rollout_run.h"
+#include "ngx_llmops_prompt_conf.h"
 
 
 /*
@@ -52,6 +53,8 @@ static ngx_uint_t ngx_llmops_told_wanted(ngx_llmops_rollout_t *ro,
 static ngx_uint_t ngx_llmops_told_full(ngx_llmops_rollouts_t *rollouts);
 static ngx_uint_t ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
+static void ngx_llmops_told_before(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_llmops_told_t *ngx_llmops_told_create(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_int_t ngx_llmops_told_copy(ngx_pool_t *pool, ngx_str_t *s,
@@ -76,6 +79,20 @@ static const char  *ngx_llmops_evaluation_names[] = {
 };
 
 
+ngx_uint_t
+ngx_llmops_rollout_evaluates(ngx_llmops_main_conf_t *mcf,
+    const ngx_llmops_rollout_evaluation_t *ev)
+{
+    ngx_str_t              route;
+    ngx_llmops_rollout_t  *ro;
+
+    route = ev->route;
+    ro = ngx_llmops_rollout_named(mcf, &route);
+
+    return ro != NULL && ngx_llmops_told_is(ro, ev);
+}
+
+
 ngx_int_t
 ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
     const ngx_llmops_rollout_evaluation_t *ev)
@@ -98,6 +115,8 @@ ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
     {
         return NGX_OK;
     }
+
+    ngx_llmops_told_before(mcf, ro, ev);
 
     told = ngx_llmops_told_create(mcf, ro, ev);
 
@@ -222,6 +241,36 @@ ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
     }
 
     return 0;
+}
+
+
+/* what was said of the same one before, and is still on its way, must not come
+   after what is said of it now; one that may be in force is left */
+
+static void
+ngx_llmops_told_before(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev)
+{
+    ngx_queue_t            *q;
+    ngx_llmops_told_t      *told;
+    ngx_llmops_rollouts_t  *rollouts;
+
+    rollouts = mcf->rollouts;
+
+    for (q = ngx_queue_head(&rollouts->told);
+         q != ngx_queue_sentinel(&rollouts->told);
+         q = ngx_queue_next(q))
+    {
+        told = ngx_queue_data(q, ngx_llmops_told_t, queue);
+
+        if (told->ro == ro && told->asked == NULL && !told->sent
+            && ngx_llmops_same(&told->ev.name, &ev->name)
+            && ngx_llmops_same(&told->ev.id, &ev->id))
+        {
+            ngx_llmops_told_free(told);
+            return;
+        }
+    }
 }
 
 
