@@ -17,6 +17,7 @@
  */
 
 
+static ngx_int_t ngx_llmops_load_again(ngx_llmops_evaluation_run_t *run);
 static ngx_int_t ngx_llmops_load_whom(ngx_llmops_evaluation_run_t *run);
 static void ngx_llmops_load_model(ngx_llmops_evaluation_whom_t *whom);
 static ngx_int_t ngx_llmops_load_summary(ngx_llmops_evaluation_run_t *run);
@@ -108,6 +109,7 @@ ngx_int_t
 ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run)
 {
     char                       err[NGX_LLMOPS_EVAL_TEXT];
+    ngx_int_t                  rc;
     ngx_llmops_evaluations_t  *evs;
 
     if (run->op.rc == NGX_ERROR || run->op.rc == NGX_BUSY) {
@@ -123,7 +125,13 @@ ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run)
                                           "the store any more");
     }
 
-    if (ngx_llmops_evaluation_spec(run->spec_json, &run->spec, err) != NGX_OK
+    rc = ngx_llmops_evaluation_spec(run->spec_json, &run->spec, err);
+
+    if (rc == NGX_OK && run->again) {
+        return ngx_llmops_load_again(run);
+    }
+
+    if (rc != NGX_OK
         || ngx_llmops_evaluation_names(run->mcf, &run->spec, run->spec_json,
                                        err)
            != NGX_OK)
@@ -150,6 +158,52 @@ ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run)
     }
 
     run->state = NGX_LLMOPS_RUN_PROMPTS;
+
+    return NGX_OK;
+}
+
+
+/*
+ * One that has ended is only added up anew, from what is kept: the dataset, the
+ * prompts and the targets may be others by now, or gone.
+ */
+
+static ngx_int_t
+ngx_llmops_load_again(ngx_llmops_evaluation_run_t *run)
+{
+    json_int_t  cases;
+
+    cases = json_integer_value(json_object_get(run->doc, "cases"));
+
+    run->set.n = (ngx_uint_t) ngx_max(0, ngx_min(cases,
+                                                 NGX_LLMOPS_EVAL_CASES));
+
+    if (ngx_llmops_load_chunks(run) != NGX_OK
+        || ngx_llmops_load_summary(run) != NGX_OK)
+    {
+        return ngx_llmops_evaluation_fail(run, "out of memory");
+    }
+
+    run->state = NGX_LLMOPS_RUN_CHUNK;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_load_chunks(ngx_llmops_evaluation_run_t *run)
+{
+    ngx_uint_t  n;
+
+    n = (run->set.n + NGX_LLMOPS_EVAL_CHUNK - 1) / NGX_LLMOPS_EVAL_CHUNK;
+
+    run->chunks = ngx_calloc(n * sizeof(ngx_llmops_evaluation_chunk_t) + 1,
+                             ngx_cycle->log);
+    if (run->chunks == NULL) {
+        return NGX_ERROR;
+    }
+
+    run->nchunks = n;
 
     return NGX_OK;
 }

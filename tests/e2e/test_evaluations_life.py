@@ -140,6 +140,35 @@ def test_a_fleet(gateway, provider, redis):
     candidate.go_on()
 
 
+def test_a_large_dataset_of_a_fleet(gateway, provider, redis, clock,
+                                     tmp_path):
+    """Who reads it is not taken for dead, though that takes longer than he may
+    be silent: the others do not begin it anew, each after the other."""
+    with (tmp_path / "large.jsonl").open("w") as file:
+        for n in range(8):
+            file.write(json.dumps({"input": "x" * 200_000 + f" {n}",
+                                   "expected": "42"}) + "\n")
+    server, up = redis(), provider(knows(lambda n: True))
+    conf = (server.directive("timeout=5s") + up.upstream("up", PRICE)
+            + route("target up/a;") + f"llm_evaluations dir={tmp_path};")
+    both = [Judged(gateway(http=conf, server=ADMIN), up) for _ in range(2)]
+    for j in both:
+        wait_for(lambda: j.gateway.metrics().sum("llm_redis_up") == 1, 10,
+                 "Redis")
+    id = both[0].begin({"file": "large.jsonl"}, candidates=["up/a"])
+
+    def ended():
+        # a piece is read at each tick: 26 of them take many seconds
+        if not any(p.requests for p in both[0].providers):
+            clock.advance(1)
+        return both[0].get(id)["status"] == "completed"
+    wait_for(ended, 30, "its end", 0.1)
+    whole(both[0], id, 8)
+    assert len(up.requests) == 8
+    for j in both:
+        assert "run by somebody else" not in j.gateway.error_log()
+
+
 def test_callers_do_not_notice(gateway, provider):
     """An evaluation takes half of the bounds at the most, and no caller's."""
     gate = threading.Event()
@@ -202,6 +231,36 @@ def test_a_schedule(gateway, provider, tmp_path, clock):
     one = j.admin.get("evaluations", route="r").json["data"][-1]
     assert one["by"] == "schedule" and one["name"] == "golden"
     assert [c["name"] for c in one["candidates"]] == ["candidate"]
+
+
+def test_a_schedule_waits_for_its_last_one(gateway, provider, tmp_path,
+                                            clock):
+    """One that takes longer than "every=" is not overtaken by others."""
+    candidate = Candidate(0)
+    up, new = provider(candidate), provider(knows(lambda n: True))
+    path = golden(tmp_path, 2)
+    gw = gateway(server=ADMIN, http=up.upstream("up", PRICE)
+                 + new.upstream("new", PRICE) + route(
+                     "target up/a;", "fallback new/b;", *(
+                         f"evaluate {name} {path} every=1s check=exact "
+                         f"candidate={target};" for name, target in (
+                             ("slow", "up/a"), ("quick", "new/b")))))
+    j = Judged(gw, up, new)
+
+    def have(name):
+        return [one["status"] for one in j.admin.get(
+            "evaluations", limit=100).json["data"] if one["name"] == name]
+    up.wait_requests(2)
+    for n in range(1, 4):
+        wait_for(lambda: have("quick") == ["completed"] * n, 20, "the other",
+                 0.05)
+        clock.advance(6)                # it is looked at every 5 seconds
+    assert have("slow") == ["running"]
+    candidate.go_on()
+    wait_for(lambda: have("slow") == ["completed"], 20, "its end", 0.05)
+    clock.advance(6)
+    wait_for(lambda: have("slow")[1:] == ["completed"], 20, "the next one",
+             0.05)
 
 
 def test_a_failure_takes_the_candidate_back(gateway, provider, tmp_path):
