@@ -308,6 +308,10 @@ ngx_llmops_evaluation_free(ngx_llmops_evaluation_run_t *run)
         if (run->whom[i].asking) {
             ngx_llmops_prompt_asking_free(run->whom[i].asking);
         }
+
+        if (run->whom[i].decorators) {
+            ngx_free(run->whom[i].decorators);
+        }
     }
 
     for (i = 0; i < run->nchunks; i++) {

@@ -120,10 +120,14 @@ typedef struct {
 /* of a candidate, once its names are resolved */
 
 typedef struct {
-    ngx_llmops_target_t         *target;
+    ngx_llmops_target_t         *target;   /* who is asked, or */
     ngx_llmops_route_t          *route;
+    ngx_str_t                    name;     /* of its prompt, or len 0 */
+    ngx_str_t                    which;    /* version or label of that */
     ngx_llmops_prompt_asking_t  *asking;
     ngx_llmops_prompt_t         *prompt;
+    ngx_llmops_decorator_t      *decorators;   /* messages of the route */
+    ngx_uint_t                   ndecorators;
     ngx_str_t                    model;    /* that requests name */
     char                         said[2][NGX_LLMOPS_METER_MODEL + 1];
                                            /* model, fingerprint of the last

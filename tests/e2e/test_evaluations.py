@@ -561,6 +561,23 @@ def test_the_last_samples(judged):
     assert done["candidates"][0]["score"] == 0 and done["cases"] == 4
 
 
+def test_a_sample_that_is_too_large(gateway, provider):
+    """For a case: the others are evaluated without it."""
+    up = provider(Reply(text="42"))
+    gw = gateway(server=ADMIN, http="llm_zone llm:48m; llm_samples size=18m;"
+                 + up.upstream("up", PRICE)
+                 + route("target up/a;",
+                         "sample share=100% redact=off max_size=1m;"))
+    j = Judged(gw, up)
+    for size in (10, 300_000, 20):
+        assert gw.chat("x" * size).status == 200
+    wait_for(lambda: len(j.admin.get("samples").json["data"]) == 3, 5,
+             "samples")
+    done = j.wait(j.begin({"samples": {"route": "r", "last": 3}},
+                          candidates=["up/a"]))
+    assert (done["cases"], done["verdict"]) == (2, "pass")
+
+
 def test_in_a_pipeline(judged, tmp_path):
     """bin/llm-eval, against the gateway itself."""
     j = judged(knows(lambda n: True), knows(lambda n: n % 2))

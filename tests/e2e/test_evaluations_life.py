@@ -285,6 +285,47 @@ def test_a_failure_takes_the_candidate_back(gateway, provider, tmp_path):
     assert done["difference"]["value"] == -1
 
 
+def test_a_route_as_it_is(gateway, provider, tmp_path):
+    """Candidate and route are asked as callers ask them: with the route's
+    prompt and messages."""
+    for version in ("v1", "v2"):
+        (tmp_path / version).write_text(json.dumps({"messages": [
+            {"role": "system", "content": f"prompt {version}"},
+            "{{>messages}}"]}))
+    path = golden(tmp_path, 1)
+    ups = [provider(lambda x: openai_wire.server(Reply(text="42"))(x))
+           for _ in range(2)]
+    gw = gateway(server=ADMIN, http="".join(
+        up.upstream(name) for up, name in zip(ups, ("up", "new")))
+        + "".join(f"llm_prompt p {v} {tmp_path}/{v};" for v in ("v1", "v2"))
+        + "".join(f"""
+            llm_route {name} {{ match {name}; target up/a; prompt p@v1;
+                prepend_message system "rules of the house";
+                prepend_message system "from $remote_addr";
+                append_message user "be brief";
+                canary {what} share=10% guard=errors<50% hold=1h;
+                evaluate golden {path} every=1h check=exact; }}"""
+            for name, what in (("model", "new/b"), ("prompt", "prompt=p@v2"),
+                               ("both", "new/b prompt=p@v2"))))
+    admin = Admin(gw)
+    wait_for(lambda: [one["status"] for one in admin.get(
+        "evaluations").json["data"]] == ["completed"] * 3, 20, "their end", 0.05)
+
+    def asked(up):
+        return sorted(tuple(m["content"] for m in r.json["messages"])
+                      for r in up.requests)
+
+    def with_prompt(version):
+        return ("rules of the house", f"prompt {version}", "what is 0",
+                "be brief")
+    assert asked(ups[0]) == [with_prompt("v1")] * 3 + [with_prompt("v2")]
+    assert asked(ups[1]) == [with_prompt("v1"), with_prompt("v2")]
+    # and each canary hears of its candidate
+    for name in ("model", "prompt", "both"):
+        wait_for(lambda: admin.get(f"rollouts/{name}").json["rollout"][
+            "evaluations"].get("golden"), 10, name)
+
+
 @pytest.mark.parametrize("line, says", [
     ("evaluate golden {no} check=exact;", "No such file"),
     ("evaluate golden {bad} check=exact;", "line 2 is not JSON"),
