@@ -43,6 +43,7 @@ typedef struct {
     uint64_t                   number;     /* of that, or 0 */
     unsigned                   sent:1;     /* and what became of it is not
                                               known */
+    unsigned                   stale:1;    /* another verdict has come since */
 } ngx_llmops_told_t;
 
 
@@ -245,7 +246,7 @@ ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
 
 
 /* what was said of the same one before, and is still on its way, must not come
-   after what is said of it now; one that may be in force is left */
+   after what is said of it now: one that is being written is not tried again */
 
 static void
 ngx_llmops_told_before(ngx_llmops_main_conf_t *mcf,
@@ -263,12 +264,11 @@ ngx_llmops_told_before(ngx_llmops_main_conf_t *mcf,
     {
         told = ngx_queue_data(q, ngx_llmops_told_t, queue);
 
-        if (told->ro == ro && told->asked == NULL && !told->sent
+        if (told->ro == ro
             && ngx_llmops_same(&told->ev.name, &ev->name)
             && ngx_llmops_same(&told->ev.id, &ev->id))
         {
-            ngx_llmops_told_free(told);
-            return;
+            told->stale = 1;
         }
     }
 }
@@ -464,6 +464,11 @@ ngx_llmops_told_read(ngx_llmops_docop_t *op)
                  ? ngx_llmops_rollout_doc_load(&op->doc.value) : NULL;
 
     ngx_llmops_told_over(told);
+
+    if (told->stale) {
+        ngx_llmops_told_free(told);
+        return;
+    }
 
     rc = told->json ? ngx_llmops_told_change(told) : NGX_ERROR;
 
