@@ -256,7 +256,7 @@ ngx_llmops_load_whom(ngx_llmops_evaluation_run_t *run)
 /*
  * What callers of a route get with their own messages: its prompt, unless the
  * candidate has one, and the messages that it adds; but for those that have
- * variables, since there is no caller.  Samples are what was sent: they have it.
+ * variables, since there is no caller.  Samples are what was sent, and have it.
  */
 
 static ngx_int_t

@@ -156,8 +156,8 @@ ngx_llmops_evaluation_outcomes(json_t *kase, ngx_uint_t n,
 }
 
 
-/* what other checks say is not all that was asked for while a person is still to
-   speak */
+/* what other checks say is not all that was asked for, while a person is still
+   to speak */
 
 static void
 ngx_llmops_result_outcome(json_t *result, ngx_llmops_summary_outcome_t *o)

@@ -56,9 +56,9 @@ typedef struct {
 
 /*
  * To be called when an evaluation is over, and again if people have changed its
- * verdict, by any worker, outside of any lock; all of ev is copied.  What is not
- * the candidate of the route's rollout is passed over: target and prompt are
- * compared, but the target not if only a prompt is let in.  Several of one
+ * verdict, by any worker, outside of any lock; all of ev is copied.  What is
+ * not the candidate of the route's rollout is passed over: target and prompt
+ * are compared, but the target not if only a prompt is let in.  Several of one
  * evaluation may be it then: of those the worst is told.  The store is
  * written to in the background, and again until it can be, as long as this
  * worker lives.  What is told again, with the same verdict, or is older than
