@@ -34,7 +34,8 @@ static ngx_int_t ngx_llmops_ask_request(ngx_llmops_evaluation_answer_t *an,
     ngx_llmops_out_t *out);
 static json_t *ngx_llmops_ask_json(ngx_llmops_evaluation_answer_t *an);
 static ngx_int_t ngx_llmops_ask_prompt(ngx_llmops_evaluation_answer_t *an,
-    ngx_llmops_prompt_t *prompt, ngx_str_t *request, ngx_llmops_out_t *out);
+    ngx_llmops_evaluation_whom_t *whom, ngx_str_t *request,
+    ngx_llmops_out_t *out);
 static ngx_int_t ngx_llmops_ask_judge(ngx_llmops_evaluation_answer_t *an,
     ngx_llmops_out_t *out, ngx_llmops_target_t **target);
 static void ngx_llmops_ask_answered(ngx_llmops_detached_t *d);
@@ -162,8 +163,9 @@ ngx_llmops_ask_request(ngx_llmops_evaluation_answer_t *an,
     request.data = (u_char *) text;
     request.len = ngx_strlen(text);
 
-    rc = whom->prompt ? ngx_llmops_ask_prompt(an, whom->prompt, &request, out)
-                      : ngx_llmops_out_str(out, &request);
+    rc = whom->prompt || whom->ndecorators
+         ? ngx_llmops_ask_prompt(an, whom, &request, out)
+         : ngx_llmops_out_str(out, &request);
     free(text);
 
     if (rc == NGX_OK) {
@@ -224,7 +226,8 @@ ngx_llmops_ask_json(ngx_llmops_evaluation_answer_t *an)
 
 static ngx_int_t
 ngx_llmops_ask_prompt(ngx_llmops_evaluation_answer_t *an,
-    ngx_llmops_prompt_t *prompt, ngx_str_t *request, ngx_llmops_out_t *out)
+    ngx_llmops_evaluation_whom_t *whom, ngx_str_t *request,
+    ngx_llmops_out_t *out)
 {
     char                       *text;
     json_t                     *variables;
@@ -245,7 +248,7 @@ ngx_llmops_ask_prompt(ngx_llmops_evaluation_answer_t *an,
 
     variables = json_object_get(an->task->kase, "variables");
 
-    if (variables) {
+    if (variables && whom->prompt) {
         /* the prompt has them as they are spelled here */
 
         text = json_dumps(variables, JSON_COMPACT|JSON_REAL_PRECISION(15));
@@ -264,10 +267,16 @@ ngx_llmops_ask_prompt(ngx_llmops_evaluation_answer_t *an,
     }
 
     build.form = NGX_LLMOPS_FORM_CHAT;
-    build.prompt = prompt;
-    build.values = ngx_llmops_prompt_check(prompt, given, &arena, &err);
+    build.prompt = whom->prompt;
+    build.decorators = whom->decorators;
+    build.ndecorators = whom->ndecorators;
 
-    if (build.values) {
+    if (whom->prompt) {
+        build.values = ngx_llmops_prompt_check(whom->prompt, given, &arena,
+                                               &err);
+    }
+
+    if (build.values || whom->prompt == NULL) {
         rc = ngx_llmops_prompt_body(&build, request, out, &err);
     }
 

@@ -188,19 +188,12 @@ ngx_llmops_data_cases(ngx_llmops_evaluation_run_t *run)
                                           "the evaluation began");
     }
 
-    run->nchunks = (run->set.n + NGX_LLMOPS_EVAL_CHUNK - 1)
-                   / NGX_LLMOPS_EVAL_CHUNK;
-    run->chunks = ngx_calloc(run->nchunks
-                             * sizeof(ngx_llmops_evaluation_chunk_t),
-                             ngx_cycle->log);
-
-    if (run->chunks == NULL
+    if (ngx_llmops_load_chunks(run) != NGX_OK
         || json_object_set_new(run->doc, "cases",
                                json_integer((json_int_t) run->set.n)) != 0
         || json_object_set_new(run->doc, "checksum",
                                json_integer((json_int_t) crc)) != 0)
     {
-        run->nchunks = run->chunks ? run->nchunks : 0;
         return ngx_llmops_evaluation_fail(run, "out of memory");
     }
 
@@ -221,7 +214,7 @@ ngx_llmops_run_check(ngx_llmops_evaluation_run_t *run)
 
     for (n = 0; n < NGX_LLMOPS_DATA_CHECKS; n++) {
 
-        if (run->again || run->checked == run->set.n) {
+        if (run->checked == run->set.n) {
             run->chunk = 0;
             run->state = NGX_LLMOPS_RUN_CHUNK;
             return NGX_OK;

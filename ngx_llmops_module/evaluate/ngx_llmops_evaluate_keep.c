@@ -18,6 +18,8 @@
 #define NGX_LLMOPS_KEEP_EXPIRES  86400     /* s: pieces of a lost head */
 
 
+static ngx_str_t ngx_llmops_keep_piece(ngx_llmops_evaluation_run_t *run,
+    ngx_llmops_evaluation_chunk_t *chunk);
 static ngx_int_t ngx_llmops_keep_final(ngx_llmops_evaluation_run_t *run);
 static ngx_int_t ngx_llmops_keep_figures(ngx_llmops_evaluation_run_t *run,
     ngx_uint_t ended);
@@ -158,7 +160,7 @@ ngx_llmops_run_flush(ngx_llmops_evaluation_run_t *run)
     chunk = &run->chunks[run->chunk];
 
     run->op.id = ngx_llmops_evaluation_chunk(run->buf, run->id, run->chunk);
-    run->op.value = ngx_llmops_evaluation_text(chunk->cases, run->pool);
+    run->op.value = ngx_llmops_keep_piece(run, chunk);
     run->op.expected = chunk->revision;
     run->op.expires = ngx_time() + run->evs->keep + NGX_LLMOPS_KEEP_EXPIRES;
 
@@ -172,6 +174,34 @@ ngx_llmops_run_flush(ngx_llmops_evaluation_run_t *run)
 
     return ngx_llmops_evaluation_ask(run, ngx_llmops_store_put,
                                      NGX_LLMOPS_RUN_FLUSHED);
+}
+
+
+/* as much of the texts as a document has room for: what was answered has been
+   paid for, and a score is worth more than the end of an answer */
+
+static ngx_str_t
+ngx_llmops_keep_piece(ngx_llmops_evaluation_run_t *run,
+    ngx_llmops_evaluation_chunk_t *chunk)
+{
+    size_t     max;
+    ngx_str_t  text;
+
+    text = ngx_llmops_evaluation_text(chunk->cases, run->pool);
+
+    for (max = run->spec.kept / 2;
+         max && text.len > NGX_LLMOPS_DOC_LARGE;
+         max /= 2)
+    {
+        if (ngx_llmops_evaluation_shorten(chunk->cases, max) != NGX_OK) {
+            ngx_str_null(&text);
+            break;
+        }
+
+        text = ngx_llmops_evaluation_text(chunk->cases, run->pool);
+    }
+
+    return text;
 }
 
 
@@ -357,9 +387,14 @@ ngx_llmops_keep_figures(ngx_llmops_evaluation_run_t *run, ngx_uint_t ended)
     rc |= json_object_set_new(run->doc, "tokens",
                               json_integer((json_int_t) run->tokens));
 
+    /* a person may judge answers of one that was cut short: no verdict */
+
     told = ngx_llmops_summary_json(run->summary,
                                    ended && !run->failed_run
-                                   && !run->cancelled);
+                                   && !run->cancelled
+                                   && (!run->again
+                                       || ngx_llmops_evaluation_is(run->doc,
+                                                             "completed")));
 
     rc |= told ? json_object_update(run->doc, told) : -1;
 
@@ -415,7 +450,7 @@ ngx_llmops_run_head_put(ngx_llmops_evaluation_run_t *run)
             return ngx_llmops_keep_ended(run);
         }
 
-        run->state = NGX_LLMOPS_RUN_IDLE;
+        run->state = run->running ? NGX_LLMOPS_RUN_IDLE : run->back;
 
         return NGX_OK;
     }
@@ -449,14 +484,14 @@ ngx_llmops_run_reread(ngx_llmops_evaluation_run_t *run)
 {
     json_t  *doc;
 
-    run->state = NGX_LLMOPS_RUN_IDLE;
+    run->state = run->running ? NGX_LLMOPS_RUN_IDLE : run->back;
 
     if (run->op.rc == NGX_DECLINED) {
         return NGX_DONE;
     }
 
     if (run->op.rc != NGX_OK) {
-        return ngx_llmops_evaluation_later(run, NGX_LLMOPS_RUN_IDLE);
+        return ngx_llmops_evaluation_later(run, run->state);
     }
 
     if (run->op.doc.revision == run->revision) {
@@ -485,6 +520,8 @@ ngx_llmops_run_reread(ngx_llmops_evaluation_run_t *run)
     if (!run->again && !ngx_llmops_evaluation_active(doc)) {
         run->cancelled = 1;
         run->stop = 1;
+        run->running = 1;
+        run->state = NGX_LLMOPS_RUN_IDLE;
 
         ngx_llmops_evaluation_abandon(run);
     }

@@ -409,9 +409,13 @@ ngx_llmops_evaluate_default(ngx_llmops_evaluate_t *ev)
         if (ro && (ro->model.len || ro->reference.len)) {
             one = json_pack("{s:s}", "name", "candidate");
 
-            rc |= ro->model.len
-                  ? ngx_llmops_evaluate_text(one, "target", &ro->model)
-                  : ngx_llmops_evaluate_text(one, "route", &ev->route->name);
+            /* with what the route says, as callers would get it */
+
+            rc |= ngx_llmops_evaluate_text(one, "route", &ev->route->name);
+
+            if (ro->model.len) {
+                rc |= ngx_llmops_evaluate_text(one, "target", &ro->model);
+            }
 
             if (ro->reference.len) {
                 rc |= ngx_llmops_evaluate_text(one, "prompt", &ro->reference);

@@ -17,7 +17,11 @@
  */
 
 
+static ngx_int_t ngx_llmops_load_again(ngx_llmops_evaluation_run_t *run);
 static ngx_int_t ngx_llmops_load_whom(ngx_llmops_evaluation_run_t *run);
+static ngx_int_t ngx_llmops_load_dress(ngx_llmops_evaluation_run_t *run,
+    ngx_llmops_evaluation_candidate_t *c, ngx_llmops_route_t *route,
+    ngx_llmops_evaluation_whom_t *whom);
 static void ngx_llmops_load_model(ngx_llmops_evaluation_whom_t *whom);
 static ngx_int_t ngx_llmops_load_summary(ngx_llmops_evaluation_run_t *run);
 static void ngx_llmops_load_wake(void *data);
@@ -108,6 +112,7 @@ ngx_int_t
 ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run)
 {
     char                       err[NGX_LLMOPS_EVAL_TEXT];
+    ngx_int_t                  rc;
     ngx_llmops_evaluations_t  *evs;
 
     if (run->op.rc == NGX_ERROR || run->op.rc == NGX_BUSY) {
@@ -123,7 +128,13 @@ ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run)
                                           "the store any more");
     }
 
-    if (ngx_llmops_evaluation_spec(run->spec_json, &run->spec, err) != NGX_OK
+    rc = ngx_llmops_evaluation_spec(run->spec_json, &run->spec, err);
+
+    if (rc == NGX_OK && run->again) {
+        return ngx_llmops_load_again(run);
+    }
+
+    if (rc != NGX_OK
         || ngx_llmops_evaluation_names(run->mcf, &run->spec, run->spec_json,
                                        err)
            != NGX_OK)
@@ -155,10 +166,57 @@ ngx_llmops_run_specified(ngx_llmops_evaluation_run_t *run)
 }
 
 
+/*
+ * One that has ended is only added up anew, from what is kept: the dataset, the
+ * prompts and the targets may be others by now, or gone.
+ */
+
+static ngx_int_t
+ngx_llmops_load_again(ngx_llmops_evaluation_run_t *run)
+{
+    json_int_t  cases;
+
+    cases = json_integer_value(json_object_get(run->doc, "cases"));
+
+    run->set.n = (ngx_uint_t) ngx_max(0, ngx_min(cases,
+                                                 NGX_LLMOPS_EVAL_CASES));
+
+    if (ngx_llmops_load_chunks(run) != NGX_OK
+        || ngx_llmops_load_summary(run) != NGX_OK)
+    {
+        return ngx_llmops_evaluation_fail(run, "out of memory");
+    }
+
+    run->state = NGX_LLMOPS_RUN_CHUNK;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_llmops_load_chunks(ngx_llmops_evaluation_run_t *run)
+{
+    ngx_uint_t  n;
+
+    n = (run->set.n + NGX_LLMOPS_EVAL_CHUNK - 1) / NGX_LLMOPS_EVAL_CHUNK;
+
+    run->chunks = ngx_calloc(n * sizeof(ngx_llmops_evaluation_chunk_t) + 1,
+                             ngx_cycle->log);
+    if (run->chunks == NULL) {
+        return NGX_ERROR;
+    }
+
+    run->nchunks = n;
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_llmops_load_whom(ngx_llmops_evaluation_run_t *run)
 {
     ngx_uint_t                          i;
+    ngx_llmops_route_t                 *route;
     ngx_llmops_evaluation_whom_t       *whom;
     ngx_llmops_evaluation_candidate_t  *c;
 
@@ -166,22 +224,95 @@ ngx_llmops_load_whom(ngx_llmops_evaluation_run_t *run)
         c = &run->spec.candidates[i];
         whom = &run->whom[i];
 
+        route = c->route.len ? ngx_llmops_route_by_name(run->mcf, &c->route)
+                             : NULL;
+
         if (c->target.len) {
             whom->target = ngx_llmops_evaluation_target(run->evs, &c->target);
 
         } else {
-            whom->route = ngx_llmops_route_by_name(run->mcf, &c->route);
+            whom->route = route;
         }
 
         ngx_llmops_load_model(whom);
 
-        if (c->prompt.len) {
+        if (ngx_llmops_load_dress(run, c, route, whom) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (whom->name.len) {
             whom->asking = ngx_llmops_prompt_asking_create(run->mcf,
                                                    ngx_llmops_load_wake, run);
             if (whom->asking == NULL) {
                 return NGX_ERROR;
             }
         }
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * What callers of a route get with their own messages: its prompt, unless the
+ * candidate has one, and the messages that it adds; but for those that have
+ * variables, since there is no caller.  Samples are what was sent, and have it.
+ */
+
+static ngx_int_t
+ngx_llmops_load_dress(ngx_llmops_evaluation_run_t *run,
+    ngx_llmops_evaluation_candidate_t *c, ngx_llmops_route_t *route,
+    ngx_llmops_evaluation_whom_t *whom)
+{
+    u_char                      *at;
+    ngx_uint_t                   i;
+    ngx_llmops_decorator_t      *d;
+    ngx_llmops_route_prompt_t   *rp;
+    ngx_llmops_route_message_t  *m;
+
+    rp = route ? route->prompt : NULL;
+
+    if (json_object_get(json_object_get(run->spec_json, "dataset"),
+                        "samples"))
+    {
+        rp = NULL;
+    }
+
+    if (c->prompt.len) {
+        at = ngx_strlchr(c->prompt.data, c->prompt.data + c->prompt.len, '@');
+
+        whom->name.data = c->prompt.data;
+        whom->name.len = at - c->prompt.data;
+        whom->which.data = at + 1;
+        whom->which.len = c->prompt.data + c->prompt.len - whom->which.data;
+
+    } else if (rp && rp->set) {
+        whom->name = rp->name;
+        whom->which = rp->which;
+    }
+
+    if (rp == NULL || rp->messages.nelts == 0) {
+        return NGX_OK;
+    }
+
+    d = ngx_calloc(rp->messages.nelts * sizeof(ngx_llmops_decorator_t),
+                   ngx_cycle->log);
+    if (d == NULL) {
+        return NGX_ERROR;
+    }
+
+    whom->decorators = d;
+    m = rp->messages.elts;
+
+    for (i = 0; i < rp->messages.nelts; i++) {
+
+        if (m[i].text.lengths) {
+            continue;
+        }
+
+        d[whom->ndecorators].role = m[i].role;
+        d[whom->ndecorators].append = m[i].append;
+        d[whom->ndecorators++].text = m[i].text.value;
     }
 
     return NGX_OK;
@@ -260,18 +391,14 @@ ngx_llmops_load_wake(void *data)
 ngx_int_t
 ngx_llmops_run_prompts(ngx_llmops_evaluation_run_t *run)
 {
-    u_char                             *at;
-    ngx_str_t                           name, which;
-    ngx_llmops_which_t                  found;
-    ngx_llmops_evaluation_whom_t       *whom;
-    ngx_llmops_evaluation_candidate_t  *c;
+    ngx_llmops_which_t             found;
+    ngx_llmops_evaluation_whom_t  *whom;
 
     if (run->ready == run->spec.ncandidates) {
         run->state = NGX_LLMOPS_RUN_DATA;
         return NGX_OK;
     }
 
-    c = &run->spec.candidates[run->ready];
     whom = &run->whom[run->ready];
 
     if (whom->asking == NULL) {
@@ -279,15 +406,8 @@ ngx_llmops_run_prompts(ngx_llmops_evaluation_run_t *run)
         return NGX_OK;
     }
 
-    at = ngx_strlchr(c->prompt.data, c->prompt.data + c->prompt.len, '@');
-
-    name.data = c->prompt.data;
-    name.len = at - name.data;
-    which.data = at + 1;
-    which.len = c->prompt.data + c->prompt.len - which.data;
-
-    switch (ngx_llmops_prompt_find(whom->asking, &name, &which, &found,
-                                   &whom->prompt))
+    switch (ngx_llmops_prompt_find(whom->asking, &whom->name, &whom->which,
+                                   &found, &whom->prompt))
     {
     case NGX_OK:
         run->ready++;
@@ -300,8 +420,8 @@ ngx_llmops_run_prompts(ngx_llmops_evaluation_run_t *run)
         return ngx_llmops_evaluation_later(run, run->state);
 
     default:
-        return ngx_llmops_evaluation_fail(run, "there is no prompt \"%V\"",
-                                          &c->prompt);
+        return ngx_llmops_evaluation_fail(run, "there is no prompt \"%V@%V\"",
+                                          &whom->name, &whom->which);
     }
 }
 

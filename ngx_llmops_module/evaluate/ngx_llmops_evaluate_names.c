@@ -68,13 +68,13 @@ ngx_llmops_names_candidate(ngx_llmops_main_conf_t *mcf,
         return NGX_DECLINED;
     }
 
-    if (c->target.len) {
-        return ngx_llmops_names_target(mcf, spec, &c->target, err);
+    if (c->route.len && ngx_llmops_route_by_name(mcf, &c->route) == NULL) {
+        return ngx_llmops_spec_error(err, "there is no llm_route \"%V\"",
+                                     &c->route);
     }
 
-    return ngx_llmops_route_by_name(mcf, &c->route)
-           ? NGX_OK : ngx_llmops_spec_error(err, "there is no llm_route "
-                                            "\"%V\"", &c->route);
+    return c->target.len ? ngx_llmops_names_target(mcf, spec, &c->target, err)
+                         : NGX_OK;
 }
 
 

@@ -19,6 +19,8 @@
 
 static json_t *ngx_llmops_result_answer(ngx_llmops_evaluation_answer_t *an);
 static json_t *ngx_llmops_result_expected(json_t *kase);
+static ngx_int_t ngx_llmops_result_shorten(json_t *json, const char *member,
+    size_t max);
 static void ngx_llmops_result_outcome(json_t *result,
     ngx_llmops_summary_outcome_t *o);
 
@@ -154,10 +156,14 @@ ngx_llmops_evaluation_outcomes(json_t *kase, ngx_uint_t n,
 }
 
 
+/* what other checks say is not all that was asked for, while a person is still
+   to speak */
+
 static void
 ngx_llmops_result_outcome(json_t *result, ngx_llmops_summary_outcome_t *o)
 {
-    json_t  *latency, *score;
+    json_t      *latency, *score;
+    ngx_uint_t   human;
 
     ngx_memzero(o, sizeof(ngx_llmops_summary_outcome_t));
 
@@ -167,18 +173,22 @@ ngx_llmops_result_outcome(json_t *result, ngx_llmops_summary_outcome_t *o)
     o->cost = json_number_value(json_object_get(result, "cost"));
     o->latency = latency ? json_number_value(latency) : -1;
 
-    if (json_is_number(score) && json_object_get(result, "error") == NULL) {
+    human = json_is_true(json_object_get(result, "human"));
+
+    if (json_object_get(result, "error")) {
+        o->state = NGX_LLMOPS_SUMMARY_ERROR;
+
+    } else if (human) {
+        o->state = NGX_LLMOPS_SUMMARY_MISSING;
+
+    } else if (json_is_number(score)) {
         o->state = NGX_LLMOPS_SUMMARY_SCORED;
         o->score = json_number_value(score);
         o->passed = json_is_true(json_object_get(result, "passed"));
-        return;
+
+    } else {
+        o->state = NGX_LLMOPS_SUMMARY_ERROR;
     }
-
-    /* a person has not spoken yet */
-
-    o->state = json_is_true(json_object_get(result, "human"))
-               && json_object_get(result, "error") == NULL
-               ? NGX_LLMOPS_SUMMARY_MISSING : NGX_LLMOPS_SUMMARY_ERROR;
 }
 
 
@@ -197,6 +207,48 @@ ngx_llmops_evaluation_count(ngx_llmops_evaluation_run_t *run, json_t *kase)
     run->failed += (errors != 0);
 
     (void) ngx_llmops_summary_add(run->summary, &slice, row);
+}
+
+
+ngx_int_t
+ngx_llmops_evaluation_shorten(json_t *cases, size_t max)
+{
+    json_t      *kase, *result;
+    ngx_int_t    rc;
+    ngx_uint_t   i;
+    const char  *key;
+
+    rc = NGX_OK;
+
+    json_object_foreach(cases, key, kase) {
+
+        rc |= ngx_llmops_result_shorten(kase, "input", max);
+
+        json_array_foreach(json_object_get(kase, "results"), i, result) {
+            rc |= ngx_llmops_result_shorten(result, "answer", max);
+        }
+    }
+
+    return rc == NGX_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_llmops_result_shorten(json_t *json, const char *member, size_t max)
+{
+    json_t  *text;
+
+    text = json_object_get(json, member);
+
+    if (json_string_length(text) <= max) {
+        return NGX_OK;
+    }
+
+    return json_object_set_new(json, member,
+                               ngx_llmops_evaluation_cut(
+                                   (u_char *) json_string_value(text),
+                                   json_string_length(text), max))
+           == 0 ? NGX_OK : NGX_ERROR;
 }
 
 

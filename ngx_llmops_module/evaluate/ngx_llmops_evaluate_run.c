@@ -23,6 +23,7 @@
 typedef ngx_int_t (*ngx_llmops_run_pt)(ngx_llmops_evaluation_run_t *run);
 
 
+static ngx_uint_t ngx_llmops_evaluation_old(ngx_llmops_evaluation_run_t *run);
 static void ngx_llmops_evaluation_asked(ngx_llmops_docop_t *op);
 static void ngx_llmops_evaluation_over_op(ngx_llmops_evaluation_run_t *run);
 static void ngx_llmops_evaluation_free(ngx_llmops_evaluation_run_t *run);
@@ -110,6 +111,11 @@ ngx_llmops_evaluation_step(ngx_llmops_evaluation_run_t *run)
 
     for (n = 0; n < NGX_LLMOPS_RUN_TURN; n++) {
 
+        if (ngx_llmops_evaluation_old(run)) {
+            run->back = run->state;
+            run->state = NGX_LLMOPS_RUN_HEAD;
+        }
+
         rc = ngx_llmops_run_steps[run->state](run);
 
         if (rc == NGX_DONE) {
@@ -125,6 +131,42 @@ ngx_llmops_evaluation_step(ngx_llmops_evaluation_run_t *run)
     run->stepping = 0;
 
     /* after a whole turn the next tick goes on: others want to be served */
+}
+
+
+/*
+ * Whether others may soon take it for one that nobody runs.  To read a dataset
+ * and to check it takes longer than a claim holds, if it is large: of two
+ * gateways each would take it from the other for ever.  One that is running
+ * says that it is alive when it writes its results.  Not between a question to
+ * the store and its answer, which is in run->op.
+ */
+
+static ngx_uint_t
+ngx_llmops_evaluation_old(ngx_llmops_evaluation_run_t *run)
+{
+    if (run->running
+        || (ngx_msec_int_t) (ngx_current_msec - run->alive)
+           < NGX_LLMOPS_EVAL_FLUSH)
+    {
+        return 0;
+    }
+
+    switch (run->state) {
+
+    case NGX_LLMOPS_RUN_SPEC:
+    case NGX_LLMOPS_RUN_PROMPTS:
+    case NGX_LLMOPS_RUN_DATA:
+    case NGX_LLMOPS_RUN_FILE:
+    case NGX_LLMOPS_RUN_SAMPLES:
+    case NGX_LLMOPS_RUN_SAMPLED:
+    case NGX_LLMOPS_RUN_CHECK:
+    case NGX_LLMOPS_RUN_CHUNK:
+        return 1;
+
+    default:
+        return 0;
+    }
 }
 
 
@@ -265,6 +307,10 @@ ngx_llmops_evaluation_free(ngx_llmops_evaluation_run_t *run)
     for (i = 0; i < NGX_LLMOPS_EVAL_CANDIDATES; i++) {
         if (run->whom[i].asking) {
             ngx_llmops_prompt_asking_free(run->whom[i].asking);
+        }
+
+        if (run->whom[i].decorators) {
+            ngx_free(run->whom[i].decorators);
         }
     }
 

@@ -120,10 +120,14 @@ typedef struct {
 /* of a candidate, once its names are resolved */
 
 typedef struct {
-    ngx_llmops_target_t         *target;
+    ngx_llmops_target_t         *target;   /* who is asked, or */
     ngx_llmops_route_t          *route;
+    ngx_str_t                    name;     /* of its prompt, or len 0 */
+    ngx_str_t                    which;    /* version or label of that */
     ngx_llmops_prompt_asking_t  *asking;
     ngx_llmops_prompt_t         *prompt;
+    ngx_llmops_decorator_t      *decorators;   /* messages of the route */
+    ngx_uint_t                   ndecorators;
     ngx_str_t                    model;    /* that requests name */
     char                         said[2][NGX_LLMOPS_METER_MODEL + 1];
                                            /* model, fingerprint of the last
@@ -139,6 +143,8 @@ struct ngx_llmops_evaluation_run_s {
     char                         id[NGX_LLMOPS_EVAL_ID + 1];
 
     ngx_llmops_run_state_e       state;
+    ngx_llmops_run_state_e       back;     /* from the head, unless it is
+                                              running */
     ngx_llmops_docop_t           op;
     ngx_pool_t                  *pool;     /* of op, or NULL */
     ngx_msec_t                   wait;     /* ngx_current_msec: not before */
@@ -283,6 +289,9 @@ ngx_int_t ngx_llmops_run_prompts(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_chunk(ngx_llmops_evaluation_run_t *run);
 ngx_int_t ngx_llmops_run_chunk_got(ngx_llmops_evaluation_run_t *run);
 
+/* Makes run->chunks of all cases.  NGX_OK or NGX_ERROR. */
+ngx_int_t ngx_llmops_load_chunks(ngx_llmops_evaluation_run_t *run);
+
 /* All results are read and added up anew.  NGX_OK or NGX_ERROR. */
 ngx_int_t ngx_llmops_evaluation_recount(ngx_llmops_evaluation_run_t *run);
 
@@ -364,6 +373,10 @@ ngx_uint_t ngx_llmops_evaluation_outcomes(json_t *kase, ngx_uint_t n,
 /* Adds a kept case to run->summary, and counts it. */
 void ngx_llmops_evaluation_count(ngx_llmops_evaluation_run_t *run,
     json_t *kase);
+
+/* Cuts the inputs and answers of kept cases at max bytes.  NGX_OK or
+   NGX_ERROR. */
+ngx_int_t ngx_llmops_evaluation_shorten(json_t *cases, size_t max);
 
 /* Texts of anybody's bytes as JSON, cut at max bytes. */
 json_t *ngx_llmops_evaluation_cut(u_char *p, size_t len, size_t max);

@@ -140,7 +140,8 @@ ngx_llmops_run_sampled(ngx_llmops_evaluation_run_t *run)
 }
 
 
-/* makes cases of the samples, the oldest first; as ngx_llmops_dataset_add() */
+/* makes cases of the samples, the oldest first; as ngx_llmops_dataset_end().
+   One that is too large for a case does not forbid the others */
 
 static ngx_int_t
 ngx_llmops_run_samples_take(ngx_llmops_evaluation_run_t *run, char *err)
@@ -161,6 +162,10 @@ ngx_llmops_run_samples_take(ngx_llmops_evaluation_run_t *run, char *err)
 
         if (kase) {
             rc = ngx_llmops_dataset_add(&run->set, kase, err);
+        }
+
+        if (rc == NGX_DECLINED) {
+            rc = NGX_OK;
         }
 
         json_decref(kase);

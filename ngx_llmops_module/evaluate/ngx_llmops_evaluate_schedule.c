@@ -17,6 +17,10 @@
  * evaluation: so that of all gateways one begins it.  It is "pending" until the
  * evaluation's own documents are there: who finds it pending, later, makes
  * them, of whatever he who began it has left.
+ *
+ * One that takes longer than "every=" is not overtaken by the next: they would
+ * become more and more, each slower for the others.  The next one is due when
+ * it has ended.
  */
 
 
@@ -31,7 +35,8 @@ typedef enum {
     NGX_LLMOPS_SCHEDULE_DUE,               /* the document is put */
     NGX_LLMOPS_SCHEDULE_SPEC,
     NGX_LLMOPS_SCHEDULE_HEAD,
-    NGX_LLMOPS_SCHEDULE_DONE
+    NGX_LLMOPS_SCHEDULE_DONE,
+    NGX_LLMOPS_SCHEDULE_LAST               /* the last one's head is read */
 } ngx_llmops_schedule_state_e;
 
 
@@ -59,6 +64,8 @@ static void ngx_llmops_schedule_step(ngx_llmops_scheduled_t *sc);
 static void ngx_llmops_schedule_asked(ngx_llmops_docop_t *op);
 static void ngx_llmops_schedule_result(ngx_llmops_scheduled_t *sc);
 static void ngx_llmops_schedule_got(ngx_llmops_scheduled_t *sc);
+static void ngx_llmops_schedule_last(ngx_llmops_scheduled_t *sc);
+static void ngx_llmops_schedule_begin(ngx_llmops_scheduled_t *sc);
 static json_t *ngx_llmops_schedule_document(ngx_llmops_scheduled_t *sc);
 static ngx_int_t ngx_llmops_schedule_op(ngx_llmops_scheduled_t *sc,
     json_t **value);
@@ -178,8 +185,9 @@ ngx_llmops_schedule_step(ngx_llmops_scheduled_t *sc)
         return;
     }
 
-    call = (sc->state == NGX_LLMOPS_SCHEDULE_GET) ? ngx_llmops_store_get
-                                                  : ngx_llmops_store_put;
+    call = (sc->state == NGX_LLMOPS_SCHEDULE_GET
+            || sc->state == NGX_LLMOPS_SCHEDULE_LAST) ? ngx_llmops_store_get
+                                                      : ngx_llmops_store_put;
     value = NULL;
 
     if (ngx_llmops_schedule_op(sc, &value) != NGX_OK) {
@@ -234,6 +242,12 @@ ngx_llmops_schedule_op(ngx_llmops_scheduled_t *sc, json_t **value)
     switch (sc->state) {
 
     case NGX_LLMOPS_SCHEDULE_GET:
+        return NGX_OK;
+
+    case NGX_LLMOPS_SCHEDULE_LAST:
+        sc->op.docs = NGX_LLMOPS_DOCS_EVALUATIONS;
+        sc->op.id.data = (u_char *) sc->job;
+        sc->op.id.len = ngx_strlen(sc->job);
         return NGX_OK;
 
     case NGX_LLMOPS_SCHEDULE_DUE:
@@ -304,6 +318,9 @@ ngx_llmops_schedule_result(ngx_llmops_scheduled_t *sc)
     if (state == NGX_LLMOPS_SCHEDULE_GET) {
         ngx_llmops_schedule_got(sc);
 
+    } else if (state == NGX_LLMOPS_SCHEDULE_LAST) {
+        ngx_llmops_schedule_last(sc);
+
     } else if (rc == NGX_OK
                || (rc == NGX_DECLINED && state == NGX_LLMOPS_SCHEDULE_HEAD))
     {
@@ -371,6 +388,50 @@ ngx_llmops_schedule_got(ngx_llmops_scheduled_t *sc)
                                ngx_min(next - now, NGX_LLMOPS_SCHEDULE_MOST));
         return;
     }
+
+    if (id && ngx_strlen(id) == NGX_LLMOPS_EVAL_ID) {
+        ngx_cpystrn((u_char *) sc->job, (u_char *) id, sizeof(sc->job));
+        sc->state = NGX_LLMOPS_SCHEDULE_LAST;
+        return;
+    }
+
+    ngx_llmops_schedule_begin(sc);
+}
+
+
+/* it is due; whether the one before has ended, or has been removed */
+
+static void
+ngx_llmops_schedule_last(ngx_llmops_scheduled_t *sc)
+{
+    json_t      *doc;
+    ngx_uint_t   ended;
+
+    doc = (sc->op.rc == NGX_OK) ? ngx_llmops_evaluation_load(&sc->op.doc.value)
+                                : NULL;
+
+    ended = (sc->op.rc == NGX_DECLINED
+             || (doc && !ngx_llmops_evaluation_active(doc)));
+
+    json_decref(doc);
+
+    sc->state = NGX_LLMOPS_SCHEDULE_GET;
+
+    if (ended) {
+        ngx_llmops_schedule_begin(sc);
+
+    } else {
+        ngx_llmops_schedule_later(sc, NGX_LLMOPS_SCHEDULE_AGAIN);
+    }
+}
+
+
+static void
+ngx_llmops_schedule_begin(ngx_llmops_scheduled_t *sc)
+{
+    int64_t  now;
+
+    now = ngx_llmops_store_now(sc->runner->mcf->store);
 
     ngx_llmops_evaluation_id(sc->job);
 

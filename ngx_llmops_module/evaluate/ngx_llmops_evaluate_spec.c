@@ -247,12 +247,12 @@ ngx_llmops_spec_candidate(json_t *value, ngx_llmops_evaluation_spec_t *spec,
         + (c->name.len != 0);
 
     if (!json_is_object(value) || json_object_size(value) != n
-        || (c->target.len && c->route.len)
         || (c->target.len == 0 && c->route.len == 0))
     {
         return ngx_llmops_spec_error(err, "a candidate has \"target\" or "
-                                     "\"route\", and may have \"prompt\" and "
-                                     "\"name\", texts that are not empty");
+                                     "\"route\", or both, and may have "
+                                     "\"prompt\" and \"name\", texts that are "
+                                     "not empty");
     }
 
     if (c->name.len == 0) {

@@ -26,8 +26,10 @@ static void ngx_llmops_told_metrics(ngx_llmops_evaluation_run_t *run,
 static ngx_llmops_verdict_e ngx_llmops_told_verdict(json_t *json);
 static void ngx_llmops_told_rollout(ngx_llmops_evaluation_runner_t *runner,
     json_t *doc, int64_t ended);
+static ngx_uint_t ngx_llmops_told_worse(ngx_llmops_evaluation_e one,
+    ngx_llmops_evaluation_e other);
 static void ngx_llmops_told_candidate(ngx_llmops_evaluation_runner_t *runner,
-    json_t *doc, json_t *shown, int64_t ended);
+    json_t *doc, json_t *shown, ngx_llmops_rollout_evaluation_t *ev);
 static ngx_llmops_evaluate_t *ngx_llmops_told_line(
     ngx_llmops_evaluations_t *evs, json_t *doc);
 
@@ -155,68 +157,94 @@ ngx_llmops_told_metrics(ngx_llmops_evaluation_run_t *run,
 }
 
 
-/* ended: 0, or when, of one that may have been told before */
+/* ended: 0, or when, of one that may have been told before.  A version of a
+   prompt may have been tried with several targets: the worst of them counts */
 
 static void
 ngx_llmops_told_rollout(ngx_llmops_evaluation_runner_t *runner, json_t *doc,
     int64_t ended)
 {
-    json_t      *shown, *name;
-    ngx_uint_t   i;
+    json_t                           *shown, *name;
+    ngx_uint_t                        i;
+    ngx_llmops_rollout_evaluation_t   ev, worst;
+
+    ngx_memzero(&worst, sizeof(ngx_llmops_rollout_evaluation_t));
 
     json_array_foreach(json_object_get(doc, "candidates"), i, shown) {
 
         name = json_object_get(shown, "name");
 
-        if (name && !json_equal(name, json_object_get(doc, "baseline"))) {
-            ngx_llmops_told_candidate(runner, doc, shown, ended);
+        if (name == NULL || json_equal(name, json_object_get(doc, "baseline")))
+        {
+            continue;
         }
+
+        ngx_llmops_told_candidate(runner, doc, shown, &ev);
+
+        if (ngx_llmops_rollout_evaluates(runner->mcf, &ev)
+            && (worst.id.len == 0
+                || ngx_llmops_told_worse(ev.verdict, worst.verdict)))
+        {
+            worst = ev;
+        }
+    }
+
+    if (worst.id.len == 0 || worst.name.len == 0) {
+        return;
+    }
+
+    worst.ended = ended;
+
+    if (ngx_llmops_rollout_evaluated(runner->mcf, &worst) == NGX_ERROR) {
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "llm rollout of route \"%V\" cannot be told of "
+                      "evaluation \"%V\", there is no memory",
+                      &worst.route, &worst.id);
     }
 }
 
 
+static ngx_uint_t
+ngx_llmops_told_worse(ngx_llmops_evaluation_e one,
+    ngx_llmops_evaluation_e other)
+{
+    return (one == NGX_LLMOPS_EVALUATION_FAIL
+            && other != NGX_LLMOPS_EVALUATION_FAIL)
+           || (one == NGX_LLMOPS_EVALUATION_UNDECIDED
+               && other == NGX_LLMOPS_EVALUATION_PASS);
+}
+
+
+/* borrowed from doc and shown */
+
 static void
 ngx_llmops_told_candidate(ngx_llmops_evaluation_runner_t *runner, json_t *doc,
-    json_t *shown, int64_t ended)
+    json_t *shown, ngx_llmops_rollout_evaluation_t *ev)
 {
-    json_t                           *interval;
-    ngx_llmops_verdict_e              verdict;
-    ngx_llmops_rollout_evaluation_t   ev;
+    json_t                *interval;
+    ngx_llmops_verdict_e   verdict;
 
-    ngx_memzero(&ev, sizeof(ngx_llmops_rollout_evaluation_t));
-
-    ev.route = ngx_llmops_evaluation_string(doc, "route");
-    ev.name = ngx_llmops_evaluation_string(doc, "name");
-    ev.id = ngx_llmops_evaluation_string(doc, "id");
-
-    if (ev.route.len == 0 || ev.name.len == 0) {
-        return;
-    }
+    ngx_memzero(ev, sizeof(ngx_llmops_rollout_evaluation_t));
 
     interval = json_object_get(shown, "interval");
 
-    ev.target = ngx_llmops_evaluation_string(shown, "target");
-    ev.prompt = ngx_llmops_evaluation_string(shown, "prompt");
-    ev.reason = ngx_llmops_evaluation_string(shown, "why");
-    ev.score = json_number_value(json_object_get(shown, "score"));
-    ev.low = json_number_value(json_array_get(interval, 0));
-    ev.high = json_number_value(json_array_get(interval, 1));
-    ev.cases = (ngx_uint_t) json_integer_value(json_object_get(doc, "done"));
-    ev.guard = (ngx_llmops_told_line(runner->evs, doc) != NULL);
-    ev.ended = ended;
+    ev->route = ngx_llmops_evaluation_string(doc, "route");
+    ev->name = ngx_llmops_evaluation_string(doc, "name");
+    ev->id = ngx_llmops_evaluation_string(doc, "id");
+    ev->target = ngx_llmops_evaluation_string(shown, "target");
+    ev->prompt = ngx_llmops_evaluation_string(shown, "prompt");
+    ev->reason = ngx_llmops_evaluation_string(shown, "why");
+    ev->score = json_number_value(json_object_get(shown, "score"));
+    ev->low = json_number_value(json_array_get(interval, 0));
+    ev->high = json_number_value(json_array_get(interval, 1));
+    ev->cases = (ngx_uint_t) json_integer_value(json_object_get(doc, "done"));
+    ev->guard = (ngx_llmops_told_line(runner->evs, doc) != NULL);
 
     verdict = ngx_llmops_told_verdict(shown);
 
-    ev.verdict = (verdict == NGX_LLMOPS_VERDICT_PASS)
-                 ? NGX_LLMOPS_EVALUATION_PASS
-                 : (verdict == NGX_LLMOPS_VERDICT_FAIL)
-                   ? NGX_LLMOPS_EVALUATION_FAIL
-                   : NGX_LLMOPS_EVALUATION_UNDECIDED;
-
-    if (ngx_llmops_rollout_evaluated(runner->mcf, &ev) == NGX_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "llm rollout of route \"%V\" cannot be told of "
-                      "evaluation \"%V\", there is no memory",
-                      &ev.route, &ev.id);
-    }
+    ev->verdict = (verdict == NGX_LLMOPS_VERDICT_PASS)
+                  ? NGX_LLMOPS_EVALUATION_PASS
+                  : (verdict == NGX_LLMOPS_VERDICT_FAIL)
+                    ? NGX_LLMOPS_EVALUATION_FAIL
+                    : NGX_LLMOPS_EVALUATION_UNDECIDED;
 }

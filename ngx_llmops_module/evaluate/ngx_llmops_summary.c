@@ -234,11 +234,12 @@ ngx_llmops_summary_row(ngx_llmops_summary_t *s, ngx_llmops_sums_t *sums,
 
     for (i = 0; i < s->n; i++) {
 
+        sums[i].cost += n * row[i].cost;
+
         if (row[i].state == NGX_LLMOPS_SUMMARY_MISSING) {
+            sums[i].missing += n;
             continue;
         }
-
-        sums[i].cost += n * row[i].cost;
 
         if (row[i].state == NGX_LLMOPS_SUMMARY_ERROR) {
             sums[i].errors += n;

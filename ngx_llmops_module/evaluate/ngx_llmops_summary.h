@@ -55,7 +55,7 @@ typedef struct {
 
 
 typedef enum {
-    NGX_LLMOPS_SUMMARY_MISSING = 0,        /* not asked (a budget's end) */
+    NGX_LLMOPS_SUMMARY_MISSING = 0,        /* a person is to say it */
     NGX_LLMOPS_SUMMARY_SCORED,
     NGX_LLMOPS_SUMMARY_ERROR               /* no answer, or no score for it */
 } ngx_llmops_summary_state_e;

@@ -26,6 +26,7 @@ typedef struct {
     ngx_llmops_pairs_t         pairs;      /* with the baseline */
     double                     passed;
     double                     errors;
+    double                     missing;    /* a person is to say it */
     double                     cost;
 } ngx_llmops_sums_t;
 

@@ -10,8 +10,8 @@
 
 /*
  * What an evaluation comes to.  There is no verdict where too many cases have
- * no score, since those that are left may be the easy ones; nor where there
- * are too few of them to tell.
+ * no score, or have none yet since a person is to give it: those that are left
+ * may be the easy ones; nor where there are too few of them to tell.
  */
 
 
@@ -84,12 +84,13 @@ ngx_llmops_verdict_e
 ngx_llmops_summary_judge(ngx_llmops_summary_t *s, ngx_uint_t i, char *why,
     size_t size)
 {
-    double                  n, score, low, high;
+    double                  n, without, score, low, high;
     ngx_llmops_sums_t      *sums;
     ngx_llmops_interval_t   in;
 
     sums = &s->all[i];
-    n = sums->score.n + sums->errors;
+    without = sums->errors + sums->missing;
+    n = sums->score.n + without;
     score = ngx_llmops_sums_score(sums);
 
     if (score < 0) {
@@ -97,9 +98,10 @@ ngx_llmops_summary_judge(ngx_llmops_summary_t *s, ngx_uint_t i, char *why,
         return NGX_LLMOPS_VERDICT_UNDECIDED;
     }
 
-    if (sums->errors > s->ask.max_errors * n) {
+    if (without > s->ask.max_errors * n) {
         snprintf(why, size, "%.0f of %.0f cases without a score, more than "
-                 "%g%%", sums->errors, n, 100 * s->ask.max_errors);
+                 "%g%%%s", without, n, 100 * s->ask.max_errors,
+                 sums->missing > 0 ? ": people are to judge answers" : "");
         return NGX_LLMOPS_VERDICT_UNDECIDED;
     }
 

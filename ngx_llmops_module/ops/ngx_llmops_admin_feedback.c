@@ -223,8 +223,8 @@ ngx_llmops_admin_feedback_reply(ngx_llmops_admin_t *a, ngx_str_t *id,
                      "target", about->target
                                ? ngx_llmops_admin_string(&about->target->name)
                                : json_null(),
-                     "prompt", about->prompt
-                               ? ngx_llmops_admin_string(&about->prompt->full)
+                     "prompt", about->prompt.len
+                               ? ngx_llmops_admin_string(&about->prompt)
                                : json_null(),
                      "arm", about->rollout ? json_string(arm) : json_null(),
                      "score", score);

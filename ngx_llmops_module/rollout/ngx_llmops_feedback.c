@@ -57,8 +57,8 @@ static void ngx_llmops_feedback_write(ngx_llmops_feedback_entry_t *e,
     ngx_llmops_ctx_t *ctx, const ngx_atomic_uint_t *id);
 static void ngx_llmops_feedback_about(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_feedback_entry_t *e, ngx_llmops_feedback_about_t *about);
-static struct ngx_llmops_prompt_s *ngx_llmops_feedback_prompt(
-    ngx_llmops_main_conf_t *mcf, uint32_t hash);
+static void ngx_llmops_feedback_prompt(ngx_llmops_main_conf_t *mcf,
+    uint32_t hash, ngx_llmops_feedback_about_t *about);
 static void ngx_llmops_feedback_count(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_feedback_about_t *about, ngx_atomic_uint_t arm, double score);
 
@@ -189,6 +189,7 @@ void
 ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx)
 {
+    ngx_str_t                     none = ngx_null_string;
     ngx_atomic_uint_t             id[2], words[4];
     ngx_llmops_feedback_t        *fb;
     ngx_llmops_feedback_entry_t  *e;
@@ -220,7 +221,8 @@ ngx_llmops_feedback_remember(ngx_llmops_main_conf_t *mcf,
     e->lock = 0;
 
     if (fb->fleet) {
-        ngx_llmops_feedback_tell(mcf, &ctx->id, words);
+        ngx_llmops_feedback_tell(mcf, &ctx->id, words,
+                                 ctx->prompt ? &ctx->prompt->full : &none);
     }
 }
 
@@ -348,7 +350,7 @@ ngx_llmops_feedback_give(ngx_llmops_main_conf_t *mcf, ngx_str_t *text,
 
 void
 ngx_llmops_feedback_take(ngx_llmops_main_conf_t *mcf,
-    const ngx_atomic_uint_t *words, double score,
+    const ngx_atomic_uint_t *words, ngx_str_t *prompt, double score,
     ngx_llmops_feedback_about_t *about)
 {
     ngx_llmops_feedback_entry_t  e;
@@ -361,6 +363,11 @@ ngx_llmops_feedback_take(ngx_llmops_main_conf_t *mcf,
     e.rollout = words[3];
 
     ngx_llmops_feedback_about(mcf, &e, about);
+
+    if (prompt->len) {
+        about->prompt = *prompt;
+    }
+
     ngx_llmops_feedback_count(mcf, about, e.arm, score);
 }
 
@@ -376,8 +383,6 @@ ngx_llmops_feedback_about(ngx_llmops_main_conf_t *mcf,
 
     ngx_memzero(about, sizeof(ngx_llmops_feedback_about_t));
 
-    about->prompt = ngx_llmops_feedback_prompt(mcf, (uint32_t) e->prompt);
-
     routes = mcf->routes.elts;
 
     for (i = 0; i < mcf->routes.nelts; i++) {
@@ -389,6 +394,9 @@ ngx_llmops_feedback_about(ngx_llmops_main_conf_t *mcf,
         }
 
         about->route = route;
+
+        ngx_llmops_feedback_prompt(mcf, (uint32_t) e->prompt, about);
+
         targets = route->targets.elts;
 
         for (k = 0; k < route->targets.nelts; k++) {
@@ -413,8 +421,12 @@ ngx_llmops_feedback_about(ngx_llmops_main_conf_t *mcf,
 }
 
 
-static struct ngx_llmops_prompt_s *
-ngx_llmops_feedback_prompt(ngx_llmops_main_conf_t *mcf, uint32_t hash)
+/* one of the store is not in the configuration: the registry has counted it for
+   its route, unless the route has had too many */
+
+static void
+ngx_llmops_feedback_prompt(ngx_llmops_main_conf_t *mcf, uint32_t hash,
+    ngx_llmops_feedback_about_t *about)
 {
     ngx_uint_t                   i, k;
     ngx_llmops_prompt_t        **p;
@@ -424,7 +436,7 @@ ngx_llmops_feedback_prompt(ngx_llmops_main_conf_t *mcf, uint32_t hash)
     prompts = mcf->prompts;
 
     if (prompts == NULL || hash == 0) {
-        return NULL;
+        return;
     }
 
     families = prompts->families.elts;
@@ -435,12 +447,14 @@ ngx_llmops_feedback_prompt(ngx_llmops_main_conf_t *mcf, uint32_t hash)
 
         for (k = 0; k < families[i].versions.nelts; k++) {
             if (ngx_llmops_feedback_hash(&p[k]->full) == hash) {
-                return p[k];
+                about->prompt = p[k]->full;
+                return;
             }
         }
     }
 
-    return NULL;
+    ngx_llmops_registry_prompt(mcf, &about->route->name, hash,
+                               &about->prompt);
 }
 
 
@@ -458,7 +472,7 @@ ngx_llmops_feedback_count(ngx_llmops_main_conf_t *mcf,
 
     ngx_llmops_registry_score(mcf, &about->route->name,
                               about->target ? &about->target->name : NULL,
-                              about->prompt ? &about->prompt->full : NULL,
+                              about->prompt.len ? &about->prompt : NULL,
                               NGX_LLMOPS_REGISTRY_FEEDBACK, score);
 
     ro = about->rollout;

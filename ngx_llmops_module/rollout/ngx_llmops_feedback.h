@@ -28,13 +28,17 @@ typedef struct {
 } ngx_llmops_feedback_t;
 
 
-/* what is known of a request; names are NULL where the configuration no longer
-   has them */
+#define NGX_LLMOPS_FEEDBACK_PROMPT  160    /* bytes of NAME@VERSION */
+
+/* what is known of a request; names are NULL, or empty, where nobody has them
+   any longer */
 
 typedef struct {
     ngx_llmops_route_t        *route;
     ngx_llmops_target_t       *target;
-    struct ngx_llmops_prompt_s  *prompt;
+    ngx_str_t                  prompt;     /* NAME@VERSION; borrowed of the
+                                              configuration, the zone, or of
+                                              .name */
     struct ngx_llmops_rollout_s  *rollout; /* NULL: it was in none */
     unsigned                   candidate:1;
 } ngx_llmops_feedback_about_t;
@@ -54,7 +58,9 @@ typedef struct {
     ngx_int_t                  rc;         /* as of ngx_llmops_feedback_ask() */
     ngx_llmops_feedback_about_t  about;
     struct ngx_llmops_redis_cmd_s  *cmd;   /* under way, or NULL */
-    ngx_atomic_uint_t          found[4];   /* of a request of the fleet */
+    ngx_atomic_uint_t          found[4];   /* of a request of the fleet, */
+    ngx_str_t                  name;       /* and its prompt, in .text */
+    u_char                     text[NGX_LLMOPS_FEEDBACK_PROMPT];
     unsigned                   local:1;    /* this nginx knows it itself */
 } ngx_llmops_feedback_giving_t;
 
@@ -101,14 +107,14 @@ ngx_int_t ngx_llmops_feedback_give(ngx_llmops_main_conf_t *mcf,
     ngx_str_t *id, double score, ngx_llmops_feedback_about_t *about);
 
 /* The same for a request of another gateway: words of an entry, in the order
-   names, prompt, arm, rollout. */
+   names, prompt, arm, rollout, and the name of its prompt, or len 0. */
 void ngx_llmops_feedback_take(ngx_llmops_main_conf_t *mcf,
-    const ngx_atomic_uint_t *words, double score,
+    const ngx_atomic_uint_t *words, ngx_str_t *prompt, double score,
     ngx_llmops_feedback_about_t *about);
 
 /* Tells the fleet of a request. */
 void ngx_llmops_feedback_tell(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
-    const ngx_atomic_uint_t *words);
+    const ngx_atomic_uint_t *words, ngx_str_t *prompt);
 
 
 /* by route and arm: in the zone; scores times 10^6 */

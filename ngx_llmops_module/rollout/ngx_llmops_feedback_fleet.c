@@ -10,7 +10,8 @@
 
 /*
  * With llm_redis the requests that are remembered are known to the whole fleet:
- * "PREFIX:fb:{ID}" has what an entry of the index has, as long as feedback is
+ * "PREFIX:fb:{ID}" has what an entry of the index has, and the name of the
+ * prompt, which may be unknown where it has not served, as long as feedback is
  * taken.  "PREFIX:fg:{ID}" is set by whoever takes the feedback, if it is not
  * there yet, so that one of two gateways takes it; it counts for the guards
  * where it was taken, and gateways add up what they have.
@@ -60,10 +61,12 @@ ngx_llmops_feedback_key(ngx_llmops_main_conf_t *mcf, const char *kind,
 
 void
 ngx_llmops_feedback_tell(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
-    const ngx_atomic_uint_t *words)
+    const ngx_atomic_uint_t *words, ngx_str_t *prompt)
 {
     u_char                  text[NGX_LLMOPS_FEEDBACK_KEY];
-    u_char                  value[4 * (NGX_INT_T_LEN + 1)];
+    u_char                  value[4 * (NGX_INT_T_LEN + 1)
+                                  + NGX_LLMOPS_FEEDBACK_PROMPT];
+    ngx_str_t               none = ngx_null_string;
     u_char                  seconds[NGX_INT_T_LEN];
     ngx_str_t               argv[5];
     ngx_llmops_redis_t     *redis;
@@ -81,8 +84,14 @@ ngx_llmops_feedback_tell(ngx_llmops_main_conf_t *mcf, ngx_str_t *id,
     ngx_str_set(&argv[3], "EX");
 
     argv[2].data = value;
-    argv[2].len = ngx_sprintf(value, "%uA %uA %uA %uA", words[0], words[1],
-                              words[2], words[3])
+
+    if (prompt->len > NGX_LLMOPS_FEEDBACK_PROMPT) {
+        prompt = &none;
+    }
+
+    argv[2].len = ngx_sprintf(value, "%uA %uA %uA %uA%s%V", words[0],
+                              words[1], words[2], words[3],
+                              prompt->len ? " " : "", prompt)
                   - value;
     argv[4].data = seconds;
     argv[4].len = ngx_sprintf(seconds, "%T", fb->valid) - seconds;
@@ -166,6 +175,13 @@ ngx_llmops_feedback_known(redisReply *reply, ngx_uint_t sent, void *data)
         p = end;
     }
 
+    if (*p == ' ') {
+        giving->name.data = giving->text;
+        giving->name.len = ngx_min(reply->len - (p + 1 - reply->str),
+                                   NGX_LLMOPS_FEEDBACK_PROMPT);
+        ngx_memcpy(giving->text, p + 1, giving->name.len);
+    }
+
     rc = ngx_llmops_feedback_claim(giving);
 
     if (rc != NGX_AGAIN) {
@@ -235,8 +251,8 @@ ngx_llmops_feedback_claimed(redisReply *reply, ngx_uint_t sent, void *data)
                                       giving->score, &giving->about);
 
     } else if (reply && reply->type == REDIS_REPLY_STATUS) {
-        ngx_llmops_feedback_take(giving->mcf, giving->found, giving->score,
-                                 &giving->about);
+        ngx_llmops_feedback_take(giving->mcf, giving->found, &giving->name,
+                                 giving->score, &giving->about);
         rc = NGX_OK;
 
     } else {

@@ -37,6 +37,15 @@ typedef struct {
 } ngx_llmops_registry_slot_t;
 
 
+/* a prompt of a route, by the sum of its name */
+
+typedef struct {
+    ngx_str_t                 *route;
+    uint32_t                   hash;
+    ngx_str_t                 *name;
+} ngx_llmops_registry_wanted_t;
+
+
 static ngx_llmops_registry_sh_t *ngx_llmops_registry_find(
     ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
     ngx_llmops_registry_kind_e kind, ngx_str_t *a, ngx_str_t *b);
@@ -49,6 +58,8 @@ static void ngx_llmops_registry_count(ngx_llmops_ctx_t *ctx,
 static void ngx_llmops_registry_rules(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_registry_broken(ngx_llmops_ctx_t *ctx);
+static ngx_int_t ngx_llmops_registry_is_prompt(ngx_str_t *node, void *memory,
+    void *data);
 static json_t *ngx_llmops_registry_new(ngx_str_t *node);
 static json_t *ngx_llmops_registry_string(ngx_str_t *s);
 
@@ -259,6 +270,47 @@ ngx_llmops_registry_score(ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
     }
 }
 
+
+/* -- a name by its sum ---------------------------------------------------- */
+
+static ngx_int_t
+ngx_llmops_registry_is_prompt(ngx_str_t *node, void *memory, void *data)
+{
+    ngx_str_t                      route, name;
+    ngx_llmops_registry_kind_e     kind;
+    ngx_llmops_registry_wanted_t  *wanted = data;
+
+    ngx_llmops_registry_parts(node, &route, &kind, &name);
+
+    if (kind != NGX_LLMOPS_REGISTRY_PROMPT
+        || !ngx_llmops_same(&route, wanted->route)
+        || ngx_crc32_long(name.data, name.len) != wanted->hash)
+    {
+        return NGX_OK;
+    }
+
+    *wanted->name = name;
+
+    return NGX_DONE;
+}
+
+
+void
+ngx_llmops_registry_prompt(ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
+    uint32_t hash, ngx_str_t *name)
+{
+    ngx_llmops_registry_wanted_t  wanted;
+
+    wanted.route = route;
+    wanted.hash = hash;
+    wanted.name = name;
+
+    (void) ngx_llmops_zone_each(mcf->zone, NGX_LLMOPS_NODE_REGISTRY,
+                                ngx_llmops_registry_is_prompt, &wanted);
+}
+
+
+/* -- nodes ---------------------------------------------------------------- */
 
 /* that of the name a, or a/b; NULL: there are too many, or no room */
 

@@ -64,6 +64,11 @@ void ngx_llmops_registry_score(ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
     ngx_str_t *target, ngx_str_t *prompt, ngx_llmops_registry_count_e what,
     double score);
 
+/* Sets name to that of the prompt, NAME@VERSION, that has served the route and
+   has that CRC-32; leaves it alone if there is none.  It is in the zone. */
+void ngx_llmops_registry_prompt(ngx_llmops_main_conf_t *mcf, ngx_str_t *route,
+    uint32_t hash, ngx_str_t *name);
+
 /* The parts of a node's name. */
 void ngx_llmops_registry_parts(ngx_str_t *node, ngx_str_t *route,
     ngx_llmops_registry_kind_e *kind, ngx_str_t *name);

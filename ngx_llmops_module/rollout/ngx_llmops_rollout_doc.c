@@ -35,6 +35,7 @@ static ngx_uint_t ngx_llmops_rollout_doc_move(ngx_llmops_rollout_doc_t *doc,
     ngx_llmops_rollout_action_e action, ngx_uint_t steps, int64_t now);
 static json_t *ngx_llmops_rollout_doc_string(ngx_str_t *s);
 static ngx_int_t ngx_llmops_rollout_doc_past(json_t *json);
+static ngx_uint_t ngx_llmops_rollout_doc_newer(json_t *noted, json_t *was);
 static void ngx_llmops_rollout_doc_oldest(json_t *all);
 
 
@@ -367,7 +368,6 @@ ngx_int_t
 ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name, json_t *noted)
 {
     json_t      *all, *was;
-    const char  *id;
 
     all = json_object_get(json, "evaluations");
 
@@ -382,11 +382,7 @@ ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name, json_t *noted)
 
     was = json_object_getn(all, (char *) name->data, name->len);
 
-    id = json_string_value(json_object_get(was, "id"));
-
-    if (id && ngx_strcmp(json_string_value(json_object_get(noted, "id")), id)
-              <= 0)
-    {
+    if (was && !ngx_llmops_rollout_doc_newer(noted, was)) {
         json_decref(noted);
         return NGX_DECLINED;
     }
@@ -397,6 +393,38 @@ ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name, json_t *noted)
 
     return json_object_setn_new(all, (char *) name->data, name->len, noted)
            == 0 ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Whether it is another one, of later, or the same with another verdict: people
+ * judge answers of one that has ended.  Not if the rollout has begun again
+ * since: that was said of another attempt.
+ */
+
+static ngx_uint_t
+ngx_llmops_rollout_doc_newer(json_t *noted, json_t *was)
+{
+    int          order;
+    const char  *id, *verdict;
+
+    id = json_string_value(json_object_get(was, "id"));
+    verdict = json_string_value(json_object_get(was, "verdict"));
+
+    if (id == NULL || verdict == NULL) {
+        return 1;
+    }
+
+    order = ngx_strcmp(json_string_value(json_object_get(noted, "id")), id);
+
+    if (order != 0) {
+        return order > 0;
+    }
+
+    return !json_is_true(json_object_get(was, "past"))
+           && ngx_strcmp(json_string_value(json_object_get(noted, "verdict")),
+                         verdict)
+              != 0;
 }
 
 

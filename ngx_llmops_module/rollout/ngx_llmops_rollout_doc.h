@@ -95,8 +95,9 @@ ngx_int_t ngx_llmops_rollout_doc_apply(json_t *json,
 /*
  * Notes what the evaluation of that name says now: noted, which is taken over,
  * has at least "id" and "verdict".  NGX_OK; NGX_DECLINED: it is there already,
- * or a later one, by their ids, which sort by time; NGX_ERROR: out of memory.
- * With a rollout that begins again they become "past".
+ * with that verdict, or a later one, by their ids, which sort by time;
+ * NGX_ERROR: out of memory.  With a rollout that begins again they become
+ * "past": those are not noted again, whatever is said of them.
  */
 ngx_int_t ngx_llmops_rollout_doc_note(json_t *json, ngx_str_t *name,
     json_t *noted);

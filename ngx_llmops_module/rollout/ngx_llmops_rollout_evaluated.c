@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_rollout_evaluated.h"
 #include "ngx_llmops_rollout_run.h"
+#include "ngx_llmops_prompt_conf.h"
 
 
 /*
@@ -42,6 +43,7 @@ typedef struct {
     uint64_t                   number;     /* of that, or 0 */
     unsigned                   sent:1;     /* and what became of it is not
                                               known */
+    unsigned                   stale:1;    /* another verdict has come since */
 } ngx_llmops_told_t;
 
 
@@ -51,6 +53,8 @@ static ngx_uint_t ngx_llmops_told_wanted(ngx_llmops_rollout_t *ro,
     const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_uint_t ngx_llmops_told_full(ngx_llmops_rollouts_t *rollouts);
 static ngx_uint_t ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
+static void ngx_llmops_told_before(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
 static ngx_llmops_told_t *ngx_llmops_told_create(ngx_llmops_main_conf_t *mcf,
     ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev);
@@ -76,6 +80,20 @@ static const char  *ngx_llmops_evaluation_names[] = {
 };
 
 
+ngx_uint_t
+ngx_llmops_rollout_evaluates(ngx_llmops_main_conf_t *mcf,
+    const ngx_llmops_rollout_evaluation_t *ev)
+{
+    ngx_str_t              route;
+    ngx_llmops_rollout_t  *ro;
+
+    route = ev->route;
+    ro = ngx_llmops_rollout_named(mcf, &route);
+
+    return ro != NULL && ngx_llmops_told_is(ro, ev);
+}
+
+
 ngx_int_t
 ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
     const ngx_llmops_rollout_evaluation_t *ev)
@@ -98,6 +116,8 @@ ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
     {
         return NGX_OK;
     }
+
+    ngx_llmops_told_before(mcf, ro, ev);
 
     told = ngx_llmops_told_create(mcf, ro, ev);
 
@@ -222,6 +242,35 @@ ngx_llmops_told_newer(ngx_llmops_main_conf_t *mcf,
     }
 
     return 0;
+}
+
+
+/* what was said of the same one before, and is still on its way, must not come
+   after what is said of it now: one that is being written is not tried again */
+
+static void
+ngx_llmops_told_before(ngx_llmops_main_conf_t *mcf,
+    ngx_llmops_rollout_t *ro, const ngx_llmops_rollout_evaluation_t *ev)
+{
+    ngx_queue_t            *q;
+    ngx_llmops_told_t      *told;
+    ngx_llmops_rollouts_t  *rollouts;
+
+    rollouts = mcf->rollouts;
+
+    for (q = ngx_queue_head(&rollouts->told);
+         q != ngx_queue_sentinel(&rollouts->told);
+         q = ngx_queue_next(q))
+    {
+        told = ngx_queue_data(q, ngx_llmops_told_t, queue);
+
+        if (told->ro == ro
+            && ngx_llmops_same(&told->ev.name, &ev->name)
+            && ngx_llmops_same(&told->ev.id, &ev->id))
+        {
+            told->stale = 1;
+        }
+    }
 }
 
 
@@ -415,6 +464,11 @@ ngx_llmops_told_read(ngx_llmops_docop_t *op)
                  ? ngx_llmops_rollout_doc_load(&op->doc.value) : NULL;
 
     ngx_llmops_told_over(told);
+
+    if (told->stale) {
+        ngx_llmops_told_free(told);
+        return;
+    }
 
     rc = told->json ? ngx_llmops_told_change(told) : NGX_ERROR;
 

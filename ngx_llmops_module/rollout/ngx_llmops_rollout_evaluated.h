@@ -55,13 +55,15 @@ typedef struct {
 
 
 /*
- * To be called when an evaluation is over, once for each candidate of it, by
- * any worker, outside of any lock; all of ev is copied.  What is not the
- * candidate of the route's rollout is passed over: target and prompt are
- * compared, but the target not if only a prompt is let in.  The store is
+ * To be called when an evaluation is over, and again if people have changed its
+ * verdict, by any worker, outside of any lock; all of ev is copied.  What is
+ * not the candidate of the route's rollout is passed over: target and prompt
+ * are compared, but the target not if only a prompt is let in.  Several of one
+ * evaluation may be it then: of those the worst is told.  The store is
  * written to in the background, and again until it can be, as long as this
- * worker lives.  What is told again, or is older than what is noted by that
- * name, is passed over: ids sort by when the evaluation was begun.  Who is not
+ * worker lives.  What is told again, with the same verdict, or is older than
+ * what is noted by that name, is passed over: ids sort by when the evaluation
+ * was begun.  Who is not
  * sure that he has told it tells it once more, with .ended: then it is passed
  * over, too, if the rollout has begun, or begun again, after that.
  *
@@ -69,6 +71,12 @@ typedef struct {
  * or of another candidate; NGX_ERROR: out of memory.
  */
 ngx_int_t ngx_llmops_rollout_evaluated(ngx_llmops_main_conf_t *mcf,
+    const ngx_llmops_rollout_evaluation_t *ev);
+
+
+/* Whether it is of the candidate of the route's rollout; looks at .route,
+   .target and .prompt. */
+ngx_uint_t ngx_llmops_rollout_evaluates(ngx_llmops_main_conf_t *mcf,
     const ngx_llmops_rollout_evaluation_t *ev);
 
 

@@ -57,6 +57,8 @@ typedef struct {
     ngx_uint_t                 candidate;
     ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_target_t       *target;     /* whose answer it is */
+    ngx_str_t                  prompt;     /* NAME@VERSION, behind this, or
+                                              len 0 */
 } ngx_llmops_judging_t;
 
 
@@ -214,11 +216,27 @@ ngx_llmops_judge_start(ngx_llmops_main_conf_t *mcf, ngx_llmops_ctx_t *ctx,
     ngx_llmops_judge_t *judge, ngx_str_t *body)
 {
     ngx_int_t              rc;
+    ngx_str_t              prompt;
     ngx_llmops_judging_t  *j;
 
-    j = ngx_calloc(sizeof(ngx_llmops_judging_t), ngx_cycle->log);
+    ngx_str_null(&prompt);
+
+    if (ctx->prompt) {
+        prompt = ctx->prompt->full;
+    }
+
+    j = ngx_calloc(sizeof(ngx_llmops_judging_t) + prompt.len, ngx_cycle->log);
     if (j == NULL) {
         return NGX_ERROR;
+    }
+
+    /* one of the store does not live as long */
+
+    j->prompt.len = prompt.len;
+    j->prompt.data = (u_char *) j + sizeof(ngx_llmops_judging_t);
+
+    if (prompt.len) {
+        ngx_memcpy(j->prompt.data, prompt.data, prompt.len);
     }
 
     j->ro = ctx->arm->rollout;
@@ -276,8 +294,7 @@ ngx_llmops_judge_said(ngx_llmops_detached_t *d)
     ngx_llmops_judge_count(ro, NGX_LLMOPS_JUDGED_SCORED);
 
     ngx_llmops_registry_score(j->mcf, &ro->route->name, &j->target->name,
-                              j->candidate && ro->prompt ? &ro->prompt->full
-                                                         : NULL,
+                              j->prompt.len ? &j->prompt : NULL,
                               NGX_LLMOPS_REGISTRY_JUDGED, score);
 
     if (sh) {

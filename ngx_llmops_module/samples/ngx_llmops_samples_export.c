@@ -15,6 +15,10 @@
  * rejected answer, as messages), or in that of OpenAI's fine-tuning API.
  *
  * Which one is better a verdict says.  A tie is no preference.
+ *
+ * Providers answer with more than a message of a conversation may have
+ * ("annotations", a "refusal" that is null), and clients send that back: those
+ * who check data sets refuse it, so that it is left out.
  */
 
 
@@ -22,6 +26,17 @@ static ngx_int_t ngx_llmops_export_write(json_t *line, ngx_llmops_out_t *out);
 static json_t *ngx_llmops_export_chat(json_t *request, json_t *message);
 static json_t *ngx_llmops_export_pair(ngx_llmops_export_e format,
     json_t *request, json_t *chosen, json_t *rejected);
+static json_t *ngx_llmops_export_messages(json_t *request);
+static json_t *ngx_llmops_export_message(json_t *message);
+static json_t *ngx_llmops_export_tools(json_t *request);
+
+
+/* of a message; those that are null are left out, too, but for "content" */
+
+static const char  *ngx_llmops_export_members[] = {
+    "role", "content", "name", "tool_calls", "tool_call_id", "function_call",
+    "refusal", "weight", NULL
+};
 
 
 ngx_int_t
@@ -91,15 +106,17 @@ ngx_llmops_export_chat(json_t *request, json_t *message)
 {
     json_t  *messages;
 
-    messages = json_copy(json_object_get(request, "messages"));
+    messages = ngx_llmops_export_messages(request);
 
-    if (messages == NULL || json_array_append(messages, message) != 0) {
+    if (json_array_append_new(messages, ngx_llmops_export_message(message))
+        != 0)
+    {
         json_decref(messages);
         return NULL;
     }
 
     return json_pack("{s:o,s:O*}", "messages", messages,
-                     "tools", json_object_get(request, "tools"));
+                     "tools", ngx_llmops_export_tools(request));
 }
 
 
@@ -109,17 +126,82 @@ ngx_llmops_export_pair(ngx_llmops_export_e format, json_t *request,
 {
     json_t  *messages, *tools;
 
-    messages = json_object_get(request, "messages");
-    tools = json_object_get(request, "tools");
+    messages = ngx_llmops_export_messages(request);
+    chosen = ngx_llmops_export_message(chosen);
+    rejected = ngx_llmops_export_message(rejected);
+    tools = ngx_llmops_export_tools(request);
 
     if (format == NGX_LLMOPS_EXPORT_DPO) {
-        return json_pack("{s:O,s:[O],s:[O],s:O*}", "prompt", messages,
+        return json_pack("{s:o,s:[o],s:[o],s:O*}", "prompt", messages,
                          "chosen", chosen, "rejected", rejected,
                          "tools", tools);
     }
 
-    return json_pack("{s:{s:O,s:O*},s:[O],s:[O]}",
+    return json_pack("{s:{s:o,s:O*},s:[o],s:[o]}",
                      "input", "messages", messages, "tools", tools,
                      "preferred_output", chosen,
                      "non_preferred_output", rejected);
+}
+
+
+/* NULL: out of memory */
+
+static json_t *
+ngx_llmops_export_messages(json_t *request)
+{
+    size_t   i;
+    json_t  *messages, *one;
+
+    messages = json_array();
+
+    json_array_foreach(json_object_get(request, "messages"), i, one) {
+        if (json_array_append_new(messages, ngx_llmops_export_message(one))
+            != 0)
+        {
+            json_decref(messages);
+            return NULL;
+        }
+    }
+
+    return messages;
+}
+
+
+static json_t *
+ngx_llmops_export_message(json_t *message)
+{
+    json_t       *copy, *value;
+    const char  **member;
+
+    copy = json_object();
+
+    for (member = ngx_llmops_export_members; *member; member++) {
+        value = json_object_get(message, *member);
+
+        if (value == NULL
+            || (json_is_null(value) && ngx_strcmp(*member, "content") != 0))
+        {
+            continue;
+        }
+
+        if (json_object_set(copy, *member, value) != 0) {
+            json_decref(copy);
+            return NULL;
+        }
+    }
+
+    return copy;
+}
+
+
+/* borrowed; NULL: there are none */
+
+static json_t *
+ngx_llmops_export_tools(json_t *request)
+{
+    json_t  *tools;
+
+    tools = json_object_get(request, "tools");
+
+    return json_array_size(tools) ? tools : NULL;
 }

@@ -340,6 +340,69 @@ def test_a_verdict_of_before(canary, clock):
     assert actions(c) == ["start", "rollback", "restart"]
 
 
+def test_people_are_heard(canary):
+    """The verdict of an evaluation may be people's, after its end; and they may
+    think better of it."""
+    c = canary(f"steps=20%,50% {BY} hold=1h min=1 guard=errors<50% "
+               "evaluation=golden")
+    e = Evaluating(c)
+    ident = c.admin.post("evaluations", {
+        "name": "golden", "route": "r", "checks": [{"type": "human"}],
+        "candidates": [{"target": "new/b"}],
+        "dataset": {"cases": [{"input": "q"}] * 2}}).json["id"]
+    e.ended(ident)
+    wait_for(lambda: e.noted(), 10, "its end")
+    assert e.noted()["verdict"] == "undecided"
+
+    def say(n, score):
+        assert c.admin.post(f"evaluations/{ident}/cases/{n}/verdict", {
+            "candidate": "new/b", "score": score}).status == 200
+    say(0, 1)
+    say(1, 1)
+    wait_for(lambda: e.noted()["verdict"] == "pass", 10, "a pass")
+    c.decide("promote")
+    say(1, 0)
+    c.wait("rolled_back", timeout=10)
+    assert (e.noted()["id"], e.noted()["verdict"]) == (ident, "fail")
+    assert actions(c) == ["start", "step", "rollback"]
+    # of another attempt it has been said
+    c.decide("restart")
+    say(1, 1)
+    wait_for(lambda: c.admin.get(f"evaluations/{ident}").json["verdict"]
+             == "pass", 10, "a pass")
+    c.gateway.reload()
+    assert e.noted()["past"] and e.noted()["verdict"] == "fail"
+    assert c.admin.post("rollouts/r/promote", {"reason": "x"}).status == 409
+
+
+def test_the_worst_target_of_a_prompt(gateway, provider, tmp_path):
+    """A version of a prompt is tried with several: it has to do with all."""
+    for version in ("v1", "v2"):
+        (tmp_path / version).write_text(
+            '{"messages": [{"role": "system", "content": "be brief"}, '
+            '"{{>messages}}"]}')
+    ups = [provider(Reply(text=text)) for text in ("41", "42", "42")]
+    gw = gateway(server=ADMIN, http="".join(
+        up.upstream(name) for up, name in zip(ups, ("up", "new", "more")))
+        + "".join(f"llm_prompt p {v} {tmp_path}/{v};" for v in ("v1", "v2"))
+        + """
+        llm_route r { match *; target new/b; fallback up/a; fallback more/c;
+            prompt p@v1;
+            canary prompt=p@v2 share=10% guard=errors<50% hold=1h
+                   evaluation=golden; }""")
+    gw.allow(r"\[warn\]")
+    c = Canary(gw, *ups[:2])
+    wait_for(lambda: c.listed()["since"] > 0, 10, "a document")
+    told = c.admin.post("evaluations", {
+        "name": "golden", "route": "r", "checks": [{"type": "exact"}],
+        "candidates": [{"target": target, "prompt": "p@v2", "name": target}
+                       for target in ("new/b", "up/a", "more/c")],
+        "dataset": {"cases": [{"input": "q", "expected": "42"}] * 2}})
+    assert told.status == 201, told.body
+    c.wait("rolled_back", timeout=10)
+    assert c.shown()["evaluations"]["golden"]["score"] == 0
+
+
 def test_judges(canary, provider):
     """What has been judged counts; what was being judged does not, and what
     was decided is decided once."""

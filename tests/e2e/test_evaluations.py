@@ -298,6 +298,22 @@ def test_judges_and_pairs(judged):
     assert done["failed"] == 0 and done["difference"]["value"] > 0.5
 
 
+def test_long_answers_of_many(judged):
+    """16 cases are kept together, with all that was answered: where that is
+    too much, less of it."""
+    text = "def f():\n    return \"ü\"\n" * 800
+    j = judged(Reply(text=text))
+    id = j.begin(cases(20), candidates=[
+        {"target": "up/a", "name": str(n)} for n in range(5)],
+        answer_bytes=16384, checks=[{"type": "contains", "value": "def"}])
+    assert j.wait(id)["verdict"] == "pass"
+    kept = [[one["answer"] for one in case["results"]]
+            for case in j.results(id)]
+    assert [len(answers) for answers in kept] == [5] * 20
+    for one in sum(kept, []):
+        assert text.startswith(one) and len(one) > 4000
+
+
 def test_the_queue_is_left_page_by_page(judged):
     """A page ends between two cases, so that the next one goes on."""
     j = judged(knows(bool), knows(bool))
@@ -389,6 +405,65 @@ def test_a_person_decides(judged):
                  {"score": 1}, {"candidate": "it", "score": 1, "why": ""}):
         assert j.admin.post(f"evaluations/{id}/cases/0/verdict",
                             body).status == 400
+
+
+def test_no_verdict_before_people_have_spoken(judged):
+    """What other checks say is not all, nor is what the first of them says."""
+    j = judged(knows(bool), knows(bool))
+    id = j.begin(cases(4), candidates=["up/a"], max_errors=0.25,
+                 checks=[{"type": "regex", "pattern": "4"}, {"type": "human"}])
+    done = j.wait(id)
+    assert done["verdict"] == "undecided", done
+    for n in range(3):
+        done = j.get(id)
+        assert done["verdict"] == "undecided"
+        [one] = done["candidates"]
+        assert (one["passed"], one["failed"]) == (n, 0), done
+        # all have been paid for
+        assert one["cost"] == pytest.approx(4 * 23e-6)
+        assert j.admin.post(f"evaluations/{id}/cases/{n}/verdict", {
+            "candidate": "up/a", "score": 1}).status == 200
+        wait_for(lambda: j.get(id)["candidates"][0]["passed"] == n + 1, 15,
+                 "sums", 0.05)
+    # one of four may be without a score
+    assert j.get(id)["verdict"] == "pass"
+
+
+def judge(j, id, n, score=1, candidate="up/a"):
+    for i in range(n):
+        assert j.admin.post(f"evaluations/{id}/cases/{i}/verdict", {
+            "candidate": candidate, "score": score}).status == 200
+
+
+def test_people_judge_what_was_answered_then(judged, tmp_path):
+    """The dataset and the target may be gone when they do."""
+    (tmp_path / "set.jsonl").write_text("".join(
+        json.dumps(case) + "\n" for case in cases(3)["cases"]))
+    j = judged(knows(bool), knows(bool),
+               http=f"llm_evaluations dir={tmp_path};")
+    id = j.begin({"file": "set.jsonl"}, candidates=["up/a"],
+                 checks=[{"type": "human"}])
+    assert j.wait(id)["verdict"] == "undecided"
+    (tmp_path / "set.jsonl").unlink()
+    j.gateway.reload(http=j.gateway.config.http.replace("up/a;", "up/z;"))
+    judge(j, id, 3)
+    wait_for(lambda: j.get(id)["verdict"] == "pass", 15, "sums", 0.05)
+    assert j.get(id)["candidates"][0]["passed"] == 3
+    assert len(j.providers[0].requests) == 3
+
+
+def test_people_give_no_verdict_on_a_part(judged):
+    """Of what a budget has cut short there is none, whatever they say."""
+    j = judged(knows(bool), knows(bool))
+    id = j.begin(cases(9), candidates=["up/a"], budget={"tokens": 60},
+                 checks=[{"type": "human"}], concurrency=1)
+    wait_for(lambda: j.get(id)["status"] == "failed", 15, "its end", 0.05)
+    assert j.get(id)["done"] == 2
+    judge(j, id, 2)
+    wait_for(lambda: j.get(id)["candidates"][0]["score"] == 1, 15, "sums",
+             0.05)
+    done = j.get(id)
+    assert (done["status"], done["verdict"]) == ("failed", "undecided"), done
 
 
 def test_numbers_are_as_they_were_written(judged, tmp_path):
@@ -484,6 +559,23 @@ def test_the_last_samples(judged):
     state["text"] = "41"
     done = j.run(samples, candidates=["up/a"])
     assert done["candidates"][0]["score"] == 0 and done["cases"] == 4
+
+
+def test_a_sample_that_is_too_large(gateway, provider):
+    """For a case: the others are evaluated without it."""
+    up = provider(Reply(text="42"))
+    gw = gateway(server=ADMIN, http="llm_zone llm:48m; llm_samples size=18m;"
+                 + up.upstream("up", PRICE)
+                 + route("target up/a;",
+                         "sample share=100% redact=off max_size=1m;"))
+    j = Judged(gw, up)
+    for size in (10, 300_000, 20):
+        assert gw.chat("x" * size).status == 200
+    wait_for(lambda: len(j.admin.get("samples").json["data"]) == 3, 5,
+             "samples")
+    done = j.wait(j.begin({"samples": {"route": "r", "last": 3}},
+                          candidates=["up/a"]))
+    assert (done["cases"], done["verdict"]) == (2, "pass")
 
 
 def test_in_a_pipeline(judged, tmp_path):

@@ -140,6 +140,35 @@ def test_a_fleet(gateway, provider, redis):
     candidate.go_on()
 
 
+def test_a_large_dataset_of_a_fleet(gateway, provider, redis, clock,
+                                     tmp_path):
+    """Who reads it is not taken for dead, though that takes longer than he may
+    be silent: the others do not begin it anew, each after the other."""
+    with (tmp_path / "large.jsonl").open("w") as file:
+        for n in range(8):
+            file.write(json.dumps({"input": "x" * 200_000 + f" {n}",
+                                   "expected": "42"}) + "\n")
+    server, up = redis(), provider(knows(lambda n: True))
+    conf = (server.directive("timeout=5s") + up.upstream("up", PRICE)
+            + route("target up/a;") + f"llm_evaluations dir={tmp_path};")
+    both = [Judged(gateway(http=conf, server=ADMIN), up) for _ in range(2)]
+    for j in both:
+        wait_for(lambda: j.gateway.metrics().sum("llm_redis_up") == 1, 10,
+                 "Redis")
+    id = both[0].begin({"file": "large.jsonl"}, candidates=["up/a"])
+
+    def ended():
+        # a piece is read at each tick: 26 of them take many seconds
+        if not any(p.requests for p in both[0].providers):
+            clock.advance(1)
+        return both[0].get(id)["status"] == "completed"
+    wait_for(ended, 30, "its end", 0.1)
+    whole(both[0], id, 8)
+    assert len(up.requests) == 8
+    for j in both:
+        assert "run by somebody else" not in j.gateway.error_log()
+
+
 def test_callers_do_not_notice(gateway, provider):
     """An evaluation takes half of the bounds at the most, and no caller's."""
     gate = threading.Event()
@@ -204,6 +233,36 @@ def test_a_schedule(gateway, provider, tmp_path, clock):
     assert [c["name"] for c in one["candidates"]] == ["candidate"]
 
 
+def test_a_schedule_waits_for_its_last_one(gateway, provider, tmp_path,
+                                            clock):
+    """One that takes longer than "every=" is not overtaken by others."""
+    candidate = Candidate(0)
+    up, new = provider(candidate), provider(knows(lambda n: True))
+    path = golden(tmp_path, 2)
+    gw = gateway(server=ADMIN, http=up.upstream("up", PRICE)
+                 + new.upstream("new", PRICE) + route(
+                     "target up/a;", "fallback new/b;", *(
+                         f"evaluate {name} {path} every=1s check=exact "
+                         f"candidate={target};" for name, target in (
+                             ("slow", "up/a"), ("quick", "new/b")))))
+    j = Judged(gw, up, new)
+
+    def have(name):
+        return [one["status"] for one in j.admin.get(
+            "evaluations", limit=100).json["data"] if one["name"] == name]
+    up.wait_requests(2)
+    for n in range(1, 4):
+        wait_for(lambda: have("quick") == ["completed"] * n, 20, "the other",
+                 0.05)
+        clock.advance(6)                # it is looked at every 5 seconds
+    assert have("slow") == ["running"]
+    candidate.go_on()
+    wait_for(lambda: have("slow") == ["completed"], 20, "its end", 0.05)
+    clock.advance(6)
+    wait_for(lambda: have("slow")[1:] == ["completed"], 20, "the next one",
+             0.05)
+
+
 def test_a_failure_takes_the_candidate_back(gateway, provider, tmp_path):
     stable, new = provider(knows(lambda n: True)), provider(
         knows(lambda n: False))
@@ -224,6 +283,47 @@ def test_a_failure_takes_the_candidate_back(gateway, provider, tmp_path):
     assert [(c["name"], c["score"]) for c in done["candidates"]] == [
         ("candidate", 0), ("stable", 1)]
     assert done["difference"]["value"] == -1
+
+
+def test_a_route_as_it_is(gateway, provider, tmp_path):
+    """Candidate and route are asked as callers ask them: with the route's
+    prompt and messages."""
+    for version in ("v1", "v2"):
+        (tmp_path / version).write_text(json.dumps({"messages": [
+            {"role": "system", "content": f"prompt {version}"},
+            "{{>messages}}"]}))
+    path = golden(tmp_path, 1)
+    ups = [provider(lambda x: openai_wire.server(Reply(text="42"))(x))
+           for _ in range(2)]
+    gw = gateway(server=ADMIN, http="".join(
+        up.upstream(name) for up, name in zip(ups, ("up", "new")))
+        + "".join(f"llm_prompt p {v} {tmp_path}/{v};" for v in ("v1", "v2"))
+        + "".join(f"""
+            llm_route {name} {{ match {name}; target up/a; prompt p@v1;
+                prepend_message system "rules of the house";
+                prepend_message system "from $remote_addr";
+                append_message user "be brief";
+                canary {what} share=10% guard=errors<50% hold=1h;
+                evaluate golden {path} every=1h check=exact; }}"""
+            for name, what in (("model", "new/b"), ("prompt", "prompt=p@v2"),
+                               ("both", "new/b prompt=p@v2"))))
+    admin = Admin(gw)
+    wait_for(lambda: [one["status"] for one in admin.get(
+        "evaluations").json["data"]] == ["completed"] * 3, 20, "their end", 0.05)
+
+    def asked(up):
+        return sorted(tuple(m["content"] for m in r.json["messages"])
+                      for r in up.requests)
+
+    def with_prompt(version):
+        return ("rules of the house", f"prompt {version}", "what is 0",
+                "be brief")
+    assert asked(ups[0]) == [with_prompt("v1")] * 3 + [with_prompt("v2")]
+    assert asked(ups[1]) == [with_prompt("v1"), with_prompt("v2")]
+    # and each canary hears of its candidate
+    for name in ("model", "prompt", "both"):
+        wait_for(lambda: admin.get(f"rollouts/{name}").json["rollout"][
+            "evaluations"].get("golden"), 10, name)
 
 
 @pytest.mark.parametrize("line, says", [

@@ -184,6 +184,38 @@ def test_of_another_gateway(fleet):
                             action=False).status == 404
 
 
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_prompt_of_the_store(gateway, provider, redis, n):
+    """Its version is known to whoever takes the feedback, and has the score,
+    though no configuration has it; with Redis on a gateway, too, that it has
+    never served."""
+    up = provider()
+    conf = ("llm_feedback 1h; llm_prompt_store on;" + up.upstream("up")
+            + route("target up/a;"))
+    if n > 1:
+        conf += redis().directive()
+    gws = [gateway(http=conf, server=ADMIN) for _ in range(n)]
+    for gw in gws[:n if n > 1 else 0]:
+        connected(gw)
+    admin = Admin(gws[0])
+    assert admin.put("prompts/p/versions/v7", {"messages": [
+        {"role": "system", "content": "hi"}, "{{>messages}}"]}).status == 201
+    answer = gws[0].post("/v1/chat/completions", {
+        "model": "m", "messages": [{"role": "user", "content": "x"}]},
+        headers=[("x-llm-prompt", "p@v7")])
+    assert answer.status == 200 and answer.header("x-llm-prompt") == "p@v7"
+    told = wait_for(lambda: Admin(gws[-1]).post("feedback", {
+        "request_id": answer.header("x-llm-request-id"), "score": 0.5},
+        action=False).json.get("feedback"), 5, "the request")
+    assert told["prompt"] == "p@v7" and told["target"] == "up/a"
+    [entry] = wait_for(lambda: [
+        one for one in Admin(gws[-1]).get("registry").json["data"]
+        if one["kind"] == "prompt" and "feedback" in one["scores"]], 10,
+        "the score")
+    assert entry["scores"]["feedback"] == 0.5
+    assert (entry["name"], entry["version"]) == ("p", "v7")
+
+
 def test_redis_is_away(fleet):
     """What this nginx has served it knows; of others it says so."""
     server, a, b = fleet()

@@ -98,6 +98,25 @@ def test_prompts_and_rules_of_a_candidate(gateway, provider, tmp_path):
     assert seen["target", "up/a"]["events"] == []
 
 
+def test_what_a_judge_says_of_prompts(gateway, provider, tmp_path):
+    """Of the stable arm's, too: they are compared."""
+    for version in ("v1", "v2"):
+        (tmp_path / version).write_text('{"messages": ["{{>messages}}"]}')
+    up, judge = provider(), provider(Reply(text='{"score": 0.5}'))
+    gw = gateway(server=ADMIN, http=up.upstream("up") + judge.upstream("j")
+                 + "".join(f"llm_prompt p {v} {tmp_path}/{v};"
+                           for v in ("v1", "v2"))
+                 + route("target up/a;", "prompt p@v1;", "canary prompt=p@v2 "
+                         f"share=50% {BY} hold=1h guard=judge>0.1 "
+                         "judge=j/judge judge_share=100% rubric=brief;"))
+    c = Canary(gw, up, None)
+    wait_for(lambda: c.listed()["since"] > 0)
+    assert set(c.arms(20)) == {"stable", "candidate"}
+    for key in ("p@v1", "p@v2"):
+        wait_for(lambda: entries(c.admin)["prompt", key]["scores"].get("judge")
+                 == 0.5, 5, key)
+
+
 def test_errors(serve):
     gw, _ = serve(answers.openai_error(400), server=ADMIN)
     assert gw.chat().status == 400

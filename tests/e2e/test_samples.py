@@ -253,15 +253,16 @@ def test_a_pair(sampled, engine):
     assert judged["verdict"]["winner"] == "shadow"
     assert judged["id"] == sample["id"]
     lines = admin.get("samples/export", format="dpo").body.splitlines()
+    # without what providers add: "refusal": null, "annotations": []
+    chosen, rejected = ({"role": "assistant", "content": one["answer"]["text"]}
+                        for one in (shadow, sample))
     assert [json.loads(line) for line in lines] == [{
         "prompt": sample["request"]["messages"],
-        "chosen": [shadow["answer"]["message"]],
-        "rejected": [sample["answer"]["message"]]}]
+        "chosen": [chosen], "rejected": [rejected]}]
     [line] = admin.get("samples/export", format="openai_dpo").body.splitlines()
     assert json.loads(line)["input"]["messages"] \
         == sample["request"]["messages"]
-    assert json.loads(line)["preferred_output"] \
-        == [shadow["answer"]["message"]]
+    assert json.loads(line)["preferred_output"] == [chosen]
     # a second thought takes its place
     admin.post(f"samples/{sample['id']}/verdict", {"winner": "tie"})
     assert admin.get("samples/export", format="dpo").body == b""

@@ -464,6 +464,28 @@ test_verdict_baseline(void **state)
     assert_string_equal(why, "new: 27 of 527 cases without a score, more than "
                         "5%");
 
+    /* nor is there one while people are still to judge as many */
+
+    while (ngx_llmops_summary_cases(s) > 500) {
+        ngx_llmops_summary_remove(s, unit_str(""), row);
+    }
+
+    row[0].state = NGX_LLMOPS_SUMMARY_MISSING;
+
+    while (ngx_llmops_summary_cases(s) < 526) {
+        (void) ngx_llmops_summary_add(s, unit_str(""), row);
+    }
+
+    assert_int_equal(ngx_llmops_summary_verdict(s, 1, why, sizeof(why)),
+                     NGX_LLMOPS_VERDICT_FAIL);
+
+    (void) ngx_llmops_summary_add(s, unit_str(""), row);
+
+    assert_int_equal(ngx_llmops_summary_verdict(s, 1, why, sizeof(why)),
+                     NGX_LLMOPS_VERDICT_UNDECIDED);
+    assert_string_equal(why, "new: 27 of 527 cases without a score, more than "
+                        "5%: people are to judge answers");
+
     /* a person has told what they are worth */
 
     while (ngx_llmops_summary_cases(s) > 500) {

@@ -395,8 +395,13 @@ test_evaluations(void **state)
     assert_null(ngx_llmops_rollout_doc_lacks(json, names, 0));
     assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[0]);
 
+    assert_int_equal(note("golden", "e1", "undecided", 100), NGX_OK);
+    assert_int_equal(note("golden", "e1", "undecided", 101), NGX_DECLINED);
+
+    /* people have judged its answers */
+
     assert_int_equal(note("golden", "e1", "pass", 100), NGX_OK);
-    assert_int_equal(note("golden", "e1", "fail", 101), NGX_DECLINED);
+    assert_int_equal(note("golden", "e1", "pass", 101), NGX_DECLINED);
     assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 2), &names[1]);
 
     assert_int_equal(note("golden", "e0", "fail", 101), NGX_DECLINED);
@@ -432,6 +437,7 @@ test_evaluations(void **state)
     assert_int_equal(act(NGX_LLMOPS_ROLLOUT_ROLLBACK, 6001), NGX_OK);
     assert_int_equal(act(NGX_LLMOPS_ROLLOUT_RESTART, 6002), NGX_OK);
     assert_ptr_equal(ngx_llmops_rollout_doc_lacks(json, names, 1), &names[0]);
+    assert_int_equal(note("golden", "e5", "fail", 6003), NGX_DECLINED);
 
     json_decref(json);
 }

@@ -560,6 +560,52 @@ test_export(void **state)
 }
 
 
+/* what a conversation may have, and nothing else */
+
+static void
+test_export_of_members(void **state)
+{
+    ngx_llmops_out_t  out;
+
+    static const char  text[] =
+        "{\"request\":{\"messages\":["
+        "{\"role\":\"user\",\"content\":\"q\",\"name\":\"ann\"},"
+        "{\"annotations\":[],\"role\":\"assistant\",\"content\":null,"
+        "\"refusal\":null,\"tool_calls\":[{\"id\":\"t\"}],\"audio\":null},"
+        "{\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"1e2\"}],"
+        "\"tools\":null},\"answer\":{\"message\":{\"role\":\"assistant\","
+        "\"content\":\"s\",\"refusal\":null,\"annotations\":[]}},"
+        "\"shadow\":{\"answer\":{\"message\":{\"role\":\"assistant\","
+        "\"refusal\":\"no\",\"content\":null,\"x\":1}}},"
+        "\"verdict\":{\"winner\":\"stable\"}}";
+
+#define BEFORE                                                                \
+    "{\"role\":\"user\",\"content\":\"q\",\"name\":\"ann\"},"               \
+    "{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":"        \
+    "\"t\"}]},{\"role\":\"tool\",\"content\":\"1e2\",\"tool_call_id\":\"t\"}"
+
+    json_t  *doc = ngx_llmops_tree_parse(text, sizeof(text) - 1);
+
+    assert_non_null(doc);
+
+    ngx_llmops_out_init(&out, 65536);
+    assert_int_equal(ngx_llmops_sample_export(NGX_LLMOPS_EXPORT_CHAT, doc,
+                                              &out), NGX_OK);
+    assert_str(out, "{\"messages\":[" BEFORE "," S "]}\n");
+    ngx_llmops_out_free(&out);
+
+    ngx_llmops_out_init(&out, 65536);
+    assert_int_equal(ngx_llmops_sample_export(NGX_LLMOPS_EXPORT_DPO, doc,
+                                              &out), NGX_OK);
+    assert_str(out, "{\"prompt\":[" BEFORE "],\"chosen\":[" S "],"
+                    "\"rejected\":[{\"role\":\"assistant\",\"content\":null,"
+                    "\"refusal\":\"no\"}]}\n");
+    ngx_llmops_out_free(&out);
+
+    json_decref(doc);
+}
+
+
 static void
 test_no_export(void **state)
 {
@@ -595,6 +641,7 @@ main(void)
         cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_random),
         cmocka_unit_test(test_export),
+        cmocka_unit_test(test_export_of_members),
         cmocka_unit_test(test_no_export)
     };
 
