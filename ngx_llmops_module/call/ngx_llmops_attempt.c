@@ -110,6 +110,8 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         ngx_llmops_drain_start(r, ctx);
     }
 
+    ctx->call.first = ngx_current_msec;
+
     ngx_http_upstream_init(r);
 }
 

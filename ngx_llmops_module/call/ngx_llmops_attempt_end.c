@@ -231,7 +231,7 @@ ngx_llmops_call_can_next(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         return 0;
     }
 
-    elapsed = ngx_current_msec - ctx->start;
+    elapsed = ngx_current_msec - ctx->call.first;
 
     return route->retry_timeout == 0 || elapsed < route->retry_timeout;
 }

@@ -15,6 +15,7 @@ import pytest
 
 from harness import (Client, Reply, Reserved, SLOW, answers, elapsed,
                      openai_wire, route, sse, wait_for)
+from harness.client import encode_request
 from harness.util import LATE
 
 GOOD = Reply(text="from the good one")
@@ -291,6 +292,35 @@ def test_the_time_for_all_attempts(chain):
     assert took < 0.7 + 2 * LATE
     assert answer.status == 504
     assert sum(len(up.requests) for up in ups) < 6
+
+
+def test_a_slow_caller_has_as_many_targets(chain, clock):
+    """The time of retry does not begin before the first attempt."""
+    gw, (bad, good) = chain(answers.openai_error(500), GOOD,
+                            retry="attempts=2 timeout=30s",
+                            location="llm_pass; client_body_timeout 1h;")
+    client = gw.connect()
+    body = b'{"model":"m","messages":[]}'
+    client.send(encode_request("POST", "/v1/chat/completions", [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body)))]) + body[:5])
+    client.taken()
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 1, 10,
+             "the request to be known")
+    clock.advance(60)
+    client.send(body[5:])
+    client.expect()
+    assert client.read().status == 200
+    assert len(bad.requests) == len(good.requests) == 1
+
+
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_one_word_on_whether_to_try_again(serve, said):
+    gw, up = serve(answers.openai_error(500, headers=[
+        ("X-Should-Retry", said), ("x-other", "1")]))
+    answer = gw.chat()
+    assert answer.status == 500 and answer.header("x-other") == "1"
+    assert answer.all("x-should-retry") == ["false"]
 
 
 def test_nothing_is_tried_again_after_the_first_byte(chain):
