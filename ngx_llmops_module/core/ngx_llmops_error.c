@@ -397,6 +397,10 @@ ngx_llmops_error_describe(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_error_message(ctx, r->headers_out.status, err, text,
                              sizeof(text));
 
+    if (err->kind == NGX_LLMOPS_ERR_NOT_FOUND && ctx->call.attempts == 0) {
+        ngx_str_set(&err->code, "unknown_url");     /* there is no model yet */
+    }
+
     if (err->kind == NGX_LLMOPS_ERR_RATE_LIMIT
         || err->kind == NGX_LLMOPS_ERR_OVERLOADED)
     {

@@ -405,6 +405,15 @@ def test_a_bad_path(serve):
     assert answer.status in (400, 404, 405)
 
 
+def test_an_unknown_path_is_no_unknown_model(serve):
+    gw, up = serve(server="""
+        location /other/ { llm_pass; }
+        location /none/ { try_files /none =404; llm_pass; }""")
+    for path in ("/other/chat/completions", "/none/v1/chat/completions"):
+        check_error(gw.post(path, {"model": "m"}), "openai", 404,
+                    code="unknown_url")
+
+
 def test_multipart_without_a_model(serve):
     gw, up = serve(http="llm_route named { match x; target up; }")
     body = (b"--B\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
