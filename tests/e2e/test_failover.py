@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import (Client, Reply, Reserved, SLOW, answers, elapsed,
-                     openai_wire, route, sse, wait_for)
+from harness import (Client, Reply, Reserved, SLOW, answers, anthropic_wire,
+                     elapsed, openai_wire, route, sse, wait_for)
 from harness.client import encode_request
 from harness.util import LATE
 
@@ -292,6 +292,41 @@ def test_the_time_for_all_attempts(chain):
     assert took < 0.7 + 2 * LATE
     assert answer.status == 504
     assert sum(len(up.requests) for up in ups) < 6
+
+
+@pytest.mark.parametrize("split", [0, 40])
+@pytest.mark.parametrize("caller,stream", [
+    ("openai", False), ("openai", True), ("anthropic", True)])
+def test_a_whole_answer_that_ends_with_its_connection(chain, caller, stream,
+                                                      split):
+    """Its end is the connection's, and its JSON says if it is all of it."""
+    dialect = "openai" if stream and caller == "openai" else {
+        "openai": "anthropic", "anthropic": "openai"}[caller]
+    reply = Reply(text="to the end")
+    whole = answers.dump(anthropic_wire.message(reply, {"model": "m"})
+                         if dialect == "anthropic"
+                         else openai_wire.chat(reply, {"model": "m"}))
+    gw, (first, second) = chain(
+        answers.body(whole, framing="eof", split=split), GOOD,
+        dialects=[dialect, "openai"])
+    answer = ask(gw, caller, stream=stream)
+    assert text_of(answer, caller, stream) == "to the end"
+    assert gw.ledger()[0]["llm_usage"] == "reported"
+
+    first(answers.body(whole[:-9], framing="eof", split=split))
+    answer = ask(gw, caller, stream=stream)
+    assert text_of(answer, caller, stream) == GOOD.text
+
+
+@CALLERS
+def test_an_error_that_ends_with_its_connection(serve, caller):
+    dialect = "openai" if caller == "anthropic" else "anthropic"
+    body = answers.dump({"error": {"message": "too odd",
+                                   "type": "invalid_request_error"}})
+    gw, up = serve(answers.body(body, 400, framing="eof"), dialect=dialect)
+    answer = ask(gw, caller)
+    assert answer.status == 400
+    assert answer.json["error"]["message"] == "too odd"
 
 
 def test_a_slow_caller_has_as_many_targets(chain, clock):
