@@ -484,6 +484,34 @@ def test_a_wait_hint_is_honoured_by_all_workers(chain, hint):
     wait_for(lambda: text_of(gw.chat()) == "again", 5, "its turn")
 
 
+def test_a_shorter_hint_does_not_undo_a_longer_one(chain, clock):
+    """They are told to requests that were under way together."""
+    gates, told = [threading.Event(), threading.Event()], ["60", "1"]
+
+    def script(x):
+        n = numbers.pop(0)
+        x.wait(gates[n])
+        answers.openai_error(429, headers=[("retry-after", told[n])])(x)
+
+    numbers = [0, 1]
+    gw, (bad, good) = chain(script, GOOD)
+    with ThreadPoolExecutor() as pool:
+        asked = []
+        for n in (0, 1):
+            asked.append(pool.submit(gw.chat))
+            bad.wait_requests(n + 1)
+        for n in (0, 1):
+            gates[n].set()
+            assert text_of(asked[n].result()) == GOOD.text
+    clock.sleep(5)
+    assert text_of(gw.chat()) == GOOD.text
+    assert len(bad.requests) == 2
+    clock.sleep(60)
+    bad(openai_wire.server(GOOD))
+    gw.chat()
+    assert len(bad.requests) == 3
+
+
 def test_a_wait_hint_in_the_body(chain):
     body = {"error": {"code": 429, "message": "quota", "status":
                       "RESOURCE_EXHAUSTED", "details": [
