@@ -101,6 +101,13 @@ ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
 }
 
 
+ngx_uint_t
+ngx_llmops_target_blocked(ngx_llmops_target_t *t)
+{
+    return t->sh && (uint64_t) t->sh->blocked_until > ngx_llmops_now();
+}
+
+
 /*
  * Requests that were under way together may be told different times, in any
  * order, by different workers: the longest holds.

@@ -512,6 +512,52 @@ def test_a_shorter_hint_does_not_undo_a_longer_one(chain, clock):
     assert len(bad.requests) == 3
 
 
+def test_a_hint_holds_for_those_who_were_under_way(chain):
+    """Their plans are older than it."""
+    gate = threading.Event()
+
+    def late(x):
+        x.wait(gate)
+        answers.openai_error(500, "from the first")(x)
+
+    gw, (first, second) = chain(
+        late, answers.openai_error(429, headers=[("retry-after", "600")]))
+    with ThreadPoolExecutor() as pool:
+        asked = []
+        for n in (1, 2):
+            asked.append(pool.submit(gw.chat))
+            first.wait_requests(n)
+        first(answers.openai_error(500))
+        assert gw.chat().status == 429 and len(second.requests) == 1
+        gate.set()
+        for future in asked:
+            answer = future.result()
+            assert answer.status == 500
+            assert answer.json["error"]["message"] == "from the first"
+    assert len(second.requests) == 1
+
+
+def test_a_hint_holds_for_those_who_waited_for_one_answer(serve):
+    """They share a call, and when it fails each would make its own."""
+    gate = threading.Event()
+
+    def late(x):
+        x.wait(gate)
+        answers.openai_error(429, headers=[("retry-after", "600")])(x)
+
+    gw, up = serve(late, lines=["cache ttl=60s scope=all;"])
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(gw.chat, temperature=0) for _ in range(4)]
+        wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 4, 10,
+                 "four requests under way")
+        gate.set()
+        said = [future.result() for future in asked]
+    assert [answer.status for answer in said] == [429] * 4
+    assert all(540 < int(answer.header("retry-after")) <= 600
+               for answer in said)
+    assert len(up.requests) == 1
+
+
 def test_a_wait_hint_in_the_body(chain):
     body = {"error": {"code": 429, "message": "quota", "status":
                       "RESOURCE_EXHAUSTED", "details": [
