@@ -157,7 +157,7 @@ ngx_llmops_plan_again(ngx_llmops_ctx_t *ctx)
 
     pl.ctx = ctx;
     pl.plan = plan;
-    pl.now = ngx_llmops_now();
+    pl.now = ngx_llmops_ticks();
     pl.wait = -1;
 
     n = 0;
@@ -197,7 +197,7 @@ ngx_llmops_plan_begin(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     pl->ctx = ctx;
     pl->plan = plan;
-    pl->now = ngx_llmops_now();
+    pl->now = ngx_llmops_ticks();
     pl->wait = -1;
     pl->capable = 0;
     pl->nopen = 0;

@@ -89,14 +89,14 @@ ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
     failures = ngx_atomic_fetch_add(&sh->failures, 1) + 1;
 
     if (wait > 0) {
-        ngx_llmops_target_block(sh, status, ngx_llmops_now() + wait);
+        ngx_llmops_target_block(sh, status, ngx_llmops_ticks() + wait);
         return;
     }
 
     backoff = ngx_llmops_target_backoff(failures, status);
 
     if (backoff) {
-        sh->open_until = (ngx_atomic_uint_t) (ngx_llmops_now() + backoff);
+        sh->open_until = (ngx_atomic_uint_t) (ngx_llmops_ticks() + backoff);
     }
 }
 
@@ -104,7 +104,7 @@ ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
 ngx_uint_t
 ngx_llmops_target_blocked(ngx_llmops_target_t *t)
 {
-    return t->sh && (uint64_t) t->sh->blocked_until > ngx_llmops_now();
+    return t->sh && (int64_t) t->sh->blocked_until > ngx_llmops_ticks();
 }
 
 
