@@ -101,6 +101,12 @@ ngx_llmops_answer_error(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     step = ngx_llmops_step(ctx);
     bit = ngx_llmops_answer_retry_bit(status);
 
+    if (status == NGX_HTTP_NOT_MODIFIED
+        && ctx->env.op == NGX_LLMOPS_OP_OTHER)
+    {
+        return NGX_OK;                  /* what its caller has asked for */
+    }
+
     if (status < 400) {
 
         /* keys do not follow a redirect, and neither shall the caller */

@@ -19,6 +19,8 @@
  */
 
 
+static ssize_t ngx_llmops_answer_recv(ngx_connection_t *c, u_char *buf,
+    size_t size);
 static ngx_int_t ngx_llmops_answer_held_error(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_int_t ngx_llmops_answer_held(ngx_http_request_t *r, ngx_llmops_ctx_t
@@ -42,13 +44,7 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
     call = &ctx->call;
 
     if (!call->is_chunked && call->length == -1) {
-
-        /* its end could not be told from a cut: nginx sees an error in both */
-
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "provider sent an answer without length or chunks, "
-                      "which cannot be translated");
-        return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
+        u->peer.connection->recv = ngx_llmops_answer_recv;
     }
 
     b = u->buffer;
@@ -67,6 +63,12 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
         return ngx_llmops_answer_fail(ctx, NGX_LLMOPS_FAIL_INVALID);
     }
 
+    if (!call->is_chunked && call->length == -1
+        && u->peer.connection->read->eof)
+    {
+        call->complete = 1;
+    }
+
     if (!call->complete) {
         u->buffer.last = u->buffer.pos;         /* these bytes are ours now */
         return NGX_AGAIN;
@@ -74,6 +76,33 @@ ngx_llmops_answer_hold(ngx_http_request_t *r)
 
     return call->provider_error ? ngx_llmops_answer_held_error(r, ctx)
                                 : ngx_llmops_answer_held(r, ctx);
+}
+
+
+/*
+ * An answer without length or chunks ends with its connection, in which nginx
+ * would see a failure while the header has not gone out.  So the end is one
+ * line end more, and that of a document; whether it is all of one is found by
+ * whoever reads it.  A reset stays an error.
+ */
+
+static ssize_t
+ngx_llmops_answer_recv(ngx_connection_t *c, u_char *buf, size_t size)
+{
+    ssize_t  n;
+
+#if (NGX_HTTP_SSL)
+    n = c->ssl ? ngx_ssl_recv(c, buf, size) : ngx_recv(c, buf, size);
+#else
+    n = ngx_recv(c, buf, size);
+#endif
+
+    if (n == 0 && size && c->read->eof) {
+        *buf = LF;
+        return 1;
+    }
+
+    return n;
 }
 
 

@@ -110,6 +110,8 @@ ngx_llmops_call_start(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         ngx_llmops_drain_start(r, ctx);
     }
 
+    ctx->call.first = ngx_current_msec;
+
     ngx_http_upstream_init(r);
 }
 
@@ -205,8 +207,7 @@ ngx_llmops_outer_get(ngx_peer_connection_t *pc, void *data)
             break;
         }
 
-        call->cur++;
-        call->entered = 0;
+        ngx_llmops_call_advance(ctx);
     }
 
     if (rc == NGX_OK || rc == NGX_AGAIN || rc == NGX_DONE) {
@@ -238,7 +239,7 @@ ngx_llmops_enter_next(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
             return NGX_ERROR;
         }
 
-        call->cur++;
+        ngx_llmops_call_advance(ctx);
     }
 
     return NGX_OK;

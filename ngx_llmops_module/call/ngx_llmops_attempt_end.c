@@ -23,6 +23,7 @@ static void ngx_llmops_attempt_failed(ngx_peer_connection_t *pc,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_attempt_on(ngx_llmops_fail_e fail);
 static ngx_uint_t ngx_llmops_attempt_timedout(ngx_peer_connection_t *pc);
+static ngx_uint_t ngx_llmops_call_following(ngx_llmops_ctx_t *ctx);
 
 
 void
@@ -162,8 +163,7 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
     on = ngx_llmops_attempt_on(call->fail);
 
     if (ngx_llmops_call_can_next(r, ctx, on)) {
-        call->cur++;
-        call->entered = 0;
+        ngx_llmops_call_advance(ctx);
         pc->tries = ctx->plan.nsteps - call->cur;
     }
 }
@@ -225,13 +225,42 @@ ngx_llmops_call_can_next(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     again = ctx->ruling ? ctx->ruling->tries : 0;
 
     if (!(route->retry_on & on)
-        || ctx->call.cur + 1 >= ctx->plan.nsteps
+        || ngx_llmops_call_following(ctx) >= ctx->plan.nsteps
         || ctx->call.attempts >= route->attempts + again)
     {
         return 0;
     }
 
-    elapsed = ngx_current_msec - ctx->start;
+    elapsed = ngx_current_msec - ctx->call.first;
 
     return route->retry_timeout == 0 || elapsed < route->retry_timeout;
+}
+
+
+/* the next step whose target has not asked to be left alone since the plan was
+   made, or plan.nsteps */
+
+static ngx_uint_t
+ngx_llmops_call_following(ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t  i;
+
+    for (i = ctx->call.cur + 1; i < ctx->plan.nsteps; i++) {
+        if (!ngx_llmops_target_blocked(ctx->plan.steps[i].target)) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/* another worker may hear of such a wish between the two looks */
+
+void
+ngx_llmops_call_advance(ngx_llmops_ctx_t *ctx)
+{
+    ctx->call.cur = ngx_min(ngx_llmops_call_following(ctx),
+                            ctx->plan.nsteps - 1);
+    ctx->call.entered = 0;
 }

@@ -149,6 +149,9 @@ void ngx_llmops_outer_free(ngx_peer_connection_t *pc, void *data,
 ngx_uint_t ngx_llmops_call_can_next(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_uint_t on);
 
+/* Goes on to the target that may then be asked, which the next get enters. */
+void ngx_llmops_call_advance(ngx_llmops_ctx_t *ctx);
+
 /*
  * nginx notes 502 for whatever we find wrong with an answer: puts the status
  * that was really sent into the state that is back from the end (1: the last

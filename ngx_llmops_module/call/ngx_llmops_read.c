@@ -133,7 +133,8 @@ ngx_llmops_read_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     if (ctx->env.op == NGX_LLMOPS_OP_NONE) {
-        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND, "",
+        return ngx_llmops_deny_text(r, ctx, NGX_LLMOPS_ERR_NOT_FOUND,
+                                      "unknown_url",
                                       "unknown path %V: the API's paths start "
                                       "with /v1/", &r->uri);
     }

@@ -125,7 +125,12 @@ ngx_llmops_stream_complete(ngx_llmops_ctx_t *ctx)
         return 0;
 
     default:
-        return ctx->call.complete;
+
+        /* how these streams end is their own affair: without framing nobody
+           can tell an end from a cut */
+
+        return ctx->call.complete
+               || (!ctx->call.is_chunked && ctx->call.length == -1);
     }
 }
 

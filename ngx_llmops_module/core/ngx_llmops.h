@@ -336,6 +336,7 @@ typedef struct {
 
     ngx_event_t                timer;      /* first token, then idle */
     ngx_event_t                deadline;   /* total */
+    ngx_msec_t                 first;      /* when the first attempt began */
     ngx_msec_t                 started;    /* of this attempt */
 
     ngx_http_status_t          status;
@@ -450,7 +451,7 @@ struct ngx_llmops_ctx_s {
     unsigned                   accounted:1;
     unsigned                   own_error:1;    /* the answer is ours */
     unsigned                   own_sent:1;
-    unsigned                   keepalive:1;    /* r's, before it was refused */
+    unsigned                   keepalive:1;    /* stays, though it is refused */
     unsigned                   client_gone:1;
     unsigned                   waiting:1;
     unsigned                   sampled:2;  /* samples/: it is to be recorded */

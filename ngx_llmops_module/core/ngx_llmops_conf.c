@@ -447,6 +447,14 @@ ngx_llmops_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_OK;
     }
 
+    if (clcf->handler != ngx_llmops_handler) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"llm_pass\" in %V:%ui is followed by another directive "
+                      "that answers requests, such as \"proxy_pass\": remove "
+                      "one of them", &conf->place.file, conf->place.line);
+        return NGX_CONF_ERROR;
+    }
+
     if (clcf->client_body_buffer_size == (size_t) 2 * ngx_pagesize) {
         clcf->client_body_buffer_size = NGX_LLMOPS_BODY_BUFFER;
     }
@@ -530,6 +538,11 @@ ngx_llmops_pass_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (clcf->handler == ngx_llmops_admin_handler) {
         return "cannot stand beside \"llm_admin\" in one location";
+    }
+
+    if (clcf->handler) {
+        return "cannot stand beside another directive that answers requests, "
+               "such as \"proxy_pass\", in one location";
     }
 
     clcf->handler = ngx_llmops_handler;

@@ -13,7 +13,10 @@
  * One mechanism for all errors that are not a provider's: nginx makes its
  * built-in page for a status, and the filters replace it.  They know such a
  * page by r->err_status, which only ngx_http_special_response_handler() sets,
- * without r->error_page, which an error_page of the user's sets.
+ * and by its type.  r->error_page says nothing: nginx sets it wherever there is
+ * an error_page, even if for other statuses.  A page that is the user's is that
+ * of another location, and one of ours may itself be where error_page leads:
+ * err_status then is what it was, whatever is answered there.
  */
 
 
@@ -25,6 +28,7 @@
 static ngx_int_t ngx_llmops_error_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_error_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
+static ngx_uint_t ngx_llmops_error_builtin(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_error_passed(ngx_http_request_t *r);
 static ngx_llmops_ctx_t *ngx_llmops_error_ctx(ngx_http_request_t *r);
 static ngx_int_t ngx_llmops_error_rescue(ngx_http_request_t *r,
@@ -86,7 +90,18 @@ ngx_llmops_deny(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ctx->refusal = copy;
     ctx->retry = retry;
-    ctx->keepalive = r->keepalive;
+
+    /*
+     * nginx ends the connection after some statuses, which need not be where
+     * the body has been read, or there is none.  If it is still to come, nginx
+     * throws it away, and ends the connection if its framing is broken: what
+     * follows may not be taken for the next request.
+     */
+
+    ctx->keepalive = r->keepalive
+                     && (r->request_body
+                         || (r->headers_in.content_length_n <= 0
+                             && !r->headers_in.chunked));
 
     return copy->status;
 }
@@ -123,7 +138,9 @@ ngx_llmops_error_header_filter(ngx_http_request_t *r)
     ngx_llmops_out_t     out;
     ngx_llmops_error_t   err;
 
-    if (r->err_status == 0 || r->error_page || r != r->main) {
+    if (r->err_status < NGX_HTTP_BAD_REQUEST || r != r->main
+        || !ngx_llmops_error_builtin(r))
+    {
         return ngx_llmops_error_passed(r) == NGX_OK
                ? ngx_http_next_header_filter(r) : NGX_ERROR;
     }
@@ -166,6 +183,34 @@ ngx_llmops_error_header_filter(ngx_http_request_t *r)
 }
 
 
+/*
+ * Whether nginx's own page for r->err_status is what goes out, which is HTML,
+ * or nothing where nginx knows no page for a status.  While a call is under way
+ * it is a provider's answer; all else that we send is JSON or events.
+ */
+
+static ngx_uint_t
+ngx_llmops_error_builtin(ngx_http_request_t *r)
+{
+    ngx_str_t         *type;
+    ngx_llmops_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_llmops_module);
+
+    if (ctx && ctx->call.attempts && !ctx->call.finished) {
+        return 0;
+    }
+
+    type = &r->headers_out.content_type;
+
+    return type->len == 0
+           || (type->len == sizeof("text/html") - 1
+               && ngx_memcmp(type->data, "text/html",
+                             sizeof("text/html") - 1)
+                  == 0);
+}
+
+
 /* all providers have failed, but there is an answer from before */
 
 static ngx_int_t
@@ -201,7 +246,9 @@ ngx_llmops_error_rescue(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 static ngx_int_t
 ngx_llmops_error_passed(ngx_http_request_t *r)
 {
-    ngx_llmops_ctx_t  *ctx;
+    ngx_table_elt_t    *h;
+    ngx_llmops_ctx_t   *ctx;
+    ngx_llmops_walk_t   w;
 
     if (r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
         return NGX_OK;
@@ -214,6 +261,21 @@ ngx_llmops_error_passed(ngx_http_request_t *r)
             && r->headers_out.status == NGX_HTTP_TOO_MANY_REQUESTS))
     {
         return NGX_OK;
+    }
+
+    /* clients would see both words in one, and heed neither */
+
+    for (h = ngx_llmops_header_first(&w, &r->headers_out.headers);
+         h;
+         h = ngx_llmops_header_next(&w))
+    {
+        if (h->key.len == sizeof("x-should-retry") - 1
+            && ngx_strncasecmp(h->key.data, (u_char *) "x-should-retry",
+                               sizeof("x-should-retry") - 1)
+               == 0)
+        {
+            h->hash = 0;
+        }
     }
 
     return ngx_llmops_error_header(r, "X-Should-Retry", "false");
@@ -309,7 +371,10 @@ ngx_llmops_error_describe(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         *err = *ctx->refusal;
         r->headers_out.status = err->status;
         r->err_status = err->status;
-        r->keepalive = ctx->keepalive;
+
+        if (ctx->keepalive) {
+            r->keepalive = 1;
+        }
 
         return;
     }
@@ -331,6 +396,10 @@ ngx_llmops_error_describe(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     ngx_llmops_error_message(ctx, r->headers_out.status, err, text,
                              sizeof(text));
+
+    if (err->kind == NGX_LLMOPS_ERR_NOT_FOUND && ctx->call.attempts == 0) {
+        ngx_str_set(&err->code, "unknown_url");     /* there is no model yet */
+    }
 
     if (err->kind == NGX_LLMOPS_ERR_RATE_LIMIT
         || err->kind == NGX_LLMOPS_ERR_OVERLOADED)

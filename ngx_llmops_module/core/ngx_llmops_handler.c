@@ -187,10 +187,18 @@ ngx_llmops_handler_resume(ngx_http_request_t *r)
 
     ctx = ngx_llmops_ctx(r);
 
+    /* others may have learnt meanwhile that a target is to be left alone */
+
+    ngx_llmops_plan_again(ctx);
+
     rc = ngx_llmops_handler_run(r, ctx);
 
     if (rc == NGX_AGAIN) {
         return;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_llmops_handler_targets(r, ctx);    /* the last stage waits */
     }
 
     if (rc != NGX_OK) {

@@ -202,7 +202,14 @@ ngx_llmops_anthropic_budget(ngx_llmops_xlate_t *x,
     budget = strcmp(effort, "minimal") == 0 ? 0
              : strcmp(effort, "low") == 0 ? 10
              : strcmp(effort, "medium") == 0 ? 30
-             : strcmp(effort, "high") == 0 ? 60 : 90;
+             : strcmp(effort, "high") == 0 ? 60
+             : strcmp(effort, "xhigh") == 0 || strcmp(effort, "max") == 0 ? 90
+             : -1;
+
+    if (budget == -1) {
+        ngx_llmops_drop(x, "reasoning_effort");
+        return;
+    }
 
     budget = r->max_tokens * budget / 100;
     budget = ngx_max(budget, NGX_LLMOPS_ANTHROPIC_MIN_BUDGET);

@@ -201,5 +201,13 @@ ngx_llmops_operation(ngx_llmops_envelope_t *env, ngx_str_t *uri,
         return NGX_OK;
     }
 
+    if (t->prefix && !t->get) {
+
+        /* lists and single things below, "/audio/voices", have no model */
+
+        env->op = NGX_LLMOPS_OP_OTHER;
+        return NGX_OK;
+    }
+
     return NGX_DECLINED;
 }

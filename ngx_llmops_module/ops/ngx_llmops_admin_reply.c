@@ -399,8 +399,8 @@ ngx_llmops_admin_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 }
 
 
-/* what stands in place of nginx's built-in page, NULL if this is none; it is
-   known as in core/ngx_llmops_error.c */
+/* what stands in place of nginx's built-in page, NULL if this is none: a page
+   that error_page has put there is that of another location */
 
 static const ngx_str_t *
 ngx_llmops_admin_error_page(ngx_http_request_t *r)
@@ -408,8 +408,7 @@ ngx_llmops_admin_error_page(ngx_http_request_t *r)
     ngx_llmops_loc_conf_t          *llcf;
     const ngx_llmops_admin_page_t  *page;
 
-    if (r->err_status < NGX_HTTP_BAD_REQUEST || r->error_page || r != r->main)
-    {
+    if (r->err_status < NGX_HTTP_BAD_REQUEST || r != r->main) {
         return NULL;
     }
 

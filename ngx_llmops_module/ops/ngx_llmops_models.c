@@ -71,6 +71,11 @@ static ngx_int_t ngx_llmops_models_send(ngx_http_request_t *r,
     ngx_llmops_out_t *out);
 
 
+/* a route that has no models */
+
+static ngx_llmops_route_t  ngx_llmops_models_none;
+
+
 ngx_int_t
 ngx_llmops_models_handler(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
@@ -101,7 +106,8 @@ ngx_llmops_models_handler(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-/* the only route of this location, or NULL: by the model's name */
+/* the only route of this location, or NULL: by the model's name; where the name
+   of a route is computed, and there is none of it, the one without models */
 
 static ngx_int_t
 ngx_llmops_models_route(ngx_http_request_t *r, ngx_llmops_route_t **route)
@@ -124,6 +130,11 @@ ngx_llmops_models_route(ngx_http_request_t *r, ngx_llmops_route_t **route)
     *route = ngx_llmops_route_by_name(ngx_http_get_module_main_conf(r,
                                                            ngx_llmops_module),
                                       &name);
+    if (*route == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "there is no llm_route \"%V\"", &name);
+        *route = &ngx_llmops_models_none;
+    }
 
     return NGX_OK;
 }
@@ -210,7 +221,7 @@ ngx_llmops_models_one(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     name.name = *id;
     name.route = NULL;
 
-    if (id->len <= NGX_LLMOPS_MODEL_MAX) {
+    if (id->len <= NGX_LLMOPS_MODEL_MAX && only != &ngx_llmops_models_none) {
         name.route = only ? only : ngx_llmops_route_by_model(mcf, id);
     }
 

@@ -145,6 +145,41 @@ ngx_llmops_plan_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 }
 
 
+void
+ngx_llmops_plan_again(ngx_llmops_ctx_t *ctx)
+{
+    ngx_uint_t            i, n;
+    ngx_llmops_plan_t    *plan;
+    ngx_llmops_target_t  *t;
+    ngx_llmops_planner_t  pl;
+
+    plan = &ctx->plan;
+
+    pl.ctx = ctx;
+    pl.plan = plan;
+    pl.now = ngx_llmops_ticks();
+    pl.wait = -1;
+
+    n = 0;
+
+    for (i = 0; i < plan->nsteps; i++) {
+        t = plan->steps[i].target;
+
+        if (t == ngx_llmops_rollout_target(ctx)
+            || !ngx_llmops_plan_blocked(&pl, t))
+        {
+            plan->steps[n++] = plan->steps[i];
+        }
+    }
+
+    if (n == 0 && pl.wait > 0) {
+        plan->wait = pl.wait;
+    }
+
+    plan->nsteps = n;
+}
+
+
 static ngx_int_t
 ngx_llmops_plan_begin(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route, ngx_uint_t max, ngx_llmops_planner_t *pl)

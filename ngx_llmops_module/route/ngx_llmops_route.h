@@ -48,7 +48,7 @@ ngx_llmops_route_t *ngx_llmops_route_by_name(ngx_llmops_main_conf_t *mcf,
     ngx_str_t *name);
 
 /*
- * Makes ctx->plan: the ordered list of targets that will be tried, frozen.
+ * Makes ctx->plan: the ordered list of targets that may be tried.
  * A pure function of route, envelope and the targets' shared state.  Targets
  * that cannot serve the operation, and those that have asked to be left alone,
  * are not in it; those whose breaker is open come last.  NGX_OK, or NGX_ERROR
@@ -58,18 +58,27 @@ ngx_llmops_route_t *ngx_llmops_route_by_name(ngx_llmops_main_conf_t *mcf,
 ngx_int_t ngx_llmops_plan_make(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_route_t *route);
 
-/* The same for one target alone, whatever the others of its route are. */
+/*
+ * A request whose call has not begun has waited since its plan was made: takes
+ * out the targets that have asked to be left alone meanwhile.  plan.nsteps may
+ * become 0, as with _make().  A canary's candidate stays.
+ */
+void ngx_llmops_plan_again(ngx_llmops_ctx_t *ctx);
+
+/* As _make(), for one target alone, whatever the others of its route are. */
 ngx_int_t ngx_llmops_plan_target(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_target_t *t);
 
 
 /*
  * What an attempt taught us of a target, for all workers.  _failed: wait is
- * the provider's hint in ms or 0; status is the HTTP status or 0.  _headers:
- * rate-limit headers of any answer, one by one.
+ * the provider's hint in ms or 0; status is the HTTP status or 0.  _blocked:
+ * whether such a time is not over.  _headers: rate-limit headers of any answer,
+ * one by one.
  */
 void ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
     int64_t wait);
+ngx_uint_t ngx_llmops_target_blocked(ngx_llmops_target_t *t);
 void ngx_llmops_target_ok(ngx_llmops_target_t *t, ngx_msec_t first_token);
 void ngx_llmops_target_header(ngx_llmops_target_t *t, ngx_str_t *name,
     ngx_str_t *value);

@@ -28,6 +28,8 @@
 #define NGX_LLMOPS_EWMA_SHIFT        3        /* the last of 8 weighs 1/8 */
 
 
+static void ngx_llmops_target_block(ngx_llmops_target_sh_t *sh,
+    ngx_uint_t status, int64_t until);
 static ngx_msec_t ngx_llmops_target_backoff(ngx_uint_t failures,
     ngx_uint_t status);
 
@@ -87,8 +89,7 @@ ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
     failures = ngx_atomic_fetch_add(&sh->failures, 1) + 1;
 
     if (wait > 0) {
-        sh->blocked_status = status;
-        sh->blocked_until = (ngx_atomic_uint_t) (ngx_llmops_ticks() + wait);
+        ngx_llmops_target_block(sh, status, ngx_llmops_ticks() + wait);
         return;
     }
 
@@ -97,6 +98,38 @@ ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
     if (backoff) {
         sh->open_until = (ngx_atomic_uint_t) (ngx_llmops_ticks() + backoff);
     }
+}
+
+
+ngx_uint_t
+ngx_llmops_target_blocked(ngx_llmops_target_t *t)
+{
+    return t->sh && (int64_t) t->sh->blocked_until > ngx_llmops_ticks();
+}
+
+
+/*
+ * Requests that were under way together may be told different times, in any
+ * order, by different workers: the longest holds.
+ */
+
+static void
+ngx_llmops_target_block(ngx_llmops_target_sh_t *sh, ngx_uint_t status,
+    int64_t until)
+{
+    ngx_atomic_uint_t  old;
+
+    do {
+        old = sh->blocked_until;
+
+        if ((int64_t) old >= until) {
+            return;
+        }
+
+    } while (!ngx_atomic_cmp_set(&sh->blocked_until, old,
+                                 (ngx_atomic_uint_t) until));
+
+    sh->blocked_status = status;
 }
 
 

@@ -263,6 +263,13 @@ def test_a_page_of_the_user_stays(administer):
     assert admin.gateway.get("/llm/status").body == b"mine"
 
 
+def test_errors_beside_a_page_for_others(administer):
+    admin = administer(server="error_page 500 502 /mine;", admin="deny all;")
+    admin.gateway.allow("access forbidden by rule")
+    answer = admin.get("status")
+    assert (answer.status, code(answer)) == (403, "forbidden")
+
+
 def test_requests_do_not_count_as_of_llm_pass(administer):
     admin = administer()
     admin.get("status")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from harness import answers
+from harness import answers, route
 from harness.client import encode_request
 
 CALLERS = pytest.mark.parametrize("caller", ["openai", "anthropic"])
@@ -289,6 +289,79 @@ def test_smuggling(serve, case):
     assert 400 <= answer.status < 600 and not up.requests
 
 
+BEHIND = b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize("line,kind,body,after", [
+    # refused before the body, whose framing is broken
+    (b"POST /v1/chat/completions", b"text/plain", b"zz\r\n" + BEHIND, 415),
+    (b"PUT /v1/chat/completions", b"text/plain", b"5\r\nhelloX" + BEHIND,
+     405),
+    # the same with one that is not
+    (b"POST /v1/chat/completions", b"text/plain",
+     b"5\r\nhello\r\n0\r\n\r\n" + BEHIND, 0),
+    # refused behind it
+    (b"POST /v1/chat/completions", b"application/json",
+     b"5\r\nhello\r\n0\r\n\r\n" + BEHIND, 0)])
+def test_nothing_is_read_behind_a_broken_body(serve, line, kind, body, after):
+    """after: the status with which the connection ends, 0: it goes on."""
+    gw, up = serve()
+    client = gw.connect()
+    client.send(line + b" HTTP/1.1\r\nHost: a\r\nContent-Type: " + kind
+                + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
+    client.expect()
+    answer = client.read()
+    assert answer.status == (after or answer.status) and answer.complete
+    assert answer.json["error"]["message"]
+    assert answer.header("connection") == ("close" if after else "keep-alive")
+    client.expect()
+    answer = client.read()
+    assert answer.status == (0 if after else 200)
+
+
+PAGES = """
+    error_page 404 402 /page;
+    error_page 502 @second;
+    location = /page { return 200 page; }
+    location @second { llm_pass second; }
+"""
+
+
+@pytest.mark.parametrize("recursive", ["on", "off"])
+def test_errors_beside_pages_of_the_user(gateway, provider, recursive):
+    """What has a page gets it; for all else there is still our own error."""
+    bad, good = provider(answers.reset), provider()
+    gw = gateway(http=bad.upstream("bad") + good.upstream("good")
+                 + route("target bad;", match="m")
+                 + route("target good;", name="second", match="n"),
+                 server=f"recursive_error_pages {recursive};" + PAGES)
+    for body, status in [(b"{", 400), (b'{"model":"m","stream":1}', 400)]:
+        check_error(gw.post(PATHS["openai"], body), "openai", status)
+        check_error(gw.post(PATHS["anthropic"], body), "anthropic", status)
+    check_error(gw.get(PATHS["openai"]), "openai", 405)
+
+    assert gw.chat(model="nobody").body == b"page"
+
+    # what a provider says is said where the page is, with nginx's status
+    answer = gw.chat()
+    assert answer.status == 502
+    assert answer.json["choices"] and len(good.requests) == 1
+
+    # and an error there is ours again
+    good(answers.reset)
+    answer = gw.chat()
+    assert answer.json["error"]["message"] and answer.status >= 500
+    assert len(good.requests) > 1
+
+
+def test_a_redirect_of_the_user(serve):
+    gw, up = serve(location="llm_pass; if ($arg_to) { return 301 $arg_to; }")
+    answer = gw.get("/v1/models?to=https://a.test/")
+    assert answer.status == 301 and answer.header("location")
+    assert answer.header("content-type") == "text/html"
+    assert not answer.header("x-should-retry")
+
+
 def test_a_body_that_never_comes(serve):
     gw, up = serve(location="llm_pass; client_body_timeout 300ms;")
     client = gw.connect()
@@ -330,6 +403,15 @@ def test_a_bad_path(serve):
     gw, up = serve(answers.openai_error(404))
     answer = gw.get("/v1/chat/completions/../../../etc/passwd")
     assert answer.status in (400, 404, 405)
+
+
+def test_an_unknown_path_is_no_unknown_model(serve):
+    gw, up = serve(server="""
+        location /other/ { llm_pass; }
+        location /none/ { try_files /none =404; llm_pass; }""")
+    for path in ("/other/chat/completions", "/none/v1/chat/completions"):
+        check_error(gw.post(path, {"model": "m"}), "openai", 404,
+                    code="unknown_url")
 
 
 def test_multipart_without_a_model(serve):

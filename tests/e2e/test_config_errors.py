@@ -246,6 +246,14 @@ BAD = {
         location / { llm_pass;
         llm_metrics; # here
         } }""", r"llm_|duplicate|handler"),
+    "pass-behind-proxy": (UP + ROUTE + """server { listen 127.0.0.1:1;
+        location / { proxy_pass http://127.0.0.1:1;
+        llm_pass; # here
+        } }""", r"proxy_pass"),
+    "pass-before-proxy": (UP + ROUTE + """server { listen 127.0.0.1:1;
+        location / {
+        llm_pass; # here
+        proxy_pass http://127.0.0.1:1; } }""", r"proxy_pass"),
     "pass-in-server": (UP + ROUTE + """server { listen 127.0.0.1:1;
         llm_pass; # here
         }""", r"llm_pass"),

@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from harness import (Client, Reply, Reserved, SLOW, answers, elapsed,
-                     openai_wire, route, sse, wait_for)
+from harness import (Client, Reply, Reserved, SLOW, answers, anthropic_wire,
+                     elapsed, openai_wire, route, sse, wait_for)
+from harness.client import encode_request
 from harness.util import LATE
 
 GOOD = Reply(text="from the good one")
@@ -293,6 +294,70 @@ def test_the_time_for_all_attempts(chain):
     assert sum(len(up.requests) for up in ups) < 6
 
 
+@pytest.mark.parametrize("split", [0, 40])
+@pytest.mark.parametrize("caller,stream", [
+    ("openai", False), ("openai", True), ("anthropic", True)])
+def test_a_whole_answer_that_ends_with_its_connection(chain, caller, stream,
+                                                      split):
+    """Its end is the connection's, and its JSON says if it is all of it."""
+    dialect = "openai" if stream and caller == "openai" else {
+        "openai": "anthropic", "anthropic": "openai"}[caller]
+    reply = Reply(text="to the end")
+    whole = answers.dump(anthropic_wire.message(reply, {"model": "m"})
+                         if dialect == "anthropic"
+                         else openai_wire.chat(reply, {"model": "m"}))
+    gw, (first, second) = chain(
+        answers.body(whole, framing="eof", split=split), GOOD,
+        dialects=[dialect, "openai"])
+    answer = ask(gw, caller, stream=stream)
+    assert text_of(answer, caller, stream) == "to the end"
+    assert gw.ledger()[0]["llm_usage"] == "reported"
+
+    first(answers.body(whole[:-9], framing="eof", split=split))
+    answer = ask(gw, caller, stream=stream)
+    assert text_of(answer, caller, stream) == GOOD.text
+
+
+@CALLERS
+def test_an_error_that_ends_with_its_connection(serve, caller):
+    dialect = "openai" if caller == "anthropic" else "anthropic"
+    body = answers.dump({"error": {"message": "too odd",
+                                   "type": "invalid_request_error"}})
+    gw, up = serve(answers.body(body, 400, framing="eof"), dialect=dialect)
+    answer = ask(gw, caller)
+    assert answer.status == 400
+    assert answer.json["error"]["message"] == "too odd"
+
+
+def test_a_slow_caller_has_as_many_targets(chain, clock):
+    """The time of retry does not begin before the first attempt."""
+    gw, (bad, good) = chain(answers.openai_error(500), GOOD,
+                            retry="attempts=2 timeout=30s",
+                            location="llm_pass; client_body_timeout 1h;")
+    client = gw.connect()
+    body = b'{"model":"m","messages":[]}'
+    client.send(encode_request("POST", "/v1/chat/completions", [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body)))]) + body[:5])
+    client.taken()
+    wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 1, 10,
+             "the request to be known")
+    clock.advance(60)
+    client.send(body[5:])
+    client.expect()
+    assert client.read().status == 200
+    assert len(bad.requests) == len(good.requests) == 1
+
+
+@pytest.mark.parametrize("said", ["true", "false"])
+def test_one_word_on_whether_to_try_again(serve, said):
+    gw, up = serve(answers.openai_error(500, headers=[
+        ("X-Should-Retry", said), ("x-other", "1")]))
+    answer = gw.chat()
+    assert answer.status == 500 and answer.header("x-other") == "1"
+    assert answer.all("x-should-retry") == ["false"]
+
+
 def test_nothing_is_tried_again_after_the_first_byte(chain):
     stream = openai_wire.chat_stream(Reply(), {"model": "m"})[:3]
     gw, (bad, good) = chain(answers.events(stream, finish=answers.close),
@@ -417,6 +482,80 @@ def test_a_wait_hint_is_honoured_by_all_workers(chain, hint):
     assert left_alone(limited) > 0.85, "asked before its time"
     assert len({line["pid"] for line in gw.ledger()}) > 1
     wait_for(lambda: text_of(gw.chat()) == "again", 5, "its turn")
+
+
+def test_a_shorter_hint_does_not_undo_a_longer_one(chain, clock):
+    """They are told to requests that were under way together."""
+    gates, told = [threading.Event(), threading.Event()], ["60", "1"]
+
+    def script(x):
+        n = numbers.pop(0)
+        x.wait(gates[n])
+        answers.openai_error(429, headers=[("retry-after", told[n])])(x)
+
+    numbers = [0, 1]
+    gw, (bad, good) = chain(script, GOOD)
+    with ThreadPoolExecutor() as pool:
+        asked = []
+        for n in (0, 1):
+            asked.append(pool.submit(gw.chat))
+            bad.wait_requests(n + 1)
+        for n in (0, 1):
+            gates[n].set()
+            assert text_of(asked[n].result()) == GOOD.text
+    clock.sleep(5)
+    assert text_of(gw.chat()) == GOOD.text
+    assert len(bad.requests) == 2
+    clock.sleep(60)
+    bad(openai_wire.server(GOOD))
+    gw.chat()
+    assert len(bad.requests) == 3
+
+
+def test_a_hint_holds_for_those_who_were_under_way(chain):
+    """Their plans are older than it."""
+    gate = threading.Event()
+
+    def late(x):
+        x.wait(gate)
+        answers.openai_error(500, "from the first")(x)
+
+    gw, (first, second) = chain(
+        late, answers.openai_error(429, headers=[("retry-after", "600")]))
+    with ThreadPoolExecutor() as pool:
+        asked = []
+        for n in (1, 2):
+            asked.append(pool.submit(gw.chat))
+            first.wait_requests(n)
+        first(answers.openai_error(500))
+        assert gw.chat().status == 429 and len(second.requests) == 1
+        gate.set()
+        for future in asked:
+            answer = future.result()
+            assert answer.status == 500
+            assert answer.json["error"]["message"] == "from the first"
+    assert len(second.requests) == 1
+
+
+def test_a_hint_holds_for_those_who_waited_for_one_answer(serve):
+    """They share a call, and when it fails each would make its own."""
+    gate = threading.Event()
+
+    def late(x):
+        x.wait(gate)
+        answers.openai_error(429, headers=[("retry-after", "600")])(x)
+
+    gw, up = serve(late, lines=["cache ttl=60s scope=all;"])
+    with ThreadPoolExecutor() as pool:
+        asked = [pool.submit(gw.chat, temperature=0) for _ in range(4)]
+        wait_for(lambda: gw.metrics().sum("llm_requests_in_flight") == 4, 10,
+                 "four requests under way")
+        gate.set()
+        said = [future.result() for future in asked]
+    assert [answer.status for answer in said] == [429] * 4
+    assert all(540 < int(answer.header("retry-after")) <= 600
+               for answer in said)
+    assert len(up.requests) == 1
 
 
 def test_a_wait_hint_in_the_body(chain):

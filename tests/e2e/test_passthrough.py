@@ -297,6 +297,26 @@ def test_other_paths_pass(serve):
     assert up.last.json == {"input_file_id": "f"}
 
 
+def test_a_body_that_nobody_reads_keeps_its_encoding(serve):
+    gw, up = serve(answers.json({"ok": 1}))
+    body = gzip.compress(b'{"a":1}')
+    answer = gw.post("/v1/batches", body, [("Content-Encoding", "gzip")])
+    assert answer.status == 200
+    assert up.last.body == body
+    assert up.last.all("content-encoding") == ["gzip"]
+    gw.chat(headers=[("Content-Encoding", "identity")])
+    assert not up.last.header("content-encoding")
+
+
+def test_what_has_not_changed(serve):
+    gw, up = serve(lambda x: x.head(304, [("ETag", '"1"')]))
+    answer = gw.get("/v1/files/f", [("If-None-Match", '"1"')])
+    assert answer.status == 304 and answer.header("etag") == '"1"'
+    assert up.last.header("if-none-match") == '"1"'
+    assert gw.ledger()[0]["llm_error"] == ""
+    assert gw.chat().status == 502
+
+
 @pytest.mark.parametrize("dialect,path", [
     ("openai", "/files/x%20HTTP/1.1%0D%0AX-Evil:%201"),
     ("openai", "/images/x%20HTTP/1.1%0D%0A%0D%0AGET%20/smuggled"),

@@ -35,6 +35,18 @@ def test_which_route(gateway, provider, location, served):
     assert len(asked.requests) == 1 and not other.requests
 
 
+def test_models_of_a_route_that_is_not_there(gateway, provider):
+    up = provider()
+    gw = gateway(http=up.upstream("up") + """
+        llm_route r { match secret; target up; }""",
+                 location="llm_pass $http_x_which;")
+    here = [("X-Which", "r")]
+    assert b"secret" in gw.get("/v1/models", here).body
+    assert gw.get("/v1/models/secret", here).status == 200
+    assert gw.get("/v1/models").json["data"] == []
+    assert gw.get("/v1/models/secret").status == 404
+
+
 def test_a_name_with_a_line_end_stays_one_header(gateway, provider):
     up = provider()
     gw = gateway(http=up.upstream("up") + r"""

@@ -190,6 +190,18 @@ def test_framings(serve, framing, caller):
     assert answer.header("content-length") is None
 
 
+@pytest.mark.parametrize("framing", ["chunked", "eof", "length"])
+@pytest.mark.parametrize("path", ["/v1/threads/runs", "/v1/rerank",
+                                  "/v1/images/generations"])
+def test_framings_of_other_streams(serve, path, framing):
+    """Nobody knows their last event: the end of the body is theirs."""
+    stream = b"event: a\ndata: {\"x\":1}\n\nevent: b\ndata: {\"y\":2}\n\n"
+    gw, up = serve(answers.events(stream, framing=framing))
+    answer = gw.post(path, {"model": "m", "stream": True})
+    assert answer.complete and answer.body == stream
+    assert gw.ledger()[0]["llm_error"] == ""
+
+
 def test_trailers_are_left_out(serve):
     def script(x):
         x.head(200, [answers.EVENTS, ("Trailer", "X-T")], chunked=True)

@@ -102,6 +102,8 @@ static const operation_t  operations[] = {
       "/images/edits" },
     { "/v1/audio/speech", 0, 0, NGX_OK, NGX_LLMOPS_OP_AUDIO, OPENAI,
       "/audio/speech" },
+    { "/v1/audio/voices", 1, 0, NGX_OK, NGX_LLMOPS_OP_OTHER, OPENAI,
+      "/audio/voices" },
     { "/v1/audiobooks", 0, 0, NGX_OK, NGX_LLMOPS_OP_OTHER, OPENAI,
       "/audiobooks" },
     { "/v1/rerank", 0, 0, NGX_OK, NGX_LLMOPS_OP_RERANK, OPENAI, "/rerank" },

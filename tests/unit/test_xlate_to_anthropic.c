@@ -152,6 +152,11 @@ static const struct {
     { BUDGET, "'reasoning_effort':'high','max_tokens':60000",
       "{'thinking':{'type':'enabled','budget_tokens':36000},"
       "'max_tokens':64000}", "" },
+    { BUDGET, "'reasoning_effort':'max','max_tokens':10000",
+      "{'thinking':{'type':'enabled','budget_tokens':9000},"
+      "'max_tokens':19000}", "" },
+    { BUDGET, "'reasoning_effort':'bogus','max_tokens':10000",
+      "{'thinking':null,'max_tokens':10000}", "dropped=reasoning_effort" },
     { "claude-3-5-haiku", "'reasoning_effort':'high'",
       "{'thinking':null}", "dropped=reasoning_effort" },
 
