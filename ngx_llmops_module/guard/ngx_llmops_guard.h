@@ -148,6 +148,9 @@ void ngx_llmops_limits_dry_name(ngx_llmops_ctx_t *ctx, ngx_str_t *value);
 void ngx_llmops_limits_ended(ngx_llmops_ctx_t *ctx, u_char *text,
     ngx_str_t *value);
 
+/* How many answers a request that limits let in has asked for, at least 1. */
+int64_t ngx_llmops_limits_choices(ngx_llmops_ctx_t *ctx);
+
 /* Tokens that were reserved at first, the most of all limits; -1: none. */
 int64_t ngx_llmops_limits_reserved_tokens(ngx_llmops_ctx_t *ctx);
 

@@ -173,7 +173,7 @@ ngx_llmops_limits_estimate(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         }
     }
 
-    lim->choices = ngx_min(ngx_max(ctx->env.n, 1), NGX_LLMOPS_LIMIT_CHOICES);
+    lim->choices = ngx_llmops_limit_choices(r, ctx);
 
     switch (ctx->env.op) {
 

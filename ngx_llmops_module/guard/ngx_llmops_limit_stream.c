@@ -61,7 +61,8 @@ static ngx_uint_t ngx_llmops_limits_want(ngx_http_request_t *r,
 static void ngx_llmops_limits_had(ngx_llmops_limits_t *lim,
     ngx_llmops_limits_part_t *part);
 static int64_t ngx_llmops_limits_mark(int64_t n, int64_t room);
-static ngx_uint_t ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_limits_t *lim);
 static ngx_int_t ngx_llmops_limits_end(ngx_llmops_limits_t *lim,
     ngx_llmops_room_t *room);
 
@@ -121,7 +122,7 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_llmops_limits_over(ctx)) {
+    if (ngx_llmops_limits_over(ctx, lim)) {
         return NGX_OK;
     }
 
@@ -150,7 +151,7 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 /* the stream's own end has come, or is coming */
 
 static ngx_uint_t
-ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx)
+ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx, ngx_llmops_limits_t *lim)
 {
     uint32_t  all;
 
@@ -166,11 +167,15 @@ ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx)
         return 0;
     }
 
-    if (ctx->env.n <= 1 || ctx->env.n > 32) {
+    if (lim->choices == 1) {
         return 1;
     }
 
-    all = (uint32_t) (((uint64_t) 1 << ctx->env.n) - 1);
+    if (lim->choices > 32) {
+        return (int64_t) ctx->meter.ends >= lim->choices;
+    }
+
+    all = (uint32_t) (((uint64_t) 1 << lim->choices) - 1);
 
     return (ctx->meter.finished & all) == all;
 }

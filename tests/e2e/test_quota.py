@@ -124,6 +124,58 @@ def test_a_whole_answer_that_may_pass_is_refused(serve, engine):
     assert gw.chat(headers=key("a"), max_tokens=900).status == 200
 
 
+def test_numbers_for_lax_readers(serve):
+    """Providers that take "900" for 900: nobody gets past a budget by that."""
+    gw, up = serve(Reply(), **quota("", "output=1000/day"))
+
+    def ask(more):
+        body = '{"model":"m","messages":[{"role":"user","content":"x"}],%s}'
+        return gw.post("/v1/chat/completions", (body % more).encode(),
+                       headers=key("a")).status
+
+    for much in ('"2000"', "2000." + "0" * 40, "9e99", '" 2_000"',
+                 '"\\u0032000"', "2" * 40):
+        assert ask(f'"max_tokens":{much}') == 429, much
+    assert ask('"max_tokens":600,"n":"2"') == 429
+    assert ask('"max_tokens":1,"n":1001') == 429
+    assert not up.requests
+    for usual in ('"900"', "900.0", "null", "-1", '"-1"', '"x"'):
+        assert ask(f'"max_tokens":{usual}') == 200, usual
+
+
+@pytest.mark.parametrize("location", [
+    "llm_pass;", "client_body_buffer_size 1k; llm_pass;"])
+def test_answers_of_completions(serve, location):
+    """Each prompt has its own, wherever the body is cut or kept."""
+    gw, up = serve(lambda x: answers.json({
+        "id": "c", "object": "text_completion", "created": 1, "model": "m",
+        "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1,
+                                 "total_tokens": 2}})(x),
+        **quota("", "output=1000/day"), location=location)
+
+    def needs(prompt, **more):
+        r = gw.post("/v1/completions", {"model": "m", "prompt": prompt,
+                                        "max_tokens": 2000, **more},
+                    headers=key("a"))
+        assert r.status == 429
+        said = re.search(r"this request needs (\d+);",
+                         r.json["error"]["message"])
+        return int(said[1]) / 2000
+
+    hard = ['a"b', "\\", '\\"', "", "],[", "x" * 3000 + '\\"', "\n" * 900]
+    assert needs("one") == needs(["one"]) == needs([1, 2, 3]) == 1
+    assert needs([]) == needs(None) == needs({}) == 1
+    assert needs(["a", "b"]) == 2 and needs([[1, 2], [3]]) == 2
+    for pad in range(5):
+        assert needs(["y" * pad, *hard * 3]) == 1 + 3 * len(hard)
+    assert needs(["a"] * 3, n=2) == 6 and needs("a", n=2, best_of=5) == 5
+    assert needs(["a"] * 3, n=2, best_of=5) == 15
+    assert not up.requests
+    r = gw.post("/v1/completions", {"model": "m", "prompt": ["a"] * 3,
+                                    "max_tokens": 300}, headers=key("a"))
+    assert r.status == 200
+
+
 def test_a_model_without_a_price(gateway, provider, engine):
     """Known only when it is asked for: no budget in money can hold it."""
     up = provider()

@@ -296,6 +296,42 @@ def test_choices_that_are_not_over(budget):
     assert {c["finish_reason"] for c in last["choices"]} == {"length"}
 
 
+def test_more_choices_than_are_told_apart(budget):
+    """n = 40: that some of them are over is not the end of all."""
+    def chunk(index, finish=None):
+        return (b"data: " + json.dumps({
+            "id": "c", "object": "chat.completion.chunk", "created": 1,
+            "model": "m", "choices": [{"index": index,
+                                       "delta": {"content": "word "},
+                                       "finish_reason": finish}]}).encode()
+            + b"\n\n")
+    events = [chunk(0, "stop"), chunk(38, "stop")]
+    events += [chunk(39) for _ in range(4000)]
+    gw, _ = budget(answers.events(events, finish=answers.stall),
+                   "output=1000/day")
+    r = ask(gw, "openai", n=40)
+    assert r.complete and 980 <= words_of(r, "openai") <= 1020
+    assert gw.ledger(1)[0]["llm_limit"] == "per"
+
+
+def test_completions_of_several_prompts(budget):
+    """The answer to one of them is over before the budget is."""
+    def chunk(index, finish=None):
+        return (b"data: " + json.dumps({
+            "id": "c", "object": "text_completion", "created": 1,
+            "model": "m", "choices": [{"index": index, "text": "word ",
+                                       "finish_reason": finish}]}).encode()
+            + b"\n\n")
+    events = [chunk(0, "stop"), *[chunk(1) for _ in range(4000)]]
+    gw, _ = budget(answers.events(events, finish=answers.stall),
+                   "output=500/day")
+    r = gw.post("/v1/completions", {"model": "m", "prompt": ["a", "b", "c"],
+                                    "stream": True})
+    assert r.complete and 490 <= r.body.count(b"word") <= 510
+    last = datas(r)[-1]
+    assert [c["index"] for c in last["choices"]] == [1, 2]
+
+
 def test_the_end_of_completions(budget):
     reply = LONG.but()
     asked = {"model": "m", "stream_options": {"include_usage": True}}
