@@ -127,6 +127,10 @@ ngx_int_t ngx_llmops_limits_enter(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_limits_near(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+/* The answer of an attempt goes to nobody: what the next one may have, at the
+   price of its target, is worked out at its first event. */
+void ngx_llmops_limits_again(ngx_llmops_ctx_t *ctx);
+
 /* Settles to ctx->meter.usage and ctx->cost, once; from the log handler and,
    if that never ran, the request's cleanup. */
 void ngx_llmops_limits_settle(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);

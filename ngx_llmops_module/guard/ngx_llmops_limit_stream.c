@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_limit.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_price.h"
 
 
 /*
@@ -145,6 +146,16 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     }
 
     return lim->extending ? NGX_AGAIN : ngx_llmops_limits_end(lim, &room);
+}
+
+
+void
+ngx_llmops_limits_again(ngx_llmops_ctx_t *ctx)
+{
+    if (ctx->limits && ctx->limits_at != NGX_LLMOPS_LIMITS_NEVER) {
+        ctx->limits->mark = -1;
+        ctx->limits_at = 0;
+    }
 }
 
 
@@ -307,24 +318,29 @@ ngx_llmops_limits_room_unit(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 }
 
 
-/* what an answer of that length needs in all */
+/* what an answer of that length needs in all, with what others before it have
+   used that nobody got */
 
 static int64_t
 ngx_llmops_limits_need(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
     ngx_llmops_unit_e unit, int64_t output)
 {
-    int64_t              input;
+    int64_t              input, cost;
     ngx_llmops_price_t  *price;
+    ngx_llmops_spent_t  *spent;
     ngx_llmops_usage_t  *usage;
 
+    spent = lim->ctx->spent;
+
     if (unit == NGX_LLMOPS_UNIT_OUTPUT) {
-        return output;
+        return output + (spent ? spent->usage.output : 0);
     }
 
     input = ngx_llmops_limits_input(lim);
 
     if (unit == NGX_LLMOPS_UNIT_TOKENS) {
-        return input + output;
+        return input + output
+               + (spent ? spent->usage.input + spent->usage.output : 0);
     }
 
     price = ngx_llmops_limit_target_price(r, lim->ctx);
@@ -335,10 +351,13 @@ ngx_llmops_limits_need(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 
     usage = &lim->ctx->meter.usage;
 
-    return ngx_llmops_limit_cost(price,
+    cost = ngx_llmops_limit_cost(price,
                                  (usage->source == NGX_LLMOPS_USAGE_REPORTED
                                   && usage->input > 0) ? usage : NULL,
                                  input, output);
+
+    return (cost >= 0 && spent && spent->cost >= 0)
+           ? ngx_llmops_price_sum(cost, spent->cost) : cost;
 }
 
 

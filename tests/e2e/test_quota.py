@@ -176,6 +176,48 @@ def test_answers_of_completions(serve, location):
     assert r.status == 200
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("action,refused", [("next", 1), ("retry", 2)])
+def test_answers_that_a_rule_refuses_are_paid_for(
+        gateway, provider, engine, stream, action, refused):
+    """By log, headers, ledger and budget, at each target's price."""
+    bad = provider(Reply(text='{"word": "word', input=1000, output=500))
+    good = provider(Reply(text='{"a": 1}', input=10, output=5))
+    gw = gateway(http=engine + "llm_quota per key=all cost=1usd/day;"
+                 + bad.upstream("bad", "llm_price m input=1 output=2;")
+                 + good.upstream("good", "llm_price m input=10 output=10;")
+                 + f"llm_rules strict {{ output json on_fail={action}; hold all; }}"
+                 + route("target bad/m;", "fallback good/m;",
+                         "rules strict;", "limit per;"),
+                 server="location /llm/ { llm_admin; }")
+    connected(gw)
+    gw.allow("was refused by rule")
+    r = gw.chat(stream=stream)
+    assert r.status == 200 and len(bad.requests) == refused
+    line = gw.ledger(1)[0]
+    assert line["llm_target"] == "good/m"
+    cost = float(line["llm_cost"])
+    if stream:
+        # it is given up as soon as it is refused, before its usage comes
+        assert line["llm_usage"] == "estimated"
+        assert int(line["llm_output_tokens"]) >= 5 + refused * 3
+        assert cost > 0.00015 + refused * 0.00001
+    else:
+        assert line["llm_usage"] == "reported"
+        assert line["llm_input_tokens"] == str(refused * 1000 + 10)
+        assert line["llm_output_tokens"] == str(refused * 500 + 5)
+        assert cost == pytest.approx(refused * 0.002 + 0.00015)
+        assert float(r.header("x-llm-cost")) == pytest.approx(cost)
+
+    def settled():
+        level = gw.get("/llm/limits/per?key=all").json["levels"][0]
+        return float(level["reserved"]) == 0 and float(level["used"])
+    assert wait_for(settled, 10, "the end") == pytest.approx(cost)
+    total = gw.get("/llm/usage").json["total"]
+    assert str(total["input_tokens"]) == line["llm_input_tokens"]
+    assert float(total["cost"]) == pytest.approx(cost)
+
+
 def test_a_model_without_a_price(gateway, provider, engine):
     """Known only when it is asked for: no budget in money can hold it."""
     up = provider()
