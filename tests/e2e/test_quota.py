@@ -213,7 +213,8 @@ def test_answers_that_a_rule_refuses_are_paid_for(
         level = gw.get("/llm/limits/per?key=all").json["levels"][0]
         return float(level["reserved"]) == 0 and float(level["used"])
     assert wait_for(settled, 10, "the end") == pytest.approx(cost)
-    total = gw.get("/llm/usage").json["total"]
+    total = wait_for(lambda: (t := gw.get("/llm/usage").json["total"])[
+        "requests"] and t, 10, "the ledger")
     assert str(total["input_tokens"]) == line["llm_input_tokens"]
     assert float(total["cost"]) == pytest.approx(cost)
 
