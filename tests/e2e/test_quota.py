@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from harness import Reply, answers, openai_wire, route
-from harness.util import SLOW, same_day, wait_for
+from harness.util import SLOW, same_day, wait_for, wait_taken
 
 from conftest import connected
 
@@ -174,6 +174,38 @@ def test_answers_of_completions(serve, location):
     r = gw.post("/v1/completions", {"model": "m", "prompt": ["a"] * 3,
                                     "max_tokens": 300}, headers=key("a"))
     assert r.status == 200
+
+
+def test_an_answer_that_is_held_while_its_caller_leaves(serve):
+    """Nobody has got any of it, and it has been made."""
+    sent = threading.Event()
+    events = openai_wire.chat_stream(
+        Reply(text="word " * 300, piece=5, input=10, output=300),
+        {"model": "m", "stream": True})
+
+    def script(x):
+        x.head(200, [("Content-Type", "text/event-stream")], chunked=True)
+        for event in events[:202]:
+            x.chunk(event)
+        wait_taken(x.connection.sock)
+        sent.set()
+        x.stall()
+    words = quota("", "tokens=5000/day")
+    words["lines"] = [*words["lines"], "rules strict;"]
+    words["http"] += 'llm_rules strict { output require "regex=END$"; ' \
+                     "hold all; }"
+    gw, up = serve(script, **words)
+    client = gw.connect().request(
+        "POST", "/v1/chat/completions", headers=key("a"), json={
+            "model": "m", "stream": True,
+            "messages": [{"role": "user", "content": "hi"}]})
+    assert sent.wait(10)
+    client.close()
+    up.wait_closed_early()
+    line = gw.ledger(1)[0]
+    assert line["llm_usage"] == "estimated" and line["status"] == "499"
+    assert 190 <= int(line["llm_output_tokens"]) <= 202
+    assert float(line["llm_cost"]) > 0
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -363,8 +395,27 @@ def test_each_threshold_of_each_key_is_told_once(serve, engine):
     for name in ("a", "b"):
         for _ in range(5):
             assert gw.chat(headers=key(name), max_tokens=100).status == 200
-    gw.chat(headers=key("a"), max_tokens=100)
     assert gw.metrics().sum("llm_quota_warnings_total") == 2
+    # the last one has used it up: who is refused is told the rest
+    for _ in range(3):
+        r = gw.chat(headers=key("a"), max_tokens=100)
+        assert r.status == 429
+        assert "used=100%" in r.header("x-llm-quota-warning")
+    assert gw.metrics().sum("llm_quota_warnings_total") == 3
+
+
+def test_a_budget_that_is_used_up_at_once(serve, provider, engine):
+    """Its thresholds are told all the same, to who is refused then."""
+    hook = provider(answers.json({}))
+    gw, _ = serve(Reply(input=500, output=500), **quota(
+        engine, "tokens=1000/day warn=80%,95% "
+        f"webhook=http://127.0.0.1:{hook.port}/x"))
+    assert gw.chat(headers=key("a"), max_tokens=900).status == 200
+    wait_for(lambda: gw.chat(headers=key("a"), max_tokens=900).status == 429,
+             10, "the budget's end")
+    [told] = hook.wait_requests(1)
+    assert told.json["threshold"] == 95 and told.json["used"] == 1000
+    assert gw.metrics().sum("llm_limit_denied_total") >= 1
 
 
 def test_the_fullest_key_is_the_metric(serve, engine):
