@@ -40,6 +40,12 @@ static void ngx_llmops_cached_level(ngx_http_request_t *r,
 static void ngx_llmops_cached_answer(ngx_llmops_cache_ask_t *ask);
 static ngx_int_t ngx_llmops_cached_answered(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
+static void ngx_llmops_cached_store(ngx_http_request_t *r,
+    ngx_llmops_cached_t *cached, ngx_llmops_cache_answer_t *answer,
+    ngx_llmops_cache_marks_t *marks);
+static ngx_int_t ngx_llmops_cached_over(ngx_http_request_t *r,
+    ngx_llmops_cached_t *cached, ngx_llmops_cache_answer_t *answer,
+    ngx_llmops_cache_marks_t *marks);
 
 
 const ngx_str_t  ngx_llmops_cache_names[] = {
@@ -121,7 +127,7 @@ ngx_llmops_cached_look(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
 
     mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
 
-    if (!ngx_llmops_cache_stands(mcf, cached->key, cached->tags,
+    if (!ngx_llmops_cache_stands(mcf, cached->key, found->facts.answer.tags,
                                  found->facts.answer.created))
     {
         cached->purged = 1;
@@ -332,48 +338,83 @@ ngx_llmops_cached_copy(ngx_http_request_t *r, ngx_llmops_cshm_t *shm,
 static ngx_int_t
 ngx_llmops_cached_answered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
-    ngx_msec_t                  stale;
-    ngx_llmops_cfacts_t         facts;
-    ngx_llmops_cache_t         *cache;
     ngx_llmops_cached_t        *cached;
     ngx_llmops_cache_ask_t     *ask;
+    ngx_llmops_cache_marks_t    marks;
     ngx_llmops_cache_answer_t  *answer;
 
-    cache = ngx_llmops_cache_of(r);
     cached = ctx->cached;
     ask = &cached->asks[cached->level];
     answer = &ask->answer;
 
-    ngx_memzero(&facts, sizeof(ngx_llmops_cfacts_t));
+    ngx_memzero(&marks, sizeof(ngx_llmops_cache_marks_t));
 
     if (answer->form == NGX_LLMOPS_CACHE_FORM_WHOLE) {
-        ngx_llmops_cache_mark(ctx->env.op, &answer->body, &facts.marks);
+        ngx_llmops_cache_mark(ctx->env.op, &answer->body, &marks);
     }
 
-    if (ask->status == NGX_LLMOPS_CACHE_NONE && !cached->no_store) {
-        stale = ngx_max(cached->route->stale, cached->route->stale_error);
-
-        facts.answer = *answer;
-        facts.usable = answer->expires + (int64_t) stale;
-        ngx_memcpy(facts.answer.tags, cached->tags, sizeof(cached->tags));
-
-        (void) ngx_llmops_cshm_store(&cache->shm, cached->key, &facts);
-    }
-
-    cached->state = NGX_LLMOPS_CACHED_OVER;
-
-    if (ask->status != NGX_LLMOPS_CACHE_NONE) {
-        cached->status = ask->status;
-
-    } else {
-        cached->status = NGX_LLMOPS_CACHE_HIT;
+    if (ask->status == NGX_LLMOPS_CACHE_NONE) {
 
         if ((int64_t) ngx_llmops_now() >= answer->expires) {
-            cached->status = NGX_LLMOPS_CACHE_STALE;
+            return ngx_llmops_cached_over(r, cached, answer, &marks);
+        }
+
+        if (!cached->no_store) {
+            ngx_llmops_cached_store(r, cached, answer, &marks);
         }
     }
 
-    return ngx_llmops_cache_play(r, ctx, answer, &facts.marks);
+    cached->state = NGX_LLMOPS_CACHED_OVER;
+    cached->status = (ask->status == NGX_LLMOPS_CACHE_NONE)
+                     ? NGX_LLMOPS_CACHE_HIT : ask->status;
+
+    return ngx_llmops_cache_play(r, ctx, answer, &marks);
+}
+
+
+static void
+ngx_llmops_cached_store(ngx_http_request_t *r, ngx_llmops_cached_t *cached,
+    ngx_llmops_cache_answer_t *answer, ngx_llmops_cache_marks_t *marks)
+{
+    ngx_llmops_cfacts_t  facts;
+
+    ngx_memzero(&facts, sizeof(ngx_llmops_cfacts_t));
+
+    facts.answer = *answer;
+    facts.marks = *marks;
+    facts.usable = answer->expires
+                   + (int64_t) ngx_max(cached->route->stale,
+                                       cached->route->stale_error);
+
+    (void) ngx_llmops_cshm_store(&ngx_llmops_cache_of(r)->shm, cached->key,
+                                 &facts);
+}
+
+
+/* a stale one is treated as any that lies here: it is given while it is asked
+   for again, or when nobody else can answer */
+
+static ngx_int_t
+ngx_llmops_cached_over(ngx_http_request_t *r, ngx_llmops_cached_t *cached,
+    ngx_llmops_cache_answer_t *answer, ngx_llmops_cache_marks_t *marks)
+{
+    ngx_llmops_cache_found_t  *found;
+
+    cached->state = NGX_LLMOPS_CACHED_NOTHING;
+
+    if (ngx_llmops_cached_look(r, cached) == NGX_OK) {
+        found = cached->found;
+
+        if (found->facts.answer.created >= answer->created) {
+            return NGX_DECLINED;
+        }
+    }
+
+    ngx_llmops_cached_store(r, cached, answer, marks);
+
+    (void) ngx_llmops_cached_look(r, cached);
+
+    return NGX_DECLINED;
 }
 
 
@@ -383,6 +424,7 @@ ngx_llmops_cache_cleanup(ngx_llmops_ctx_t *ctx)
     ngx_uint_t                       i;
     ngx_llmops_cache_t              *cache;
     ngx_llmops_cached_t             *cached;
+    ngx_llmops_cache_play_t         *play;
     const ngx_llmops_cache_level_t  *level;
 
     cached = ctx->cached;
@@ -395,8 +437,17 @@ ngx_llmops_cache_cleanup(ngx_llmops_ctx_t *ctx)
 
     ngx_llmops_cache_finish(ctx, 0);
 
-    if (cached->play) {
-        ngx_llmops_cache_play_end(cached->play);
+    play = cached->play;
+
+    if (play) {
+
+        if (!play->over && (play->live || play->complete)
+            && ctx->error == NGX_LLMOPS_ERR_NONE)
+        {
+            ctx->error = NGX_LLMOPS_ERR_CLIENT_ABORT;   /* nginx has seen it */
+        }
+
+        ngx_llmops_cache_play_end(play);
     }
 
     if (cached->state == NGX_LLMOPS_CACHED_ASKING) {

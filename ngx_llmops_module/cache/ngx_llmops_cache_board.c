@@ -128,6 +128,8 @@ ngx_llmops_cached_again(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 
     cached->play = NULL;
     cached->tries++;
+    cached->saved_cost = -1;
+    ngx_memzero(&cached->saved, sizeof(ngx_llmops_usage_t));
     cached->status = NGX_LLMOPS_CACHE_MISS;
     cached->level = NGX_LLMOPS_CACHE_LEVELS;
     cached->state = NGX_LLMOPS_CACHED_NOTHING;

@@ -164,9 +164,9 @@ ngx_llmops_play_identify(ngx_llmops_cache_play_t *play,
     }
 
     play->id_len = id.len - 2;
-    ngx_memcpy(play->old_id, id.data + 1, play->id_len);
+    ngx_memcpy(play->old_id, id.data, id.len);
 
-    ngx_llmops_cache_new_id(play->id, play->old_id, play->id_len);
+    ngx_llmops_cache_new_id(play->id, id.data + 1, play->id_len);
 }
 
 
@@ -185,10 +185,10 @@ ngx_llmops_play_renew(ngx_llmops_cache_play_t *play, size_t from)
         return;
     }
 
-    found = memmem(p, len, play->old_id, play->id_len);
+    found = memmem(p, len, play->old_id, play->id_len + 2);
 
     if (found) {
-        ngx_memcpy(found, play->id, play->id_len);
+        ngx_memcpy(found + 1, play->id, play->id_len);
     }
 
     if (play->ctx->env.op != NGX_LLMOPS_OP_MESSAGES) {

@@ -21,12 +21,15 @@ typedef struct {
     ngx_llmops_cache_remote_t  remote;
     ngx_llmops_cache_lease_t   lease;
     ngx_llmops_cache_ask_t    *ask;
+    ngx_llmops_cache_answer_t  old;        /* one that may only stand in for an
+                                              error; form NONE: none */
 } ngx_llmops_far_t;
 
 
 static ngx_int_t ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask);
 static ngx_llmops_far_t *ngx_llmops_far_create(ngx_http_request_t *r);
 static void ngx_llmops_far_cleanup(void *data);
+static ngx_uint_t ngx_llmops_far_useful(ngx_llmops_cache_remote_t *remote);
 static void ngx_llmops_far_reply(ngx_llmops_cache_remote_t *remote);
 static void ngx_llmops_far_cancel(ngx_llmops_cache_ask_t *ask);
 static void ngx_llmops_far_put(ngx_llmops_ctx_t *ctx,
@@ -71,9 +74,16 @@ ngx_llmops_far_ask(ngx_llmops_cache_ask_t *ask)
     ngx_memcpy(far->remote.key, cached->key, NGX_LLMOPS_CACHE_KEY);
 
     far->remote.max_size = ask->route->max_size + NGX_LLMOPS_CACHE_PACKED;
-    far->remote.lease = own->lease ? &far->lease : NULL;
     far->remote.wait = own->lease;
+
+    /* nobody is to wait for an answer that does not come here */
+
+    if (own->lease && ask->route->share && !cached->no_store) {
+        far->remote.lease = &far->lease;
+    }
+
     far->remote.handler = ngx_llmops_far_reply;
+    far->remote.useful = ngx_llmops_far_useful;
     far->remote.data = far;
     far->remote.log = r->connection->log;
 
@@ -115,13 +125,54 @@ ngx_llmops_far_cleanup(void *data)
 }
 
 
+/*
+ * What may be given: fresh, or for a while longer if it is asked for again
+ * behind the caller's back.  What is over is kept for the case that all
+ * providers fail, and is a miss: somebody has to ask them, or is asking.
+ */
+
+static ngx_uint_t
+ngx_llmops_far_useful(ngx_llmops_cache_remote_t *remote)
+{
+    ngx_uint_t                  over;
+    ngx_llmops_far_t           *far = remote->data;
+    ngx_llmops_cache_ask_t     *ask = far->ask;
+    ngx_llmops_cache_answer_t   answer;
+
+    if (ngx_llmops_cache_unpack(&remote->value, &answer) != NGX_OK) {
+        return 0;
+    }
+
+    over = ngx_llmops_store_now(remote->store)
+           >= answer.expires + (int64_t) ask->route->stale;
+
+    if (over && far->old.form != NGX_LLMOPS_CACHE_FORM_NONE) {
+        return 0;                          /* the same as at the last look */
+    }
+
+    if (ngx_llmops_cache_far_answer(remote, ask) != NGX_OK) {
+        return 0;
+    }
+
+    if (over) {
+        far->old = ask->answer;
+        ask->answer.form = NGX_LLMOPS_CACHE_FORM_NONE;
+    }
+
+    return !over;
+}
+
+
 static void
 ngx_llmops_far_reply(ngx_llmops_cache_remote_t *remote)
 {
     ngx_llmops_far_t        *far = remote->data;
     ngx_llmops_cache_ask_t  *ask = far->ask;
 
-    if (ngx_llmops_cache_far_answer(remote, ask) == NGX_OK && remote->waited) {
+    if (remote->rc != NGX_OK) {
+        ask->answer = far->old;
+
+    } else if (remote->waited) {
         ask->status = NGX_LLMOPS_CACHE_SHARED;
     }
 
@@ -161,6 +212,11 @@ ngx_llmops_cache_far_answer(ngx_llmops_cache_remote_t *remote,
         return NGX_DECLINED;
     }
 
+    /* gateways need not agree about the time */
+
+    ask->answer.expires += (int64_t) ngx_llmops_now()
+                           - ngx_llmops_store_now(mcf->store);
+
     return NGX_OK;
 }
 
@@ -180,10 +236,11 @@ ngx_llmops_far_cancel(ngx_llmops_cache_ask_t *ask)
 static void
 ngx_llmops_far_put(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer)
 {
-    int64_t                    ttl;
+    int64_t                    ttl, now;
     ngx_str_t                  value;
     ngx_llmops_out_t           out;
     ngx_llmops_cached_t       *cached = ctx->cached;
+    ngx_llmops_cache_answer_t  packed;
     ngx_llmops_main_conf_t    *mcf;
     ngx_llmops_cache_route_t  *cr = cached->route;
 
@@ -193,14 +250,21 @@ ngx_llmops_far_put(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer)
         return;
     }
 
+    /* in Redis a time is by its clock */
+
+    now = ngx_llmops_now();
+
+    packed = *answer;
+    packed.expires += ngx_llmops_store_now(mcf->store) - now;
+
     ttl = answer->expires + (int64_t) ngx_max(cr->stale, cr->stale_error)
-          - ngx_llmops_store_now(mcf->store);
+          - now;
 
     ttl = ngx_min(ttl, (int64_t) NGX_LLMOPS_CACHE_NOTE_TIME * 1000);
 
     if (ttl > 0) {
         ngx_llmops_out_init(&out, NGX_LLMOPS_CACHE_VALUE);
-        ngx_llmops_cache_pack(answer, &out);
+        ngx_llmops_cache_pack(&packed, &out);
 
         if (!out.failed) {
             value.data = out.data;

@@ -91,9 +91,21 @@ ngx_llmops_play_wait(ngx_llmops_cache_play_t *play)
 
         play->waiting = 1;
         ngx_queue_insert_tail(&ngx_llmops_play_waiting, &play->queue);
+
+        /* a worker that is to exit stays for whoever has no timer of his own */
+
+        ngx_llmops_cache_of(play->request)->tick.cancelable = 0;
     }
 
     return NGX_AGAIN;
+}
+
+
+ngx_uint_t
+ngx_llmops_cache_waited(void)
+{
+    return ngx_llmops_play_waiting.next
+           && !ngx_queue_empty(&ngx_llmops_play_waiting);
 }
 
 
@@ -104,9 +116,7 @@ ngx_llmops_cache_woken(void)
     ngx_connection_t         *c;
     ngx_llmops_cache_play_t  *play;
 
-    if (ngx_llmops_play_waiting.next == NULL
-        || ngx_queue_empty(&ngx_llmops_play_waiting))
-    {
+    if (!ngx_llmops_cache_waited()) {
         return;
     }
 
@@ -183,7 +193,7 @@ ngx_llmops_play_landed(ngx_llmops_cache_play_t *play,
     }
 
     if (rc != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return ngx_llmops_play_lost(play);  /* of no use in this form */
     }
 
     ngx_llmops_out_free(&play->got);

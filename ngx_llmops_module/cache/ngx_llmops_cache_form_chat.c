@@ -72,7 +72,13 @@ ngx_llmops_gather_chunk(ngx_llmops_gather_t *g, json_t *chunk)
     choices = json_object_get(chunk, "choices");
 
     for (i = 0; i < json_array_size(choices); i++) {
-        ngx_llmops_gather_choice(g, json_array_get(choices, i));
+        value = json_array_get(choices, i);
+
+        if (i && !json_is_integer(json_object_get(value, "index"))) {
+            g->failed = 1;                  /* which of them it goes on from */
+        }
+
+        ngx_llmops_gather_choice(g, value);
     }
 }
 
@@ -80,7 +86,7 @@ ngx_llmops_gather_chunk(ngx_llmops_gather_t *g, json_t *chunk)
 static void
 ngx_llmops_gather_choice(ngx_llmops_gather_t *g, json_t *from)
 {
-    json_t      *to, *message, *value;
+    json_t      *to, *message, *value, *index;
     const char  *key;
 
     to = ngx_llmops_gather_slot(g, g->top, "choices",
@@ -92,7 +98,10 @@ ngx_llmops_gather_choice(ngx_llmops_gather_t *g, json_t *from)
     if (g->op == NGX_LLMOPS_OP_CHAT
         && json_object_get(to, "message") == NULL)
     {
-        ngx_llmops_gather_set(g, to, "index", json_object_get(from, "index"));
+        index = json_integer(json_integer_value(json_object_get(from,
+                                                                "index")));
+        ngx_llmops_gather_set(g, to, "index", index);
+        json_decref(index);
 
         message = json_pack("{s:s,s:n}", "role", "assistant", "content");
         ngx_llmops_gather_set(g, to, "message", message);
@@ -140,6 +149,9 @@ ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
         if (*k && ngx_llmops_tree_is_string(value)) {
             ngx_llmops_gather_text(g, message, *k, value, 0);
 
+        } else if (*k) {
+            g->failed = 1;                  /* a text, in pieces of a kind */
+
         } else if (strcmp(key, "tool_calls") == 0) {
 
             for (i = 0; i < json_array_size(value); i++) {
@@ -161,6 +173,12 @@ ngx_llmops_gather_delta(ngx_llmops_gather_t *g, json_t *message,
                 g->failed = 1;
             }
 
+        } else if (ngx_llmops_tree_is_string(value)
+                   && ngx_llmops_tree_is_string(json_object_get(message, key))
+                   && !json_equal(value, json_object_get(message, key)))
+        {
+            g->failed = 1;                  /* a text that is not known here */
+
         } else {
             ngx_llmops_gather_set(g, message, key, value);
         }
@@ -173,6 +191,11 @@ ngx_llmops_gather_tool(ngx_llmops_gather_t *g, json_t *message, json_t *from)
 {
     json_t      *to, *value;
     const char  *key;
+
+    if (!json_is_integer(json_object_get(from, "index"))) {
+        g->failed = 1;                      /* another one, or more of one */
+        return;
+    }
 
     to = ngx_llmops_gather_slot(g, message, "tool_calls",
                                 json_object_get(from, "index"));

@@ -15,6 +15,13 @@
 static void ngx_llmops_gather_block(ngx_llmops_gather_t *g, json_t *ev);
 
 
+/* members of a block's delta */
+
+static const char  *ngx_llmops_gather_deltas[] = {
+    "type", "text", "thinking", "signature", "partial_json", "citation", NULL
+};
+
+
 void
 ngx_llmops_gather_message(ngx_llmops_gather_t *g, json_t *ev)
 {
@@ -70,8 +77,8 @@ ngx_llmops_gather_message(ngx_llmops_gather_t *g, json_t *ev)
 static void
 ngx_llmops_gather_block(ngx_llmops_gather_t *g, json_t *ev)
 {
-    json_t      *to, *delta, *value;
-    const char  *key, *type;
+    json_t       *to, *delta, *value;
+    const char   *key, *type, **k;
 
     type = ngx_llmops_tree_str(ev, "type");
 
@@ -97,6 +104,17 @@ ngx_llmops_gather_block(ngx_llmops_gather_t *g, json_t *ev)
     }
 
     delta = json_object_get(ev, "delta");
+
+    json_object_foreach(delta, key, value) {
+
+        for (k = ngx_llmops_gather_deltas; *k && strcmp(key, *k); k++) {
+            /* void */
+        }
+
+        if (*k == NULL && !json_is_null(value)) {
+            g->failed = 1;                  /* how it grows is not known here */
+        }
+    }
 
     ngx_llmops_gather_text(g, to, "text", json_object_get(delta, "text"), 0);
     ngx_llmops_gather_text(g, to, "thinking",

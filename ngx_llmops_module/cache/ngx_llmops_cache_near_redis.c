@@ -261,11 +261,13 @@ ngx_llmops_near_far_add(ngx_llmops_near_t *near, ngx_llmops_cached_t *cached,
     ngx_llmops_vector_t   vector;
 
     store = ngx_llmops_far_store(near);
-    ttl = store ? expires - ngx_llmops_store_now(store) : 0;
+    ttl = store ? expires - (int64_t) ngx_llmops_now() : 0;
 
     if (ttl <= 0) {
         return;
     }
+
+    expires = ngx_llmops_store_now(store) + ttl;
 
     ngx_llmops_far_name(near, buf, &set);
     ngx_llmops_far_vector(v, &vector);

@@ -32,6 +32,7 @@ static ngx_llmops_cache_play_t *ngx_llmops_play_make(ngx_http_request_t *r,
 static ngx_int_t ngx_llmops_play_whole(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx, ngx_llmops_cache_answer_t *answer,
     ngx_llmops_cache_marks_t *marks);
+static ngx_int_t ngx_llmops_play_unfit(ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_play_begin(ngx_http_request_t *r,
     ngx_llmops_cache_play_t *play);
 static ngx_int_t ngx_llmops_play_step(ngx_llmops_cache_play_t *play);
@@ -70,7 +71,7 @@ ngx_llmops_cache_play(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
                                     &ctx->env.model, ctx->env.include_usage,
                                     &answer->body, &play->got);
         if (rc != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return ngx_llmops_play_unfit(ctx);
         }
 
         play->answer.body.data = play->got.data;
@@ -99,11 +100,14 @@ ngx_llmops_play_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
         play = ngx_llmops_play_make(r, ctx);
 
-        if (play == NULL
-            || ngx_llmops_cache_render(ctx, answer, marks, &play->got)
-               != NGX_OK)
-        {
+        if (play == NULL) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ngx_llmops_cache_render(ctx, answer, marks, &play->got)
+            != NGX_OK)
+        {
+            return ngx_llmops_play_unfit(ctx);
         }
 
         answer->body.data = play->got.data;
@@ -124,6 +128,26 @@ ngx_llmops_play_whole(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_http_finalize_request(r, rc == NGX_DONE ? NGX_OK : rc);
 
     return NGX_DONE;
+}
+
+
+/* it cannot be said in the form that the caller wants: his request goes on as
+   if there was none, and by itself */
+
+static ngx_int_t
+ngx_llmops_play_unfit(ngx_llmops_ctx_t *ctx)
+{
+    ngx_llmops_cached_t *cached = ctx->cached;
+
+    ngx_llmops_cache_play_free(ctx);
+
+    cached->play = NULL;
+    cached->state = NGX_LLMOPS_CACHED_OVER;
+    cached->status = NGX_LLMOPS_CACHE_MISS;
+    cached->saved_cost = -1;
+    ngx_memzero(&cached->saved, sizeof(ngx_llmops_usage_t));
+
+    return NGX_OK;
 }
 
 

@@ -187,6 +187,14 @@ ngx_llmops_remote_reply(redisReply *reply, ngx_uint_t sent, void *data)
 
     event = ngx_llmops_remote_read(remote, reply);
 
+    if (event == NGX_LLMOPS_CACHE_REDIS_HIT) {
+        remote->rc = NGX_OK;
+
+        if (remote->useful && !remote->useful(remote)) {
+            event = NGX_LLMOPS_CACHE_REDIS_MISS;
+        }
+    }
+
     switch (event) {
 
     case NGX_LLMOPS_CACHE_REDIS_HIT:
@@ -277,14 +285,15 @@ ngx_llmops_remote_leased(ngx_llmops_cache_lease_t *lease, void *data)
 
     ngx_msec_t  left;
 
-    if (lease->held) {
+    if (lease->held || lease->ours) {
 
         if (!remote->waited) {
             ngx_llmops_remote_done(remote, NGX_DECLINED);
             return;
         }
 
-        /* its value may have come between our look and the lease's end */
+        /* its value may have come between our look and the lease's end, after
+           which this caller, or another one of this nginx, has got it */
 
         remote->last = 1;
 
@@ -292,11 +301,6 @@ ngx_llmops_remote_leased(ngx_llmops_cache_lease_t *lease, void *data)
             ngx_llmops_remote_done(remote, NGX_DECLINED);
         }
 
-        return;
-    }
-
-    if (lease->ours) {
-        ngx_llmops_remote_done(remote, NGX_DECLINED);
         return;
     }
 

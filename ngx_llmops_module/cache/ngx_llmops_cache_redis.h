@@ -67,6 +67,9 @@ struct ngx_llmops_cache_remote_s {
                                               not */
     ngx_msec_t                 wait;       /* for whoever holds it */
     ngx_llmops_cache_remote_pt handler;    /* later, never from within ask() */
+    ngx_uint_t               (*useful)(ngx_llmops_cache_remote_t *remote);
+                                           /* of what was found, value: 0 makes
+                                              it a miss; NULL: all is */
     void                      *data;
     ngx_log_t                 *log;
 

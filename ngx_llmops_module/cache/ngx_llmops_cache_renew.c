@@ -19,11 +19,13 @@
 
 
 #define NGX_LLMOPS_RENEW_CHARS     16
+#define NGX_LLMOPS_RENEW_LEAST     8       /* that are new, if it has as many */
 
 typedef signed char  ngx_llmops_renew_t
     __attribute__ ((vector_size(NGX_LLMOPS_RENEW_CHARS)));
 
 
+static size_t ngx_llmops_renew_kind(const u_char *old, size_t len);
 static ngx_inline ngx_llmops_renew_t ngx_llmops_renew_chars(
     ngx_llmops_renew_t old);
 static ngx_inline uint64_t ngx_llmops_renew_random(void);
@@ -69,27 +71,13 @@ ngx_llmops_cache_time_put(u_char *p, time_t now)
 }
 
 
-/* what stands before the last "-" or "_" says what it is the id of */
-
 void
 ngx_llmops_cache_new_id(u_char *id, const u_char *old, size_t len)
 {
     size_t               n;
-    const u_char        *p;
     ngx_llmops_renew_t   v;
 
-    n = 0;
-    p = memrchr(old, '-', len);
-
-    if (p) {
-        n = p + 1 - old;
-    }
-
-    p = memrchr(old + n, '_', len - n);
-
-    if (p) {
-        n = p + 1 - old;
-    }
+    n = ngx_llmops_renew_kind(old, len);
 
     if (n && id != old) {
         ngx_memcpy(id, old, n);
@@ -109,6 +97,41 @@ ngx_llmops_cache_new_id(u_char *id, const u_char *old, size_t len)
         v = ngx_llmops_renew_chars(v);
         ngx_memcpy(id + n, &v, len - n);
     }
+}
+
+
+/*
+ * What stands before the last "-" or "_" says what it is the id of; or before
+ * the first one, where such a character may be one of the id's own.
+ */
+
+static size_t
+ngx_llmops_renew_kind(const u_char *old, size_t len)
+{
+    size_t         n;
+    const u_char  *p;
+
+    n = 0;
+    p = memrchr(old, '-', len);
+
+    if (p) {
+        n = p + 1 - old;
+    }
+
+    p = memrchr(old + n, '_', len - n);
+
+    if (p) {
+        n = p + 1 - old;
+    }
+
+    if (n && len - n < NGX_LLMOPS_RENEW_LEAST) {
+
+        for (n = 0; old[n] != '-' && old[n] != '_'; n++) { /* void */ }
+
+        n = (n + 1 < len) ? n + 1 : 0;
+    }
+
+    return n;
 }
 
 

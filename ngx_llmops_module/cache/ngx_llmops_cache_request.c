@@ -110,10 +110,8 @@ ngx_llmops_cached_payer(ngx_http_request_t *r, ngx_llmops_route_t *route,
 static void
 ngx_llmops_cached_headers(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
 {
-    ngx_table_elt_t    *h, *wish;
+    ngx_table_elt_t    *h;
     ngx_llmops_walk_t   w;
-
-    wish = NULL;
 
     for (h = ngx_llmops_header_first(&w, &r->headers_in.headers);
          h;
@@ -122,14 +120,13 @@ ngx_llmops_cached_headers(ngx_http_request_t *r, ngx_llmops_cached_t *cached)
         if (ngx_llmops_cache_heeded(h)) {
             cached->heeded += ngx_llmops_cache_heeded_size(h);
 
-        } else if (wish == NULL && ngx_llmops_header_is(h, "x-llm-cache")) {
-            wish = h;
-        }
-    }
+        } else if (ngx_llmops_header_is(h, "x-llm-cache")) {
 
-    if (wish) {
-        cached->no_cache = ngx_llmops_cached_wish(&wish->value, "no-cache");
-        cached->no_store = ngx_llmops_cached_wish(&wish->value, "no-store");
+            /* two of them are one list */
+
+            cached->no_cache |= ngx_llmops_cached_wish(&h->value, "no-cache");
+            cached->no_store |= ngx_llmops_cached_wish(&h->value, "no-store");
+        }
     }
 }
 

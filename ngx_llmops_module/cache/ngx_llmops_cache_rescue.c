@@ -5,6 +5,7 @@
 
 
 #include "ngx_llmops_cache_work.h"
+#include "ngx_llmops_cache_note.h"
 
 
 /*
@@ -27,6 +28,7 @@ ngx_llmops_cache_rescue(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cfacts_t        facts;
     ngx_llmops_cache_t        *cache;
     ngx_llmops_cached_t       *cached;
+    ngx_llmops_main_conf_t    *mcf;
 
     if (!ngx_llmops_cache_saves(ctx)) {
         return NGX_DECLINED;
@@ -35,9 +37,13 @@ ngx_llmops_cache_rescue(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     cache = ngx_llmops_cache_of(r);
     cached = ctx->cached;
 
+    mcf = ngx_http_get_module_main_conf(r, ngx_llmops_module);
+
     if (ngx_llmops_cshm_find(&cache->shm, cached->key, ngx_llmops_now(),
                              &facts)
         != NGX_OK
+        || !ngx_llmops_cache_stands(mcf, cached->key, facts.answer.tags,
+                                    facts.answer.created)
         || ngx_llmops_cached_copy(r, &cache->shm, &facts) != NGX_OK
         || ngx_llmops_cache_render(ctx, &facts.answer, &facts.marks, &out)
            != NGX_OK)

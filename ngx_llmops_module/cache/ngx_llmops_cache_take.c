@@ -197,7 +197,15 @@ ngx_llmops_take_store(ngx_llmops_ctx_t *ctx, ngx_llmops_cache_t *cache,
         if (facts.answer.body.data
             && ngx_llmops_cshm_copy(&cache->shm, &reader,
                                     facts.answer.body.data, take->len)
-               == NGX_OK
+               != NGX_OK)
+        {
+            /* but with a worker that was thought dead */
+
+            ngx_free(facts.answer.body.data);
+            facts.answer.body.data = NULL;
+        }
+
+        if (facts.answer.body.data
             && take->form == NGX_LLMOPS_CACHE_FORM_WHOLE)
         {
             ngx_llmops_cache_mark(ctx->env.op, &facts.answer.body,

@@ -160,8 +160,8 @@ struct ngx_llmops_cache_play_s {
     ngx_msec_t                 started;
     ngx_chain_t               *free;
     ngx_chain_t               *busy;
-    u_char                     old_id[64];
-    u_char                     id[64];     /* in the place of old_id */
+    u_char                     old_id[66]; /* as it stands, with its quotes */
+    u_char                     id[64];     /* in its place, within them */
     size_t                     id_len;
 
     unsigned                   waiting:1;  /* in the queue */
@@ -180,7 +180,9 @@ struct ngx_llmops_cache_play_s {
 /*
  * Gives a complete answer, or follows a flight: the request is counted up, and
  * will be finalized, or (a flight that failed before anything was given)
- * resumed.  Returns what a stage is to return: NGX_DONE, or NGX_ERROR.
+ * resumed.  Returns what a stage is to return: NGX_DONE, an error, or (not of a
+ * flight) NGX_OK: it cannot be said in the form that the caller wants, and his
+ * request goes on to its call.
  */
 ngx_int_t ngx_llmops_cache_play(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_llmops_cache_answer_t *answer, ngx_llmops_cache_marks_t *marks);
@@ -211,8 +213,9 @@ ngx_int_t ngx_llmops_play_live(ngx_llmops_cache_play_t *play);
 /* Does not follow any more.  Any number of times. */
 void ngx_llmops_play_unfollow(ngx_llmops_cache_play_t *play);
 
-/* Goes through those that wait to be woken. */
+/* Goes through those that wait to be woken; whether there are any. */
 void ngx_llmops_cache_woken(void);
+ngx_uint_t ngx_llmops_cache_waited(void);
 
 /* -- ngx_llmops_cache_send.c: to the caller */
 

@@ -143,6 +143,8 @@ ngx_llmops_cache_tick(ngx_event_t *ev)
     }
 
     ngx_llmops_cache_woken();
+
+    ev->cancelable = !ngx_llmops_cache_waited();
 }
 
 

@@ -59,10 +59,11 @@ struct ngx_llmops_detached_s {
                                               "judge", "embedding", "shadow" */
     size_t                     max;        /* bytes of the answer to keep */
     ngx_msec_t                 timeout;    /* of all of it; never 0 */
-    unsigned                   headers:1;  /* from's request headers go along,
-                                              but its cookies, connection and
-                                              credentials, as they would if it
-                                              went to the target itself */
+    unsigned                   headers:1;  /* from's arguments and request
+                                              headers go along, but its cookies,
+                                              connection and credentials, as
+                                              they would if it went to the
+                                              target itself */
     unsigned                   background:1;   /* nobody waits for it: it may
                                               take half of the bounds only */
 

@@ -236,6 +236,15 @@ ngx_llmops_detached_fill(ngx_http_request_t *r, ngx_llmops_detached_t *d)
     ngx_memcpy(ngx_cpymem(r->request_line.data, "POST ", 5), d->path.data,
                d->path.len);
 
+    if (d->from && d->headers && d->from->request->args.len) {
+        r->args.len = d->from->request->args.len;
+        r->args.data = ngx_pstrdup(r->pool, &d->from->request->args);
+
+        if (r->args.data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
     cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
 
     r->unparsed_uri = r->uri;

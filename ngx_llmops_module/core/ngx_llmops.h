@@ -94,11 +94,11 @@ typedef enum {
    ngx_llmops_target_in_flight() */
 
 typedef struct {
-    ngx_atomic_t               blocked_until;  /* ms since the epoch: the
+    ngx_atomic_t               blocked_until;  /* ngx_llmops_ticks(): the
                                                   provider asked to wait */
     ngx_atomic_t               blocked_status; /* that came with it */
     ngx_atomic_t               failures;   /* in a row */
-    ngx_atomic_t               open_until; /* ms: the breaker is open */
+    ngx_atomic_t               open_until; /* the breaker is open */
     ngx_atomic_t               ewma_first_token;  /* us */
     ngx_atomic_t               remaining_requests;  /* + 1; 0: unknown */
     ngx_atomic_t               remaining_tokens;
@@ -555,6 +555,12 @@ ngx_llmops_ctx_t *ngx_llmops_ctx(ngx_http_request_t *r);
 /* Milliseconds since the epoch, from nginx's cached time. */
 #define ngx_llmops_now()                                                      \
     ((int64_t) ngx_cached_time->sec * 1000 + ngx_cached_time->msec)
+
+/* The same, of a clock that nobody sets: ms since the machine's start, alike in
+   all processes on it.  For what is to last so long, and is over with nginx
+   (CLOCK_MONOTONIC; since nginx 1.13.10). */
+#define ngx_llmops_ticks()                                                    \
+    ((int64_t) ngx_current_msec)
 
 
 #endif /* _NGX_LLMOPS_H_INCLUDED_ */

@@ -353,8 +353,8 @@ ngx_llmops_live_target(ngx_llmops_live_t *l, ngx_llmops_live_row_t *row)
     }
 
     n = row->sh ? ngx_llmops_zone_ordinal(row->sh) : NGX_LLMOPS_MAX_GAUGES;
-    wait = (int64_t) sh->blocked_until - l->now;
-    open = (int64_t) sh->open_until - l->now;
+    wait = (int64_t) sh->blocked_until - ngx_llmops_ticks();
+    open = (int64_t) sh->open_until - ngx_llmops_ticks();
 
     return json_pack("{s:o,s:i,s:I,s:I,s:I,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
                      "target", ngx_llmops_admin_string(&row->name),

@@ -328,7 +328,7 @@ ngx_llmops_print_blocked(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
     int64_t                  ms;
     ngx_llmops_target_sh_t  *t = node;
 
-    ms = (int64_t) t->blocked_until - pr->now;
+    ms = (int64_t) t->blocked_until - ngx_llmops_ticks();
     ms = ngx_max(ms, 0);
 
     ngx_llmops_print_open(pr, f, "", name);
@@ -343,7 +343,7 @@ ngx_llmops_print_breaker(ngx_llmops_print_t *pr, const ngx_llmops_family_t *f,
     ngx_uint_t               open;
     ngx_llmops_target_sh_t  *t = node;
 
-    open = (int64_t) t->open_until > pr->now;
+    open = (int64_t) t->open_until > ngx_llmops_ticks();
 
     ngx_llmops_print_open(pr, f, "", name);
     ngx_llmops_page_printf(&pr->page, "} %ui\n", open);

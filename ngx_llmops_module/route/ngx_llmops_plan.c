@@ -162,7 +162,7 @@ ngx_llmops_plan_begin(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     pl->ctx = ctx;
     pl->plan = plan;
-    pl->now = ngx_llmops_now();
+    pl->now = ngx_llmops_ticks();
     pl->wait = -1;
     pl->capable = 0;
     pl->nopen = 0;

@@ -88,14 +88,14 @@ ngx_llmops_target_failed(ngx_llmops_target_t *t, ngx_uint_t status,
 
     if (wait > 0) {
         sh->blocked_status = status;
-        sh->blocked_until = (ngx_atomic_uint_t) (ngx_llmops_now() + wait);
+        sh->blocked_until = (ngx_atomic_uint_t) (ngx_llmops_ticks() + wait);
         return;
     }
 
     backoff = ngx_llmops_target_backoff(failures, status);
 
     if (backoff) {
-        sh->open_until = (ngx_atomic_uint_t) (ngx_llmops_now() + backoff);
+        sh->open_until = (ngx_atomic_uint_t) (ngx_llmops_ticks() + backoff);
     }
 }
 

@@ -7,7 +7,8 @@
  * writes while others read.  The file is mapped at the start and so is shared
  * by all workers, whatever becomes of the environment.  An aligned word is
  * stored at once, so nobody reads a half of it; the test only ever makes it
- * larger, so no clock runs backwards.
+ * larger, so no clock runs backwards.  The next eight bytes are by how much
+ * somebody has set the time of day, which may be back.
  *
  * Who waits for his nearest timer would sleep through a jump: nobody waits for
  * longer than CLOCK_LOOK at a time.  Event loops take the early return for a
@@ -37,7 +38,9 @@
 #define SECOND      1000000000ll           /* ns */
 
 
-static const volatile int64_t  *ahead;     /* NULL: it is as late as it is */
+/* nanoseconds: all clocks, the time of day; NULL: it is as late as it is */
+
+static const volatile int64_t  *ahead;
 
 
 __attribute__((constructor)) static void
@@ -54,7 +57,7 @@ clock_open(void)
         return;
     }
 
-    p = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+    p = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
 
     if (p != MAP_FAILED) {
         ahead = p;
@@ -79,9 +82,13 @@ clock_gettime(clockid_t id, struct timespec *ts)
         return 0;
     }
 
-    ns = ts->tv_nsec + *ahead;
+    ns = ts->tv_sec * SECOND + ts->tv_nsec + ahead[0];
 
-    ts->tv_sec += ns / SECOND;
+    if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE) {
+        ns += ahead[1];
+    }
+
+    ts->tv_sec = ns / SECOND;
     ts->tv_nsec = ns % SECOND;
 
     return 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import pytest
@@ -100,6 +101,30 @@ def test_purge(cached, request, engine):
     fill()
     assert purge(one, all=True).status == 200
     wait_for(lambda: state(two) == ["miss"] * 4)
+
+
+def test_purge_of_a_tenant_whose_answers_all_may_have(cached, redis,
+                                                      tmp_path):
+    """Whose answer it was is known wherever it lies."""
+    keys = tmp_path / "keys.conf"
+    keys.write_text("".join(
+        f"sha256:{hashlib.sha256(k.encode()).hexdigest()} client={k} "
+        f"tenant={k};\n" for k in ("ann", "bob")))
+    keys.chmod(0o600)
+    one, two, up = cached(redis().directive() + f"llm_keys {keys};\n",
+                          "scope=all", n=2, location="llm_auth on; llm_pass;")
+
+    def call(gw, who):
+        return status(gw.post(CHAT, ask(), [("Authorization",
+                                             f"Bearer {who}")]))
+    assert call(one, "ann") == "miss"
+    wait_for(lambda: one.metrics().sum("llm_cache_redis_total",
+                                       event="stored") == 1, 10)
+    assert [call(two, "bob") for _ in range(2)] == ["hit"] * 2
+    assert purge(one, tenant="ann").status == 200
+    wait_for(lambda: two.metrics().sum("llm_cache_entries") == 0, 10,
+             "the purge")
+    assert call(two, "bob") == "miss"
 
 
 def test_purge_by_key(cached):

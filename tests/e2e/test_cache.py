@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -238,6 +239,15 @@ def test_callers_wish(serve, wish, got):
     gw, up = serve(lines=[CACHE])
     first = gw.post(CHAT, ask(), [("X-LLM-Cache", wish)])
     assert [status(first), status(gw.post(CHAT, ask()))] == got
+
+
+@pytest.mark.parametrize("wishes", [("no-cache", "no-store"),
+                                    ("no-store", "no-cache")])
+def test_wishes_of_two_lines(serve, wishes):
+    """A header that is there twice is one list."""
+    gw, up = serve(lines=[CACHE])
+    first = gw.post(CHAT, ask(), [("x-llm-cache", wish) for wish in wishes])
+    assert [status(first), status(gw.post(CHAT, ask()))] == ["bypass", "miss"]
 
 
 BAD = {
@@ -581,6 +591,35 @@ def test_leader_leaves_alone(serve):
     assert status(gw.post(CHAT, ask())) == "miss"
 
 
+def test_all_leave(serve):
+    """The leader, and then who has followed: nobody pays for the rest."""
+    go, begun, cut = threading.Event(), threading.Event(), threading.Event()
+
+    def script(x):
+        parts = openai_wire.chat_stream(Reply(text="abcdefghijkl"),
+                                        x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        x.chunk(parts[0])
+        begun.set()
+        go.wait(20)
+        x.chunk(parts[1])
+        if x.wait_closed(20):
+            cut.set()
+
+    gw, up = serve(script, lines=[CACHE])
+    clients = [gw.connect() for _ in range(2)]
+    clients[0].request("POST", CHAT, json=ask(stream=True)).read_head()
+    assert begun.wait(10)
+    clients[1].request("POST", CHAT, json=ask(stream=True)).read_head()
+    clients[0].close()
+    wait_for(lambda: "is read to the end" in gw.error_log(), 10)
+    clients[1].close()
+    under_way(gw, 1)
+    go.set()
+    assert cut.wait(15)
+    assert {line["llm_error"] for line in gw.ledger(2)} == {"client_abort"}
+
+
 def test_followers_leave(serve):
     script, begun, go = gate(Reply(text="abcdefghijkl"))
     gw, up = serve(script, lines=[CACHE])
@@ -752,6 +791,42 @@ def test_reload_keeps_entries(serve):
     assert len(up.requests) <= 2
 
 
+def test_reload_while_a_flight_is_followed(serve):
+    """A worker that is to exit stays for those who follow another one's."""
+    text = "abcdefghijkl"
+    step, begun = threading.Semaphore(0), threading.Event()
+
+    def script(x):
+        parts = openai_wire.chat_stream(Reply(text=text), x.request.json)
+        x.head(200, [answers.EVENTS], chunked=True)
+        for n, part in enumerate(parts):
+            x.chunk(part)
+            if n == 1:
+                begun.set()
+            if n < 4:
+                step.acquire(timeout=20)
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE], workers=2, listen="reuseport",
+                   server="location = /pid { return 200 $pid; }")
+    clients = [gw.connect() for _ in range(32)]
+    assert len({client.request("GET", "/pid").read().body
+                for client in clients}) == 2
+    step.release()
+    clients[0].request("POST", CHAT, json=ask(stream=True))
+    assert begun.wait(10)
+    for client in clients[1:]:
+        client.request("POST", CHAT, json=ask(stream=True)).read_head()
+    gw.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: gw.error_log().count("gracefully shutting down") == 2, 10)
+    for _ in range(3):
+        step.release()
+    got = [client.read() for client in clients]
+    assert [text_of(r) for r in got] == [text] * 32
+    assert all(r.complete for r in got)
+    assert len(up.requests) == 1
+
+
 @pytest.mark.parametrize("line, said", [
     ("cache ttl=;", 'invalid "ttl=" in "cache", write a time'),
     ("cache ttl=abc;", 'invalid "ttl=abc" in "cache"'),
@@ -850,3 +925,100 @@ def test_stale_while_the_provider_is_down(serve, clock):
     for _ in range(3):
         got = gw.post(CHAT, ask())
         assert (status(got), text_of(got)) == ("stale", "old")
+
+
+def test_a_refresh_asks_the_same(serve, clock):
+    """With the arguments that the answer depends on."""
+    gw, up = serve(lines=["cache ttl=10s stale=1h;"])
+    path = CHAT + "?api-version=7&x=%20y"
+    assert status(gw.post(path, ask())) == "miss"
+    clock.sleep(seconds=10)
+    assert status(gw.post(path, ask())) == "stale"
+    wait_for(lambda: len(up.requests) == 2, 10, "the question")
+    assert up.requests[0].target == up.requests[1].target
+    assert up.requests[0].target.endswith("?api-version=7&x=%20y")
+
+
+# -- what has no other form ---------------------------------------------------
+
+AUDIO = [b'data: {"id":"chatcmpl-1234567","object":"chat.completion.chunk",'
+         b'"created":1700000000,"model":"m","choices":[{"index":0,"delta":' + d
+         + b',"finish_reason":' + f + b'}]}\n\n'
+         for d, f in ((b'{"role":"assistant","audio":{"data":"QUJD"}}',
+                       b'null'), (b'{}', b'"stop"'))] + [b"data: [DONE]\n\n"]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_has_no_other_form_is_asked_for(serve, shared):
+    """A stream of sound is no document: who wants one asks for it himself."""
+    go, begun = threading.Event(), threading.Event()
+
+    def script(x):
+        if not x.request.json.get("stream"):
+            return openai_wire.server(Reply(text="whole"))(x)
+        x.head(200, [answers.EVENTS], chunked=True)
+        x.chunk(AUDIO[0])
+        begun.set()
+        go.wait(20)
+        for part in AUDIO[1:]:
+            x.chunk(part)
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE])
+    first = gw.connect().request("POST", CHAT, json=ask(stream=True))
+    assert begun.wait(10)
+    if shared:
+        second = gw.connect().request("POST", CHAT, json=ask())
+        under_way(gw, 2)
+        go.set()
+    else:
+        go.set()
+        assert first.read().complete
+        second = gw.connect().request("POST", CHAT, json=ask())
+    got = second.read()
+    assert (got.status, status(got), text_of(got)) == (200, "miss", "whole")
+    # nothing was saved by it
+    assert gw.metrics().sum("llm_cache_saved_tokens_total") == 0
+    again = gw.post(CHAT, ask(stream=True))
+    assert status(again) == "hit" and b"QUJD" in again.body
+
+
+def test_choices_without_an_index(serve):
+    """Some servers leave it out; there is one."""
+    def script(x):
+        x.head(200, [answers.EVENTS], chunked=True)
+        for delta, end in (('{"role":"assistant","content":"a"}', "null"),
+                           ('{"content":"b"}', '"stop"')):
+            x.chunk(('data: {"id":"chatcmpl-1234567","created":1700000000,'
+                     '"object":"chat.completion.chunk","model":"m","choices":'
+                     '[{"delta":%s,"finish_reason":%s}]}\n\n'
+                     % (delta, end)).encode())
+        x.chunk(b"data: [DONE]\n\n")
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE])
+    assert status(gw.post(CHAT, ask(stream=True))) == "miss"
+    got = gw.post(CHAT, ask())
+    assert (got.status, status(got), text_of(got)) == (200, "hit", "ab")
+    assert got.json["choices"][0]["index"] == 0
+
+
+def test_an_id_that_stands_elsewhere_too(serve):
+    """Only the id is another one, where a server counts its answers."""
+    def script(x):
+        x.head(200, [answers.EVENTS], chunked=True)
+        for delta, end in (('{"content":"7123"}', "null"), ("{}", '"stop"')):
+            x.chunk(('data: {"created":1712345678,"model":"m7123","object":'
+                     '"chat.completion.chunk","id":"12345","choices":[{"index"'
+                     ':0,"delta":%s,"finish_reason":%s}]}\n\n'
+                     % (delta, end)).encode())
+        x.chunk(b"data: [DONE]\n\n")
+        x.last_chunk()
+
+    gw, up = serve(script, lines=[CACHE])
+    assert status(gw.post(CHAT, ask(stream=True))) == "miss"
+    again = gw.post(CHAT, ask(stream=True))
+    assert status(again) == "hit" and text_of(again) == "7123"
+    chunks = [event.json for event in again.events[:-1]]
+    assert len({chunk["id"] for chunk in chunks}) == 1
+    assert all(abs(chunk["created"] - time.time()) < 60 for chunk in chunks)

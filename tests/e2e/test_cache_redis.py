@@ -7,7 +7,10 @@ import time
 
 import pytest
 
-from harness import Reply, SLOW, openai_wire, route, wait_for
+from harness import Reply, SLOW, answers, openai_wire, route, wait_for
+from harness.clock import Clock
+
+from conftest import connected
 
 CHAT = "/v1/chat/completions"
 
@@ -183,6 +186,129 @@ def test_a_lease_is_waited_for_so_long(redis, fleet):
     assert status(two.post(CHAT, ask())) == "miss"
     assert len(up.requests) == 2
     assert server.do("GET", lease) == "1"
+
+
+def numbered(up_of):
+    """Every answer is another one."""
+    return lambda x: openai_wire.server(
+        Reply(text=f"n{len(up_of().requests)}"))(x)
+
+
+def test_what_is_over_is_asked_for_again(redis, fleet, clock):
+    """With stale_if_error= it still lies in Redis, and is nobody's answer."""
+    server = redis()
+    (one, two), up = fleet(2, server.directive(), numbered(lambda: up),
+                           words="ttl=1m stale_if_error=1h")
+    assert text_of(one.post(CHAT, ask())) == "n1"
+    stored(server)
+    for gw, text in ((two, "n2"), (two, "n3"), (one, "n4")):
+        clock.sleep(minutes=1)
+        got = gw.post(CHAT, ask())
+        assert (status(got), text_of(got)) == ("miss", text)
+    # one at a time asks for all of the fleet
+    wait_for(lambda: not values(server, "l"), 10)
+
+
+def test_stale_if_error_of_another_gateway(redis, fleet, clock):
+    server = redis()
+    down = threading.Event()
+    good = openai_wire.server(Reply(text="old"))
+    (one, two), up = fleet(2, server.directive(), lambda x: (
+        answers.openai_error(500) if down.is_set() else good)(x),
+        words="ttl=1m stale_if_error=1h")
+    assert status(one.post(CHAT, ask())) == "miss"
+    stored(server)
+    clock.sleep(minutes=1)
+    down.set()
+    for stream in (False, True):
+        got = two.post(CHAT, ask(stream=stream))
+        assert (got.status, status(got)) == (200, "stale")
+        assert b"old" in got.body
+    assert len(up.requests) > 1
+    assert two.post(CHAT, ask("other")).status >= 500
+
+
+def test_a_lease_on_what_is_over(redis, fleet, clock):
+    """Who waits for another gateway gets the new one, not what lies there."""
+    server = redis()
+    go, calls = threading.Event(), []
+
+    def script(x):
+        calls.append(x)
+        if len(calls) > 1:
+            go.wait(30)
+        openai_wire.server(Reply(text=f"n{len(calls)}"))(x)
+
+    (one, two), up = fleet(2, server.directive(), script,
+                           words="ttl=1m stale_if_error=1h lease=20s")
+    one.post(CHAT, ask())
+    stored(server)
+    wait_for(lambda: not values(server, "l"), 10)
+    clock.sleep(minutes=1)
+    first = one.connect().request("POST", CHAT, json=ask())
+    wait_for(lambda: len(calls) == 2, 10)
+    second = two.connect().request("POST", CHAT, json=ask())
+    wait_for(lambda: two.metrics().sum("llm_cache_redis_total",
+                                       event="waited") == 1, 10)
+    go.set()
+    assert [text_of(c.read()) for c in (first, second)] == ["n2"] * 2
+    assert len(calls) == 2
+
+
+def test_stale_while_revalidate_of_another_gateway(redis, fleet, clock):
+    server = redis()
+    (one, two), up = fleet(2, server.directive(), numbered(lambda: up),
+                           words="ttl=1m stale=1h")
+    assert text_of(one.post(CHAT, ask())) == "n1"
+    stored(server)
+    clock.sleep(minutes=1)
+    got = two.post(CHAT, ask())
+    assert (status(got), text_of(got)) == ("stale", "n1")
+    # what two has asked for is there for one, too
+    for gw in (two, one):
+        wait_for(lambda: text_of(gw.post(CHAT, ask())) == "n2", 10)
+    assert len(up.requests) == 2
+
+
+@pytest.mark.parametrize("words, wish", [
+    ("share=off", []), ("", [("x-llm-cache", "no-store")])])
+def test_nobody_waits_for_what_is_not_shared(redis, fleet, words, wish):
+    server = redis()
+    go, calls = threading.Event(), []
+
+    def script(x):
+        calls.append(x)
+        go.wait(30)
+        openai_wire.server(Reply(text="Yes."))(x)
+
+    (one, two), up = fleet(2, server.directive(), script,
+                           words=f"ttl=1m lease=60s {words}")
+    first = one.connect().request("POST", CHAT, headers=wish, json=ask())
+    wait_for(lambda: len(calls) == 1, 10)
+    second = two.connect().request("POST", CHAT, json=ask())
+    wait_for(lambda: len(calls) == 2, 10, "a call of its own")
+    go.set()
+    assert [text_of(c.read()) for c in (first, second)] == ["Yes."] * 2
+
+
+def test_gateways_with_other_clocks(redis, gateway, provider, stage, tmp_path):
+    """How long an answer lasts is a matter of the clock of Redis."""
+    server = redis()
+    up = provider(Reply(text="Yes."))
+    text = (up.upstream("up") + route("target up/m;", "cache ttl=1m;")
+            + server.directive())
+    gws = []
+    for minutes in (10, 0, 20):
+        stage.clock = Clock(tmp_path / f"clock{minutes}", [])
+        stage.clock.advance(minutes=minutes)
+        gws.append(gateway(http=text))
+        connected(gws[-1])
+    for n, gw in enumerate(gws):
+        assert status(gw.post(CHAT, ask(f"{n}"))) == "miss"
+        stored(server, n + 1)
+        for other in gws:
+            assert status(other.post(CHAT, ask(f"{n}"))) == "hit"
+    assert all(server.do("PTTL", key) <= 60_000 for key in values(server))
 
 
 def test_large_values_are_compressed(redis, fleet):

@@ -461,6 +461,31 @@ def test_a_hint_outlives_a_reload(chain):
     assert len(limited.requests) == 1 and len(good.requests) == 2
 
 
+def test_a_clock_set_back_prolongs_nothing(chain, clock):
+    """What was asked for is half a minute, whatever the time of day is."""
+    gw, (limited, good) = chain(hinted(lambda: [("Retry-After", "30")]), GOOD)
+    gw.chat()
+    limited(openai_wire.server(Reply(text="again")))
+    clock.set_back(3600)
+    gw.chat()
+    assert gw.metrics().sum("llm_target_blocked_seconds") <= 30
+    assert len(limited.requests) == 1
+    clock.sleep(31)
+    assert text_of(gw.chat()) == "again"
+
+
+def test_a_clock_set_back_keeps_no_breaker_open(chain, clock):
+    """A key that is no good is tried again after ten seconds."""
+    gw, (broken, good) = chain(answers.openai_error(401), GOOD)
+    gw.chat()
+    broken(openai_wire.server(Reply(text="again")))
+    clock.set_back(3600)
+    gw.chat()
+    assert len(broken.requests) == 1
+    clock.sleep(11)
+    assert text_of(gw.chat()) == "again"
+
+
 # -- answers that come before the question ------------------------------------
 
 EARLY = (b"HTTP/1.1 503 Service Unavailable\r\nX-Old: stale\r\n"

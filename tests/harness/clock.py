@@ -50,10 +50,11 @@ def _quiet(gateway: Gateway) -> bool:
 class Clock:
     def __init__(self, path: Path, gateways: list[Gateway]):
         self.path, self._gateways = path, gateways
-        path.write_bytes(bytes(8))
+        path.write_bytes(bytes(16))
         with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), 8)
+            self._map = mmap.mmap(file.fileno(), 16)
         self._ahead = ctypes.c_int64.from_buffer(self._map)
+        self._set = ctypes.c_int64.from_buffer(self._map, 8)
         self._lock = threading.Lock()       # providers are threads
 
     def sleep(self, seconds: float = 0, **more: float) -> None:
@@ -78,6 +79,10 @@ class Clock:
         with self._lock:
             self._ahead.value += by // timedelta(microseconds=1) * 1000
 
+    def set_back(self, seconds: float) -> None:
+        """Somebody sets the time of day, which is no time that passes."""
+        self._set.value -= int(seconds * 1e9)
+
     def noon(self) -> None:
         """The next day's (UTC): no day ends while the test runs."""
         day = 86400
@@ -85,7 +90,7 @@ class Clock:
 
     def time(self) -> float:
         """The time there, in seconds since 1970."""
-        return time.time() + self._ahead.value / 1e9
+        return time.time() + (self._ahead.value + self._set.value) / 1e9
 
     def environment(self) -> dict[str, str]:
         """Of a process that has this time."""

@@ -473,6 +473,34 @@ test_gather_chat(void **state)
            E("{\"id\":\"a\",\"choices\":[{\"index\":999999,\"delta\":{}}]}")
            E("[DONE]"), NULL);
     gather(NGX_LLMOPS_OP_CHAT, "", NULL);
+
+    /* of what cannot be told which one it is, or how it goes on */
+
+    gather(NGX_LLMOPS_OP_CHAT,
+           E("{\"choices\":[{\"delta\":{\"content\":\"a\"}},"
+             "{\"delta\":{\"content\":\"b\"}}]}") E("[DONE]"), NULL);
+    gather(NGX_LLMOPS_OP_CHAT,
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":["
+             "{\"id\":\"1\",\"function\":{\"name\":\"f\"}},"
+             "{\"id\":\"2\",\"function\":{\"name\":\"g\"}}]}}]}")
+           E("[DONE]"), NULL);
+    gather(NGX_LLMOPS_OP_CHAT,
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"content\":["
+             "{\"type\":\"thinking\"}]}}]}")
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"b\"}}]}")
+           E("[DONE]"), NULL);
+    gather(NGX_LLMOPS_OP_CHAT,
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"musing\":\"a\"}}]}")
+           E("{\"choices\":[{\"index\":0,\"delta\":{\"musing\":\"b\"}}]}")
+           E("[DONE]"), NULL);
+    gather(NGX_LLMOPS_OP_CHAT,
+           E("{\"choices\":[{\"delta\":{\"content\":\"a\"}}]}")
+           E("{\"choices\":[{\"delta\":{\"content\":\"b\"}}]}") E("[DONE]"),
+           "{\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+           "\"content\":\"ab\"}}],\"usage\":{\"prompt_tokens\":3,"
+           "\"completion_tokens\":4,\"total_tokens\":7,"
+           "\"prompt_tokens_details\":{\"cached_tokens\":0},"
+           "\"completion_tokens_details\":{\"reasoning_tokens\":0}}}");
 }
 
 
@@ -518,6 +546,17 @@ test_gather_messages(void **state)
     gather(NGX_LLMOPS_OP_MESSAGES,
            E("{\"type\":\"message_start\",\"message\":{\"content\":[]}}"),
            NULL);
+
+    /* a delta that is not known */
+
+    gather(NGX_LLMOPS_OP_MESSAGES,
+           E("{\"type\":\"message_start\",\"message\":{\"content\":[]}}")
+           E("{\"type\":\"content_block_start\",\"index\":0,"
+             "\"content_block\":{\"type\":\"compaction\"}}")
+           E("{\"type\":\"content_block_delta\",\"index\":0,"
+             "\"delta\":{\"type\":\"compaction_delta\",\"content\":\"a\"}}")
+           E("{\"type\":\"message_stop\"}"),
+           NULL);
 }
 
 
@@ -531,34 +570,43 @@ test_new_id(void **state)
     u_char       id[80], was[80], other[80];
     const char  *kind;
 
-    static const char *const  ids[] = {
-        "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012",
-        "chatcmpl-AbC123", "msg_01ABCdef", "resp_0123456789abcdef",
-        "chatcmpl-0f8fad5b-d9cb-469f-a165-70867728950e", "noprefixatall",
-        "a-b_cdefghijklmnop", "x", "gen-\xff\xfe\x80yz", "chatcmpl-", ""
+    static const struct {
+        const char  *id;
+        size_t       kept;
+    } ids[] = {
+        { "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz012", 9 },
+        { "chatcmpl-AbC123", 9 }, { "msg_01ABCdef", 4 },
+        { "resp_0123456789abcdef", 5 },
+        { "chatcmpl-0f8fad5b-d9cb-469f-a165-70867728950e", 33 },
+        { "noprefixatall", 0 }, { "a-b_cdefghijklmnop", 4 }, { "x", 0 },
+        { "gen-\xff\xfe\x80yz", 4 }, { "", 0 },
+
+        /* such a character is one of the id's own, too */
+
+        { "kZ9aPT-E6dcPtzB2Qo_J", 7 }, { "Jr1LaPqcGJaI7dcPtzB2-", 0 },
+        { "chatcmpl-Jr1LaPqcGJaI7dc_tzB", 9 }, { "chatcmpl-", 0 }
     };
 
     for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
-        len = strlen(ids[i]);
+        len = strlen(ids[i].id);
 
         memset(id, '#', sizeof(id));
         memset(was, '#', sizeof(was));
-        memcpy(was, ids[i], len);
+        memcpy(was, ids[i].id, len);
 
         ngx_llmops_cache_new_id(id, was, len);
         ngx_llmops_cache_new_id(was, was, len);
 
-        for (n = len; n && ids[i][n - 1] != '-' && ids[i][n - 1] != '_'; n--)
-        {
-            kind = strchr("0123456789abcdef", ids[i][n - 1])
+        for (n = len; n > ids[i].kept; n--) {
+            kind = strchr("0123456789abcdef", ids[i].id[n - 1])
                    ? "0123456789abcdef" : "0123456789abcdefghijklmnopqrstuv";
 
             assert_non_null(strchr(kind, id[n - 1]));
             assert_non_null(strchr(kind, was[n - 1]));
         }
 
-        assert_memory_equal(id, ids[i], n);
-        assert_memory_equal(was, ids[i], n);
+        assert_memory_equal(id, ids[i].id, n);
+        assert_memory_equal(was, ids[i].id, n);
 
         for (k = len; k < sizeof(id); k++) {
             assert_int_equal(id[k], '#');
@@ -567,7 +615,7 @@ test_new_id(void **state)
 
         if (len - n >= 12) {
             assert_memory_not_equal(id, was, len);
-            assert_memory_not_equal(id, ids[i], len);
+            assert_memory_not_equal(id, ids[i].id, len);
         }
     }
 
