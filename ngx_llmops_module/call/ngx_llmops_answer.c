@@ -91,6 +91,7 @@ ngx_llmops_answer_reset(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
     call->provider_error = 0;
     call->ahead = 0;
     call->extra = 0;
+    call->left = 0;
 
     /* what an attempt that is over had read was not seen by the caller */
 

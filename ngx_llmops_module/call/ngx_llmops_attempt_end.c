@@ -132,6 +132,8 @@ ngx_llmops_attempt_failed(ngx_peer_connection_t *pc, ngx_llmops_ctx_t *ctx)
                    : NGX_LLMOPS_FAIL_CLOSED;
     }
 
+    ngx_llmops_call_spend(r, ctx);
+
     ngx_llmops_metrics_attempt(ctx, ngx_llmops_step(ctx)->target,
                                call->real_status, call->fail);
 

@@ -434,7 +434,24 @@ ngx_uint_t ngx_llmops_drain_wanted(ngx_http_request_t *r,
 #endif
 
 
+/* spend.c */
+
+/*
+ * An attempt is over, or the request: if there is an answer that nobody gets,
+ * what it has used is put aside, once.  Before the next attempt begins.
+ */
+void ngx_llmops_call_spend(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
+
+/* Adds all of it to ctx->meter.usage and ctx->cost, which then are those of the
+   request.  Once, when the last answer has been looked at. */
+void ngx_llmops_call_spent(ngx_llmops_ctx_t *ctx);
+
+
 /* finish.c */
+
+/* Completes what the meter has of an answer that is over, or has been cut, and
+   sets ctx->cost. */
+void ngx_llmops_call_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
 
 /* Sets ctx->cost from what the meter has. */
 void ngx_llmops_call_cost(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);

@@ -32,8 +32,6 @@
 static void ngx_llmops_finish_stream(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_finish_after(ngx_llmops_ctx_t *ctx);
-static void ngx_llmops_finish_usage(ngx_http_request_t *r,
-    ngx_llmops_ctx_t *ctx);
 static void ngx_llmops_finish_target(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 static ngx_uint_t ngx_llmops_finish_good(ngx_llmops_ctx_t *ctx);
@@ -103,8 +101,11 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     if (call->committed) {
-        ngx_llmops_finish_usage(r, ctx);
+        ngx_llmops_call_usage(r, ctx);
         ngx_llmops_finish_target(r, ctx);
+
+    } else {
+        ngx_llmops_call_spend(r, ctx);
     }
 
     /* before the caller sees the last chunk, and calls again */
@@ -113,6 +114,7 @@ ngx_llmops_finalize(ngx_http_request_t *r, ngx_int_t rc)
         ngx_llmops_cache_finish(ctx, ngx_llmops_finish_good(ctx));
     }
 
+    ngx_llmops_call_spent(ctx);
     ngx_llmops_limits_settle(r, ctx);
 
     ngx_llmops_drain_stop(r, ctx);
@@ -276,8 +278,8 @@ ngx_llmops_finish_stream(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
-static void
-ngx_llmops_finish_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
+void
+ngx_llmops_call_usage(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 {
     if (ctx->call.provider_error || ctx->env.op == NGX_LLMOPS_OP_OTHER
         || ctx->env.op == NGX_LLMOPS_OP_COUNT_TOKENS)

@@ -110,7 +110,7 @@ ngx_llmops_stream_stop(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     stop.op = ngx_llmops_step(ctx)->op;
     stop.event = *data;
     stop.meter = &ctx->meter;
-    stop.choices = ctx->env.n;
+    stop.choices = ngx_llmops_limits_choices(ctx);
     stop.want_usage = ctx->env.include_usage;
     stop.state = call->responses;
 

@@ -389,7 +389,16 @@ typedef struct {
     unsigned                   replay:1;   /* events come from parked */
     unsigned                   clean:1;    /* nothing came behind the body */
     unsigned                   extra:1;    /* bytes behind the body's end */
+    unsigned                   left:1;     /* what it has used is in spent */
 } ngx_llmops_call_t;
+
+
+/* by attempts whose answers nobody got */
+
+typedef struct {
+    ngx_llmops_usage_t         usage;
+    int64_t                    cost;       /* 10^-12 USD; -1: unknown */
+} ngx_llmops_spent_t;
 
 
 /* the caller's headers that decide something, found in one walk */
@@ -419,6 +428,8 @@ struct ngx_llmops_ctx_s {
     ngx_llmops_plan_t          plan;       /* plan */
     ngx_llmops_call_t          call;       /* call */
     ngx_llmops_meter_t         meter;      /* call, by the dialect's taps */
+    ngx_llmops_spent_t        *spent;      /* call: beside it, until the end;
+                                              or NULL */
     struct ngx_llmops_identity_s  *identity;   /* guard: who calls, or NULL */
     void                      *auth;       /* guard's own: while it asks */
     struct ngx_llmops_limits_s  *limits;   /* guard: what is held, or NULL */

@@ -207,6 +207,7 @@ ngx_llmops_chunk_choice(ngx_llmops_cursor_t *c, ngx_llmops_chunk_t *ch)
     }
 
     ch->finished |= (uint32_t) choice.finished << choice.index;
+    ch->ends += (uint32_t) choice.finished;
 
     return (rc == NGX_DONE) ? NGX_OK : NGX_ERROR;
 }

@@ -20,6 +20,7 @@ typedef struct {
     ngx_llmops_text_t          text;
     ngx_llmops_finish_e        finish;
     uint32_t                   finished;   /* choices, see the meter */
+    uint32_t                   ends;       /* the same */
     ngx_str_t                  usage;      /* raw; counts have what is in it */
     ngx_str_t                  error;
     ngx_str_t                  model;

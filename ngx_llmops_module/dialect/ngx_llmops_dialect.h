@@ -137,6 +137,8 @@ typedef struct {
                                                       come: without cache */
     uint32_t                   finished;   /* choices of a stream: a bit for
                                               each of the first 32 */
+    uint32_t                   ends;       /* events that were the last one of
+                                              a choice */
     ngx_uint_t                 block;      /* Anthropic: index of the content
                                               block that is open, + 1; 0 */
     unsigned                   started:1;      /* an event of the answer */
@@ -206,7 +208,9 @@ enum {
     NGX_LLMOPS_WANT_MAX_COMPLETION_TOKENS,
     NGX_LLMOPS_WANT_MAX_OUTPUT_TOKENS,
     NGX_LLMOPS_WANT_N,
-    NGX_LLMOPS_WANT_PROMPT,                /* only with env->prompts */
+    NGX_LLMOPS_WANT_PROMPT,                /* with env->prompts, and of
+                                              completions */
+    NGX_LLMOPS_WANT_BEST_OF,               /* of completions only */
     NGX_LLMOPS_WANT_MAX
 };
 
@@ -225,8 +229,11 @@ struct ngx_llmops_envelope_s {
     ngx_str_t                  path;       /* what follows the version, e.g.
                                               "/chat/completions" */
     ngx_str_t                  model;      /* decoded; len 0 if none */
-    int64_t                    max_tokens; /* -1 if not given */
-    int64_t                    n;          /* 1 if not given */
+    int64_t                    max_tokens; /* -1 if not given; 2^53: as many
+                                              as that, or nobody can tell */
+    int64_t                    n;          /* 1 if not given; of completions
+                                              best_of, if that is more; 2^53 as
+                                              above */
     size_t                     text_bytes; /* of prompt text */
     ngx_uint_t                 images;     /* "data:" URLs */
     int64_t                    estimated;  /* tokens of input, + 1; 0: not yet;

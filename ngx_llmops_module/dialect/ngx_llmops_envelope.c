@@ -28,7 +28,8 @@ static ngx_llmops_json_want_t  ngx_llmops_envelope_want[] = {
     { ngx_string("max_completion_tokens"), 32 },
     { ngx_string("max_output_tokens"), 32 },
     { ngx_string("n"), 32 },
-    { ngx_string("prompt"), 0 }
+    { ngx_string("prompt"), 0 },
+    { ngx_string("best_of"), 32 }
 };
 
 
@@ -373,7 +374,46 @@ ngx_llmops_envelope_options(ngx_llmops_envelope_t *env,
 }
 
 
-/* numbers that are none are the provider's to refuse */
+/*
+ * Numbers that are none are the provider's to refuse.  There are lax ones that
+ * take "4000" for 4000, and 4000.0 with any number of zeros: what may be a
+ * number to one of them, and is none that we can read, is the largest one.
+ * Limits go by it, and nobody gets past them by its spelling.
+ */
+
+static ngx_int_t
+ngx_llmops_envelope_number(ngx_llmops_json_member_t *m, int64_t *n)
+{
+    u_char  *p, *last;
+
+    if (m->type != NGX_LLMOPS_JSON_NUMBER
+        && m->type != NGX_LLMOPS_JSON_STRING)
+    {
+        return NGX_DECLINED;
+    }
+
+    if (m->value.data && ngx_llmops_json_count(&m->value, n) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    if (m->value.data) {
+        p = m->value.data + (m->type == NGX_LLMOPS_JSON_STRING);
+        last = m->value.data + m->value.len;
+
+        while (p < last && *p == ' ') {
+            p++;
+        }
+
+        if ((*p < '0' || *p > '9') && *p != '+' && *p != '\\') {
+            return NGX_DECLINED;             /* negative, or words */
+        }
+    }
+
+    *n = NGX_LLMOPS_JSON_MAX_COUNT;
+
+    return NGX_OK;
+}
+
 
 static void
 ngx_llmops_envelope_numbers(ngx_llmops_envelope_t *env,
@@ -386,19 +426,22 @@ ngx_llmops_envelope_numbers(ngx_llmops_envelope_t *env,
          i <= NGX_LLMOPS_WANT_MAX_OUTPUT_TOKENS;
          i++)
     {
-        if (found[i].type == NGX_LLMOPS_JSON_NUMBER
-            && ngx_llmops_json_count(&found[i].value, &n) == NGX_OK)
-        {
+        if (ngx_llmops_envelope_number(&found[i], &n) == NGX_OK) {
             env->max_tokens = ngx_max(env->max_tokens, n);
         }
     }
 
-    if (found[NGX_LLMOPS_WANT_N].type == NGX_LLMOPS_JSON_NUMBER
-        && ngx_llmops_json_count(&found[NGX_LLMOPS_WANT_N].value, &n)
-           == NGX_OK
+    if (ngx_llmops_envelope_number(&found[NGX_LLMOPS_WANT_N], &n) == NGX_OK
         && n > 0)
     {
         env->n = n;
+    }
+
+    if (env->op == NGX_LLMOPS_OP_COMPLETIONS
+        && ngx_llmops_envelope_number(&found[NGX_LLMOPS_WANT_BEST_OF], &n)
+           == NGX_OK)
+    {
+        env->n = ngx_max(env->n, n);
     }
 }
 
@@ -407,18 +450,22 @@ void
 ngx_llmops_envelope_begin(ngx_llmops_envelope_t *env,
     ngx_llmops_envelope_scan_t *state)
 {
+    ngx_uint_t  n;
+
     env->max_tokens = -1;
     env->n = 1;
     env->estimated = 0;
     env->seen = 0;
 
+    n = (env->op == NGX_LLMOPS_OP_COMPLETIONS) ? NGX_LLMOPS_WANT_MAX
+        : env->prompts ? NGX_LLMOPS_WANT_PROMPT + 1 : NGX_LLMOPS_WANT_PROMPT;
+
     ngx_llmops_json_scan_init(&state->scan, ngx_llmops_envelope_want,
-                              state->found,
-                              env->prompts ? NGX_LLMOPS_WANT_MAX
-                                           : NGX_LLMOPS_WANT_PROMPT,
-                              env->capture, NGX_LLMOPS_CAPTURE);
+                              state->found, n, env->capture,
+                              NGX_LLMOPS_CAPTURE);
 
     state->found[NGX_LLMOPS_WANT_PROMPT].count = 0;
+    state->found[NGX_LLMOPS_WANT_BEST_OF].count = 0;
 }
 
 

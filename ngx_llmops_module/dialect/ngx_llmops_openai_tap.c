@@ -85,6 +85,7 @@ ngx_llmops_chunk_meter(ngx_llmops_meter_t *m, ngx_llmops_chunk_t *ch)
     if (ch->finish != NGX_LLMOPS_FINISH_NONE) {
         m->finish = ch->finish;
         m->finished |= ch->finished;
+        m->ends += ch->ends;
     }
 
     if (m->model_len == 0 && ch->model.len) {

@@ -127,6 +127,10 @@ ngx_int_t ngx_llmops_limits_enter(ngx_http_request_t *r,
 ngx_int_t ngx_llmops_limits_near(ngx_http_request_t *r,
     ngx_llmops_ctx_t *ctx);
 
+/* The answer of an attempt goes to nobody: what the next one may have, at the
+   price of its target, is worked out at its first event. */
+void ngx_llmops_limits_again(ngx_llmops_ctx_t *ctx);
+
 /* Settles to ctx->meter.usage and ctx->cost, once; from the log handler and,
    if that never ran, the request's cleanup. */
 void ngx_llmops_limits_settle(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx);
@@ -147,6 +151,9 @@ void ngx_llmops_limits_dry_name(ngx_llmops_ctx_t *ctx, ngx_str_t *value);
    len 0: none has.  In text[NGX_LLMOPS_RATE_TEXT]. */
 void ngx_llmops_limits_ended(ngx_llmops_ctx_t *ctx, u_char *text,
     ngx_str_t *value);
+
+/* How many answers a request that limits let in has asked for, at least 1. */
+int64_t ngx_llmops_limits_choices(ngx_llmops_ctx_t *ctx);
 
 /* Tokens that were reserved at first, the most of all limits; -1: none. */
 int64_t ngx_llmops_limits_reserved_tokens(ngx_llmops_ctx_t *ctx);

@@ -173,7 +173,7 @@ ngx_llmops_limits_estimate(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
         }
     }
 
-    lim->choices = ngx_min(ngx_max(ctx->env.n, 1), NGX_LLMOPS_LIMIT_CHOICES);
+    lim->choices = ngx_llmops_limit_choices(r, ctx);
 
     switch (ctx->env.op) {
 
@@ -328,6 +328,11 @@ ngx_llmops_limits_answered(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     }
 
     if (rc != NGX_OK) {
+
+        /* a budget may be used up with one request: nobody comes to be told
+           of its thresholds but those that it refuses */
+
+        ngx_llmops_limit_warn(r, ctx, lim);
         ngx_llmops_limits_release(r, lim);
         return rc;
     }

@@ -24,6 +24,7 @@
  *   ngx_llmops_limit_init.c      what they name, and what routes name of them
  *   ngx_llmops_limit.c           entering: asking the store, what to do then
  *   ngx_llmops_limit_charge.c    what a request may use, limit by limit
+ *   ngx_llmops_limit_choices.c   in how many answers
  *   ngx_llmops_limit_deny.c      refusals
  *   ngx_llmops_limit_stream.c    streams on their way through a budget
  *   ngx_llmops_limit_settle.c    the end
@@ -37,7 +38,6 @@
 #define NGX_LLMOPS_LIMIT_RESERVE   1024    /* output tokens */
 #define NGX_LLMOPS_LIMIT_LITTLE    16      /* output tokens that make a stream
                                               worth while */
-#define NGX_LLMOPS_LIMIT_CHOICES   128     /* n at the most */
 #define NGX_LLMOPS_LIMIT_ROUTE     31      /* limits of a route at the most:
                                               with that of a key, 32 bits */
 #define NGX_LLMOPS_LIMIT_MOST      ((int64_t) 1 << 56)     /* of any unit */
@@ -145,7 +145,7 @@ struct ngx_llmops_limits_s {
     int64_t                    input;      /* estimated tokens */
     int64_t                    output;     /* tokens of all choices it may have
                                               at the most; -1: nobody said */
-    int64_t                    choices;    /* n, at least 1 */
+    int64_t                    choices;    /* answers, at least 1 */
 
     ngx_llmops_limit_t        *limit;      /* that refused it, or ended it */
     ngx_llmops_charge_t       *charge;     /* of it, or NULL */
@@ -214,6 +214,14 @@ int64_t ngx_llmops_limit_usual(ngx_llmops_limit_t *limit,
 
 /* n * by, at most what a counter can hold. */
 int64_t ngx_llmops_limit_times(int64_t n, int64_t by);
+
+
+/* -- ngx_llmops_limit_choices.c ------------------------------------------- */
+
+/* How many answers a request asks for, at least 1: n, and for completions as
+   many for each of its prompts. */
+int64_t ngx_llmops_limit_choices(ngx_http_request_t *r,
+    ngx_llmops_ctx_t *ctx);
 
 
 /* -- ngx_llmops_limit_deny.c ---------------------------------------------- */

@@ -15,7 +15,8 @@
  * client shall try again or, worse, sleep until the month is over.
  *
  * The message has what the caller can act on: which limit, how much is left,
- * how much the request needs, when it is all there again.
+ * how much the request needs, when it is all there again.  A request that needs
+ * more than there ever is gets no time to wait: it would come again for ever.
  */
 
 
@@ -24,6 +25,8 @@
 
 static void ngx_llmops_limit_pick(ngx_llmops_limits_t *lim,
     ngx_llmops_limits_part_t *part);
+static ngx_uint_t ngx_llmops_limit_never(ngx_llmops_charge_t *charge,
+    ngx_uint_t n);
 static u_char *ngx_llmops_limit_message(u_char *p, u_char *last,
     ngx_llmops_limits_t *lim, ngx_uint_t budget);
 static u_char *ngx_llmops_limit_digits(u_char *p, int64_t n,
@@ -36,13 +39,15 @@ ngx_llmops_limit_deny(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 {
     u_char                text[NGX_LLMOPS_LIMIT_TEXT];
     int64_t               retry;
-    ngx_uint_t            budget;
+    ngx_uint_t            budget, never;
     ngx_llmops_error_t    err;
     ngx_llmops_limits_t  *lim;
 
     lim = ctx->limits;
 
     ngx_llmops_limit_pick(lim, part);
+
+    never = ngx_llmops_limit_never(lim->charge, lim->rate);
 
     budget = ngx_llmops_limit_budget(lim->limit,
                                      &lim->charge->rates[lim->rate]);
@@ -67,14 +72,18 @@ ngx_llmops_limit_deny(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     err.kind = NGX_LLMOPS_ERR_RATE_LIMIT;
     ngx_str_set(&err.code, "rate_limit_exceeded");
 
+    if (never) {
+        return ngx_llmops_deny(r, ctx, &err, 0);
+    }
+
     retry = ngx_max(lim->charge->levels[lim->rate].retry, 1);
 
     return ngx_llmops_deny(r, ctx, &err, (ngx_uint_t) ((retry + 999) / 1000));
 }
 
 
-/* a budget before a rate, since waiting does not help; of rates the one that
-   takes longest */
+/* a budget before a rate, since waiting does not help; of rates one that will
+   never do, and then the one that takes longest */
 
 static void
 ngx_llmops_limit_pick(ngx_llmops_limits_t *lim,
@@ -102,7 +111,9 @@ ngx_llmops_limit_pick(ngx_llmops_limits_t *lim,
             }
 
             wait = ngx_llmops_limit_budget(limit, &charge->rates[k])
-                   ? NGX_LLMOPS_LIMIT_MOST : charge->levels[k].retry;
+                   ? NGX_LLMOPS_LIMIT_MOST
+                   : ngx_llmops_limit_never(charge, k)
+                     ? NGX_LLMOPS_LIMIT_MOST - 1 : charge->levels[k].retry;
 
             if (wait > longest) {
                 longest = wait;
@@ -113,6 +124,19 @@ ngx_llmops_limit_pick(ngx_llmops_limits_t *lim,
             }
         }
     }
+}
+
+
+/* a request that needs more than all of a rate, this machine's share or not */
+
+static ngx_uint_t
+ngx_llmops_limit_never(ngx_llmops_charge_t *charge, ngx_uint_t n)
+{
+    ngx_llmops_rate_t  *rate;
+
+    rate = &charge->rates[n];
+
+    return charge->least[rate->unit] > rate->limit + rate->carry;
 }
 
 
@@ -140,6 +164,15 @@ ngx_llmops_limit_message(u_char *p, u_char *last, ngx_llmops_limits_t *lim,
     s[2].data = need;
     s[2].len = ngx_llmops_limit_amount(need, r->unit,
                                        lim->charge->least[r->unit]) - need;
+
+    if (ngx_llmops_limit_never(lim->charge, lim->rate)) {
+        return ngx_slprintf(p, last, "%s \"%V\" (%V) is too small: this "
+                            "request %s %V; send a shorter one, or a smaller "
+                            "max_tokens", budget ? "budget" : "limit",
+                            &lim->limit->name, &s[0],
+                            r->unit == NGX_LLMOPS_UNIT_COST ? "may cost"
+                                                            : "needs", &s[2]);
+    }
 
     p = ngx_slprintf(p, last, "%s \"%V\" (%V) is %s: %V left, this request "
                      "%s %V", budget ? "budget" : "limit", &lim->limit->name,

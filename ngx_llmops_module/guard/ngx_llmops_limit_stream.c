@@ -6,6 +6,7 @@
 
 #include "ngx_llmops_limit.h"
 #include "ngx_llmops_call.h"
+#include "ngx_llmops_price.h"
 
 
 /*
@@ -61,7 +62,8 @@ static ngx_uint_t ngx_llmops_limits_want(ngx_http_request_t *r,
 static void ngx_llmops_limits_had(ngx_llmops_limits_t *lim,
     ngx_llmops_limits_part_t *part);
 static int64_t ngx_llmops_limits_mark(int64_t n, int64_t room);
-static ngx_uint_t ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx);
+static ngx_uint_t ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx,
+    ngx_llmops_limits_t *lim);
 static ngx_int_t ngx_llmops_limits_end(ngx_llmops_limits_t *lim,
     ngx_llmops_room_t *room);
 
@@ -121,7 +123,7 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
         return NGX_OK;
     }
 
-    if (ngx_llmops_limits_over(ctx)) {
+    if (ngx_llmops_limits_over(ctx, lim)) {
         return NGX_OK;
     }
 
@@ -147,10 +149,20 @@ ngx_llmops_limits_near(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx)
 }
 
 
+void
+ngx_llmops_limits_again(ngx_llmops_ctx_t *ctx)
+{
+    if (ctx->limits && ctx->limits_at != NGX_LLMOPS_LIMITS_NEVER) {
+        ctx->limits->mark = -1;
+        ctx->limits_at = 0;
+    }
+}
+
+
 /* the stream's own end has come, or is coming */
 
 static ngx_uint_t
-ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx)
+ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx, ngx_llmops_limits_t *lim)
 {
     uint32_t  all;
 
@@ -166,11 +178,15 @@ ngx_llmops_limits_over(ngx_llmops_ctx_t *ctx)
         return 0;
     }
 
-    if (ctx->env.n <= 1 || ctx->env.n > 32) {
+    if (lim->choices == 1) {
         return 1;
     }
 
-    all = (uint32_t) (((uint64_t) 1 << ctx->env.n) - 1);
+    if (lim->choices > 32) {
+        return (int64_t) ctx->meter.ends >= lim->choices;
+    }
+
+    all = (uint32_t) (((uint64_t) 1 << lim->choices) - 1);
 
     return (ctx->meter.finished & all) == all;
 }
@@ -302,24 +318,29 @@ ngx_llmops_limits_room_unit(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 }
 
 
-/* what an answer of that length needs in all */
+/* what an answer of that length needs in all, with what others before it have
+   used that nobody got */
 
 static int64_t
 ngx_llmops_limits_need(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
     ngx_llmops_unit_e unit, int64_t output)
 {
-    int64_t              input;
+    int64_t              input, cost;
     ngx_llmops_price_t  *price;
+    ngx_llmops_spent_t  *spent;
     ngx_llmops_usage_t  *usage;
 
+    spent = lim->ctx->spent;
+
     if (unit == NGX_LLMOPS_UNIT_OUTPUT) {
-        return output;
+        return output + (spent ? spent->usage.output : 0);
     }
 
     input = ngx_llmops_limits_input(lim);
 
     if (unit == NGX_LLMOPS_UNIT_TOKENS) {
-        return input + output;
+        return input + output
+               + (spent ? spent->usage.input + spent->usage.output : 0);
     }
 
     price = ngx_llmops_limit_target_price(r, lim->ctx);
@@ -330,10 +351,13 @@ ngx_llmops_limits_need(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
 
     usage = &lim->ctx->meter.usage;
 
-    return ngx_llmops_limit_cost(price,
+    cost = ngx_llmops_limit_cost(price,
                                  (usage->source == NGX_LLMOPS_USAGE_REPORTED
                                   && usage->input > 0) ? usage : NULL,
                                  input, output);
+
+    return (cost >= 0 && spent && spent->cost >= 0)
+           ? ngx_llmops_price_sum(cost, spent->cost) : cost;
 }
 
 

@@ -67,7 +67,7 @@ ngx_llmops_limit_warn_part(ngx_http_request_t *r, ngx_llmops_limits_t *lim,
         limit = part->limits[i];
         charge = &part->res.charges[i];
 
-        if (!limit->quota || (part->away >> i & 1)) {
+        if (!limit->quota || charge->failed || (part->away >> i & 1)) {
             continue;
         }
 

@@ -321,6 +321,7 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
     ngx_str_t *values, ngx_uint_t *set)
 {
     u_char     *p;
+    int64_t     cost;
     ngx_str_t  *value;
 
     if (ctx->call.attempts == 0) {
@@ -341,12 +342,15 @@ ngx_llmops_headers_numbers(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
     /* what a stream costs is not known before its end */
 
-    if (ctx->cost >= 0 && !ctx->call.streaming) {
+    cost = ctx->spent ? ngx_llmops_price_sum(ctx->cost, ctx->spent->cost)
+                      : ctx->cost;
+
+    if (cost >= 0 && !ctx->call.streaming) {
         *set |= 1 << NGX_LLMOPS_HEADER_COST;
         value = &values[NGX_LLMOPS_HEADER_COST];
 
         value->data = p;
-        p = ngx_llmops_price_print(p, ctx->cost);
+        p = ngx_llmops_price_print(p, cost);
         value->len = p - value->data;
     }
 

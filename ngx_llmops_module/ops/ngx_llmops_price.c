@@ -254,6 +254,19 @@ ngx_llmops_price_cost(ngx_llmops_price_t *price, ngx_llmops_usage_t *usage)
 }
 
 
+int64_t
+ngx_llmops_price_sum(int64_t a, int64_t b)
+{
+    int64_t  sum;
+
+    if (a < 0 || b < 0) {
+        return -1;
+    }
+
+    return __builtin_add_overflow(a, b, &sum) ? NGX_LLMOPS_COST_MAX : sum;
+}
+
+
 static ngx_llmops_price_t *
 ngx_llmops_price_of(ngx_llmops_price_t *price, int64_t input)
 {

@@ -110,6 +110,9 @@ ngx_llmops_price_t *ngx_llmops_price_find(ngx_llmops_main_conf_t *mcf,
 int64_t ngx_llmops_price_cost(ngx_llmops_price_t *price,
     ngx_llmops_usage_t *usage);
 
+/* Two costs together; saturates.  -1: one of them is not known. */
+int64_t ngx_llmops_price_sum(int64_t a, int64_t b);
+
 /* Writes a cost in USD, up to nine decimals, no trailing zeros: "0.00105".
    At most NGX_LLMOPS_PRICE_TEXT bytes. */
 #define NGX_LLMOPS_PRICE_TEXT       24

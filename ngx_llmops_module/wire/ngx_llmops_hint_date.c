@@ -92,10 +92,21 @@ ngx_llmops_hint_epoch(ngx_llmops_date_t *d)
 {
     int64_t  year, month, days;
 
-    if (d->month < 1 || d->month > 12 || d->day < 1 || d->day > 31
+    static const u_char  length[] = { 31, 28, 31, 30, 31, 30,
+                                      31, 31, 30, 31, 30, 31 };
+
+    if (d->month < 1 || d->month > 12
         || d->hour > 23 || d->minute > 59 || d->second > 60
         || d->year < 1970)
     {
+        return NGX_ERROR;
+    }
+
+    days = length[d->month - 1]
+           + (d->month == 2 && d->year % 4 == 0
+              && (d->year % 100 != 0 || d->year % 400 == 0));
+
+    if (d->day < 1 || d->day > days) {
         return NGX_ERROR;
     }
 
@@ -230,6 +241,10 @@ ngx_llmops_hint_zone(u_char *p, u_char *last, int64_t *east)
     p = ngx_llmops_hint_digits(p + 1, last, 2, &hour);
     p = ngx_llmops_hint_char(p, last, ':');
     p = ngx_llmops_hint_digits(p, last, 2, &minute);
+
+    if (p && (hour > 23 || minute > 59)) {
+        return NULL;
+    }
 
     if (p) {
         *east = sign * (hour * 60 + minute) * 60;

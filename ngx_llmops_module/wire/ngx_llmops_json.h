@@ -216,6 +216,8 @@ ngx_int_t ngx_llmops_json_get(ngx_str_t *object, const char *path,
 /* The type of a raw value, by its first byte. */
 ngx_llmops_json_type_e ngx_llmops_json_type(ngx_str_t *value);
 
+#define NGX_LLMOPS_JSON_MAX_COUNT  ((int64_t) 1 << 53)
+
 /*
  * A count: a non-negative integer up to 2^53, also as 12.0, 1e3 or a string
  * of digits (seen from compatible servers).  NGX_DECLINED for anything else:

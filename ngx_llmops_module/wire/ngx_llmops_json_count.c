@@ -9,8 +9,6 @@
 #include "ngx_llmops_json.h"
 
 
-#define NGX_LLMOPS_JSON_MAX_COUNT  ((int64_t) 1 << 53)
-
 
 /* n * 10^shift, if that is an integer in range */
 

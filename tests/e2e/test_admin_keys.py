@@ -98,6 +98,7 @@ def test_import(administer):
     ({"networks": ["10.0.0.0/40"]}, "networks"), ({"countries": ["D1"]},
                                                   "countries"),
     ({"expires": "tomorrow"}, "expires"), ({"metadata": []}, "metadata"),
+    ({"expires": "2027-02-29T00:00:00Z"}, "expires"),
     ({"metadata": {"x": "y" * 3000}}, "metadata"), ({"disabled": 1},
                                                     "disabled"),
     ({"id": "a"}, "id"), ({"hashes": []}, "hashes"), ({"sha256": "ab"},

@@ -242,6 +242,25 @@ def test_a_large_prompt_is_refused_before_the_provider(serve, engine):
     assert gw.chat("short", headers=key("a")).status == 200
 
 
+def test_what_never_fits_is_not_told_to_wait(serve, engine):
+    """It would come again for ever."""
+    gw, up = serve(Reply(input=300, output=200), lines=["limit per other;"],
+                   http=engine + "llm_limit per key=all tokens=1000/m;"
+                   "llm_limit other key=all tokens=1500/m tokens=100k/h;")
+    r = gw.chat("word " * 3000)
+    assert r.status == 429 and not up.requests
+    assert re.fullmatch(r'limit "per" \(tokens=1k/m\) is too small: this '
+                        r"request needs \d+; send a shorter one, or a smaller "
+                        r"max_tokens", r.json["error"]["message"])
+    assert r.header("x-should-retry") == "false"
+    assert r.header("retry-after") is r.header("retry-after-ms") is None
+    # one that would fit if there had been none before it
+    assert gw.chat("hi").status == 200
+    r = gw.chat("word " * 500)
+    assert r.status == 429 and int(r.header("retry-after")) > 0
+    assert " is reached: " in r.json["error"]["message"]
+
+
 def test_a_large_max_tokens_is_not_what_is_used(serve, engine):
     """It gets what fits, and leaves the rest to others when it is over."""
     gw, _ = serve(Reply(input=10, output=10),

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from harness import Reply, answers, openai_wire, route
-from harness.util import SLOW, same_day, wait_for
+from harness.util import SLOW, same_day, wait_for, wait_taken
 
 from conftest import connected
 
@@ -122,6 +122,133 @@ def test_a_whole_answer_that_may_pass_is_refused(serve, engine):
     assert gw.chat(headers=key("a"), max_tokens=600, n=2).status == 429
     assert not up.requests
     assert gw.chat(headers=key("a"), max_tokens=900).status == 200
+
+
+def test_numbers_for_lax_readers(serve):
+    """Providers that take "900" for 900: nobody gets past a budget by that."""
+    gw, up = serve(Reply(), **quota("", "output=1000/day"))
+
+    def ask(more):
+        body = '{"model":"m","messages":[{"role":"user","content":"x"}],%s}'
+        return gw.post("/v1/chat/completions", (body % more).encode(),
+                       headers=key("a")).status
+
+    for much in ('"2000"', "2000." + "0" * 40, "9e99", '" 2_000"',
+                 '"\\u0032000"', "2" * 40):
+        assert ask(f'"max_tokens":{much}') == 429, much
+    assert ask('"max_tokens":600,"n":"2"') == 429
+    assert ask('"max_tokens":1,"n":1001') == 429
+    assert not up.requests
+    for usual in ('"900"', "900.0", "null", "-1", '"-1"', '"x"'):
+        assert ask(f'"max_tokens":{usual}') == 200, usual
+
+
+@pytest.mark.parametrize("location", [
+    "llm_pass;", "client_body_buffer_size 1k; llm_pass;"])
+def test_answers_of_completions(serve, location):
+    """Each prompt has its own, wherever the body is cut or kept."""
+    gw, up = serve(lambda x: answers.json({
+        "id": "c", "object": "text_completion", "created": 1, "model": "m",
+        "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1,
+                                 "total_tokens": 2}})(x),
+        **quota("", "output=1000/day"), location=location)
+
+    def needs(prompt, **more):
+        r = gw.post("/v1/completions", {"model": "m", "prompt": prompt,
+                                        "max_tokens": 2000, **more},
+                    headers=key("a"))
+        assert r.status == 429
+        said = re.search(r"this request needs (\d+);",
+                         r.json["error"]["message"])
+        return int(said[1]) / 2000
+
+    hard = ['a"b', "\\", '\\"', "", "],[", "x" * 3000 + '\\"', "\n" * 900]
+    assert needs("one") == needs(["one"]) == needs([1, 2, 3]) == 1
+    assert needs([]) == needs(None) == needs({}) == 1
+    assert needs(["a", "b"]) == 2 and needs([[1, 2], [3]]) == 2
+    for pad in range(5):
+        assert needs(["y" * pad, *hard * 3]) == 1 + 3 * len(hard)
+    assert needs(["a"] * 3, n=2) == 6 and needs("a", n=2, best_of=5) == 5
+    assert needs(["a"] * 3, n=2, best_of=5) == 15
+    assert not up.requests
+    r = gw.post("/v1/completions", {"model": "m", "prompt": ["a"] * 3,
+                                    "max_tokens": 300}, headers=key("a"))
+    assert r.status == 200
+
+
+def test_an_answer_that_is_held_while_its_caller_leaves(serve):
+    """Nobody has got any of it, and it has been made."""
+    sent = threading.Event()
+    events = openai_wire.chat_stream(
+        Reply(text="word " * 300, piece=5, input=10, output=300),
+        {"model": "m", "stream": True})
+
+    def script(x):
+        x.head(200, [("Content-Type", "text/event-stream")], chunked=True)
+        for event in events[:202]:
+            x.chunk(event)
+        wait_taken(x.connection.sock)
+        sent.set()
+        x.stall()
+    words = quota("", "tokens=5000/day")
+    words["lines"] = [*words["lines"], "rules strict;"]
+    words["http"] += 'llm_rules strict { output require "regex=END$"; ' \
+                     "hold all; }"
+    gw, up = serve(script, **words)
+    client = gw.connect().request(
+        "POST", "/v1/chat/completions", headers=key("a"), json={
+            "model": "m", "stream": True,
+            "messages": [{"role": "user", "content": "hi"}]})
+    assert sent.wait(10)
+    client.close()
+    up.wait_closed_early()
+    line = gw.ledger(1)[0]
+    assert line["llm_usage"] == "estimated" and line["status"] == "499"
+    assert 190 <= int(line["llm_output_tokens"]) <= 202
+    assert float(line["llm_cost"]) > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("action,refused", [("next", 1), ("retry", 2)])
+def test_answers_that_a_rule_refuses_are_paid_for(
+        gateway, provider, engine, stream, action, refused):
+    """By log, headers, ledger and budget, at each target's price."""
+    bad = provider(Reply(text='{"word": "word', input=1000, output=500))
+    good = provider(Reply(text='{"a": 1}', input=10, output=5))
+    gw = gateway(http=engine + "llm_quota per key=all cost=1usd/day;"
+                 + bad.upstream("bad", "llm_price m input=1 output=2;")
+                 + good.upstream("good", "llm_price m input=10 output=10;")
+                 + f"llm_rules strict {{ output json on_fail={action}; hold all; }}"
+                 + route("target bad/m;", "fallback good/m;",
+                         "rules strict;", "limit per;"),
+                 server="location /llm/ { llm_admin; }")
+    connected(gw)
+    gw.allow("was refused by rule")
+    r = gw.chat(stream=stream)
+    assert r.status == 200 and len(bad.requests) == refused
+    line = gw.ledger(1)[0]
+    assert line["llm_target"] == "good/m"
+    cost = float(line["llm_cost"])
+    if stream:
+        # it is given up as soon as it is refused, before its usage comes
+        assert line["llm_usage"] == "estimated"
+        assert int(line["llm_output_tokens"]) >= 5 + refused * 3
+        assert cost > 0.00015 + refused * 0.00001
+    else:
+        assert line["llm_usage"] == "reported"
+        assert line["llm_input_tokens"] == str(refused * 1000 + 10)
+        assert line["llm_output_tokens"] == str(refused * 500 + 5)
+        assert cost == pytest.approx(refused * 0.002 + 0.00015)
+        assert float(r.header("x-llm-cost")) == pytest.approx(cost)
+
+    def settled():
+        level = gw.get("/llm/limits/per?key=all").json["levels"][0]
+        return float(level["reserved"]) == 0 and float(level["used"])
+    assert wait_for(settled, 10, "the end") == pytest.approx(cost)
+    total = wait_for(lambda: (t := gw.get("/llm/usage").json["total"])[
+        "requests"] and t, 10, "the ledger")
+    assert str(total["input_tokens"]) == line["llm_input_tokens"]
+    assert float(total["cost"]) == pytest.approx(cost)
 
 
 def test_a_model_without_a_price(gateway, provider, engine):
@@ -268,8 +395,27 @@ def test_each_threshold_of_each_key_is_told_once(serve, engine):
     for name in ("a", "b"):
         for _ in range(5):
             assert gw.chat(headers=key(name), max_tokens=100).status == 200
-    gw.chat(headers=key("a"), max_tokens=100)
     assert gw.metrics().sum("llm_quota_warnings_total") == 2
+    # the last one has used it up: who is refused is told the rest
+    for _ in range(3):
+        r = gw.chat(headers=key("a"), max_tokens=100)
+        assert r.status == 429
+        assert "used=100%" in r.header("x-llm-quota-warning")
+    assert gw.metrics().sum("llm_quota_warnings_total") == 3
+
+
+def test_a_budget_that_is_used_up_at_once(serve, provider, engine):
+    """Its thresholds are told all the same, to who is refused then."""
+    hook = provider(answers.json({}))
+    gw, _ = serve(Reply(input=500, output=500), **quota(
+        engine, "tokens=1000/day warn=80%,95% "
+        f"webhook=http://127.0.0.1:{hook.port}/x"))
+    assert gw.chat(headers=key("a"), max_tokens=900).status == 200
+    wait_for(lambda: gw.chat(headers=key("a"), max_tokens=900).status == 429,
+             10, "the budget's end")
+    [told] = hook.wait_requests(1)
+    assert told.json["threshold"] == 95 and told.json["used"] == 1000
+    assert gw.metrics().sum("llm_limit_denied_total") >= 1
 
 
 def test_the_fullest_key_is_the_metric(serve, engine):

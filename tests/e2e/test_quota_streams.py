@@ -135,6 +135,27 @@ def test_what_the_provider_counts_itself_is_taken(budget):
     assert 890 <= int(gw.ledger(1)[0]["llm_output_tokens"]) <= 910
 
 
+def test_what_a_refused_answer_has_used_is_gone(gateway, provider):
+    """The next one gets what is left, at the price of its own target."""
+    first = provider(Reply(text="word " * 600, piece=5, input=10, output=600))
+    second = provider(endless("openai"))
+    gw = gateway(http="llm_quota money key=all cost=0.003usd/day;"
+                 "llm_quota tokens key=all output=1000/day;"
+                 'llm_rules strict { output require "regex=END$" on_fail=next;'
+                 " hold all; }"
+                 + first.upstream("first", "llm_price m input=0 output=1;")
+                 + second.upstream("second", "llm_price m input=0 output=10;")
+                 + route("target first/m;", "fallback second/m;",
+                         "rules strict;", "limit money tokens;"))
+    gw.allow("was refused by rule")
+    ask(gw, "openai")
+    line = gw.ledger(1)[0]
+    assert line["llm_attempts"] == "2"
+    # 600 tokens at 1, and then 240 at 10, not what there was room for at 1
+    assert 0.00294 <= float(line["llm_cost"]) <= 0.00306, line
+    assert 830 <= int(line["llm_output_tokens"]) <= 850
+
+
 def test_a_stream_that_fits_is_not_touched(budget):
     reply = Reply(text="word " * 500, piece=5, input=10, output=500)
     gw, _ = budget(reply, "tokens=1000/day")
@@ -294,6 +315,42 @@ def test_choices_that_are_not_over(budget):
     last = datas(r)[-1]
     assert [c["index"] for c in last["choices"]] == [0, 2]
     assert {c["finish_reason"] for c in last["choices"]} == {"length"}
+
+
+def test_more_choices_than_are_told_apart(budget):
+    """n = 40: that some of them are over is not the end of all."""
+    def chunk(index, finish=None):
+        return (b"data: " + json.dumps({
+            "id": "c", "object": "chat.completion.chunk", "created": 1,
+            "model": "m", "choices": [{"index": index,
+                                       "delta": {"content": "word "},
+                                       "finish_reason": finish}]}).encode()
+            + b"\n\n")
+    events = [chunk(0, "stop"), chunk(38, "stop")]
+    events += [chunk(39) for _ in range(4000)]
+    gw, _ = budget(answers.events(events, finish=answers.stall),
+                   "output=1000/day")
+    r = ask(gw, "openai", n=40)
+    assert r.complete and 980 <= words_of(r, "openai") <= 1020
+    assert gw.ledger(1)[0]["llm_limit"] == "per"
+
+
+def test_completions_of_several_prompts(budget):
+    """The answer to one of them is over before the budget is."""
+    def chunk(index, finish=None):
+        return (b"data: " + json.dumps({
+            "id": "c", "object": "text_completion", "created": 1,
+            "model": "m", "choices": [{"index": index, "text": "word ",
+                                       "finish_reason": finish}]}).encode()
+            + b"\n\n")
+    events = [chunk(0, "stop"), *[chunk(1) for _ in range(4000)]]
+    gw, _ = budget(answers.events(events, finish=answers.stall),
+                   "output=500/day")
+    r = gw.post("/v1/completions", {"model": "m", "prompt": ["a", "b", "c"],
+                                    "stream": True})
+    assert r.complete and 490 <= r.body.count(b"word") <= 510
+    last = datas(r)[-1]
+    assert [c["index"] for c in last["choices"]] == [1, 2]
 
 
 def test_the_end_of_completions(budget):

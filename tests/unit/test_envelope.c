@@ -13,6 +13,9 @@
 #define MESSAGES    NGX_LLMOPS_OP_MESSAGES
 #define RESPONSES   NGX_LLMOPS_OP_RESPONSES
 #define IMAGES      NGX_LLMOPS_OP_IMAGES
+#define COMPLETIONS NGX_LLMOPS_OP_COMPLETIONS
+
+#define MANY        NGX_LLMOPS_JSON_MAX_COUNT
 
 
 /* reads body in pieces: the first of k bytes, the others of step bytes */
@@ -219,8 +222,8 @@ typedef struct {
     const char      *model;
     int              stream;
     int              usage;
-    int              max_tokens;
-    int              n;
+    int64_t          max_tokens;
+    int64_t          n;
     int              images;
 } read_t;
 
@@ -239,8 +242,27 @@ static const read_t  good[] = {
       0 },
     { CHAT, "{\"model\":\"a\",\"max_tokens\":5,\"max_completion_tokens\":7,"
       "\"n\":0}", "a", 0, 0, 7, 1, 0 },
+
+    /* numbers to lax readers, and what no reader takes for one */
     { CHAT, "{\"model\":\"a\",\"max_tokens\":\"x\",\"n\":\"4\"}", "a", 0, 0,
-      -1, 1, 0 },
+      -1, 4, 0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":\"4000\"}", "a", 0, 0, 4000, 1,
+      0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":\" 4_000\",\"n\":-2}", "a", 0, 0,
+      MANY, 1, 0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":\"\\u0034000\"}", "a", 0, 0,
+      MANY, 1, 0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":9e99,\"n\":1e400}", "a", 0, 0,
+      MANY, MANY, 0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":4000."
+      "0000000000000000000000000000000000000000}", "a", 0, 0, MANY, 1, 0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":-1}", "a", 0, 0, -1, 1, 0 },
+    { CHAT, "{\"model\":\"a\",\"max_tokens\":\"-1\",\"best_of\":9}", "a", 0,
+      0, -1, 1, 0 },
+    { COMPLETIONS, "{\"model\":\"a\",\"prompt\":[\"\"],\"n\":2,\"best_of\":9}",
+      "a", 0, 0, -1, 9, 0 },
+    { COMPLETIONS, "{\"model\":\"a\",\"n\":5,\"best_of\":2}", "a", 0, 0, -1, 5,
+      0 },
     { CHAT, "{\"model\":\"a\",\"messages\":[{\"content\":[{\"url\":"
       "\"data:image/png;base64,AAAA\"},{\"url\":\"https://a/b.png\"}]}]}",
       "a", 0, 0, -1, 1, 1 },

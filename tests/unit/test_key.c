@@ -345,6 +345,11 @@ test_refused(void **state)
     refused("{\"expires\":0}", "seconds since 1970");
     refused("{\"expires\":1.5}", "seconds since 1970");
     refused("{\"expires\":\"tomorrow\"}", "seconds since 1970");
+    refused("{\"expires\":\"2027-02-29T00:00:00Z\"}", "seconds since 1970");
+    refused("{\"expires\":\"2027-04-31T00:00:00Z\"}", "seconds since 1970");
+    refused("{\"expires\":\"2100-02-29T00:00:00Z\"}", "seconds since 1970");
+    refused("{\"expires\":\"2027-01-31T00:00:00+24:00\"}",
+            "seconds since 1970");
     refused("{\"expires\":253402300800}", "seconds since 1970");
 }
 
