@@ -265,6 +265,8 @@ def test_stale_while_revalidate_of_another_gateway(redis, fleet, clock):
     got = two.post(CHAT, ask())
     assert (status(got), text_of(got)) == ("stale", "n1")
     # what two has asked for is there for one, too
+    wait_for(lambda: two.metrics().sum("llm_cache_redis_total",
+                                       event="stored") == 1, 10)
     for gw in (two, one):
         wait_for(lambda: text_of(gw.post(CHAT, ask())) == "n2", 10)
     assert len(up.requests) == 2

@@ -252,14 +252,14 @@ def test_a_schedule_waits_for_its_last_one(gateway, provider, tmp_path,
             "evaluations", limit=100).json["data"] if one["name"] == name]
     up.wait_requests(2)
     for n in range(1, 4):
-        wait_for(lambda: have("quick") == ["completed"] * n, 20, "the other",
-                 0.05)
+        wait_for(lambda: have("quick").count("completed") >= n, 20,
+                 "the other", 0.05)
         clock.advance(6)                # it is looked at every 5 seconds
     assert have("slow") == ["running"]
     candidate.go_on()
-    wait_for(lambda: have("slow") == ["completed"], 20, "its end", 0.05)
+    wait_for(lambda: "completed" in have("slow"), 20, "its end", 0.05)
     clock.advance(6)
-    wait_for(lambda: have("slow")[1:] == ["completed"], 20, "the next one",
+    wait_for(lambda: have("slow").count("completed") >= 2, 20, "the next one",
              0.05)
 
 
