@@ -347,7 +347,7 @@ ngx_llmops_cache_render(ngx_llmops_ctx_t *ctx,
 
         rc = ngx_llmops_cache_spell(ctx->env.dialect, ctx->env.op,
                                     &ctx->env.model, ctx->env.include_usage,
-                                    &answer->body, &events);
+                                    0, &answer->body, &events);
         if (rc != NGX_OK) {
             return rc;
         }

@@ -179,6 +179,7 @@ ngx_llmops_play_landed(ngx_llmops_cache_play_t *play,
 
         rc = ngx_llmops_cache_spell(ctx->env.dialect, ctx->env.op,
                                     &ctx->env.model, ctx->env.include_usage,
+                                    ngx_llmops_cache_piece(ctx->cached),
                                     &body, &out);
         play->usage = 1;
 

@@ -69,6 +69,7 @@ ngx_llmops_cache_play(ngx_http_request_t *r, ngx_llmops_ctx_t *ctx,
 
         rc = ngx_llmops_cache_spell(ctx->env.dialect, ctx->env.op,
                                     &ctx->env.model, ctx->env.include_usage,
+                                    ngx_llmops_cache_piece(ctx->cached),
                                     &answer->body, &play->got);
         if (rc != NGX_OK) {
             return ngx_llmops_play_unfit(ctx);

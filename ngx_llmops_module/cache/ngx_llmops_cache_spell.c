@@ -17,30 +17,46 @@
 #define NGX_LLMOPS_SPELL_MAX       (64 * 1024 * 1024)
 
 
+/* a response */
+
+typedef struct {
+    ngx_llmops_out_t          *out;
+    json_int_t                 seq;        /* of the next event */
+    size_t                     piece;
+} ngx_llmops_spell_t;
+
+
 static ngx_int_t ngx_llmops_spell_xlate(const ngx_llmops_dialect_t *dialect,
-    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, ngx_str_t *body,
-    ngx_llmops_out_t *out);
+    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, size_t piece,
+    ngx_str_t *body, ngx_llmops_out_t *out);
 static ngx_int_t ngx_llmops_spell_completion(json_t *body, ngx_uint_t usage,
-    ngx_llmops_out_t *out);
+    size_t piece, ngx_llmops_out_t *out);
+static json_t *ngx_llmops_spell_ends(json_t *body, json_t *choices,
+    size_t piece, ngx_llmops_out_t *out);
+static json_t *ngx_llmops_spell_choice(json_t *choice, json_t *text,
+    ngx_uint_t last);
 static void ngx_llmops_spell_chunk(json_t *body, json_t *choices,
     json_t *usage, ngx_llmops_out_t *out);
-static ngx_int_t ngx_llmops_spell_responses(json_t *body,
+static ngx_int_t ngx_llmops_spell_responses(json_t *body, size_t piece,
     ngx_llmops_out_t *out);
-static void ngx_llmops_spell_state(json_t *body, const char *type,
-    json_int_t *seq, ngx_llmops_out_t *out);
-static void ngx_llmops_spell_item(json_t *item, size_t index,
-    json_int_t *seq, ngx_llmops_out_t *out);
-static void ngx_llmops_spell_part(json_t *part, const char *id, size_t index,
-    size_t content, json_int_t *seq, ngx_llmops_out_t *out);
-static void ngx_llmops_spell_event(json_t *event, json_int_t *seq,
-    ngx_llmops_out_t *out);
+static void ngx_llmops_spell_state(ngx_llmops_spell_t *s, json_t *body,
+    const char *type);
+static void ngx_llmops_spell_item(ngx_llmops_spell_t *s, json_t *item,
+    size_t index);
+static void ngx_llmops_spell_arguments(ngx_llmops_spell_t *s,
+    json_t *arguments, const char *id, size_t index);
+static void ngx_llmops_spell_part(ngx_llmops_spell_t *s, json_t *part,
+    const char *id, size_t index, size_t content);
+static void ngx_llmops_spell_text(ngx_llmops_spell_t *s, json_t *text,
+    const char *member, const char *id, size_t index, size_t content);
+static void ngx_llmops_spell_event(ngx_llmops_spell_t *s, json_t *event);
 static uint32_t ngx_llmops_mark_digits(ngx_str_t *value);
 
 
 ngx_int_t
 ngx_llmops_cache_spell(const ngx_llmops_dialect_t *dialect,
-    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, ngx_str_t *body,
-    ngx_llmops_out_t *out)
+    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, size_t piece,
+    ngx_str_t *body, ngx_llmops_out_t *out)
 {
     json_t     *tree;
     ngx_int_t   rc;
@@ -48,15 +64,16 @@ ngx_llmops_cache_spell(const ngx_llmops_dialect_t *dialect,
     ngx_llmops_out_init(out, NGX_LLMOPS_SPELL_MAX);
 
     if (op == NGX_LLMOPS_OP_CHAT || op == NGX_LLMOPS_OP_MESSAGES) {
-        rc = ngx_llmops_spell_xlate(dialect, op, model, usage, body, out);
+        rc = ngx_llmops_spell_xlate(dialect, op, model, usage, piece, body,
+                                    out);
 
     } else {
         tree = ngx_llmops_tree_parse(body->data, body->len);
 
         rc = !json_is_object(tree) ? NGX_DECLINED
              : (op == NGX_LLMOPS_OP_COMPLETIONS)
-               ? ngx_llmops_spell_completion(tree, usage, out)
-               : ngx_llmops_spell_responses(tree, out);
+               ? ngx_llmops_spell_completion(tree, usage, piece, out)
+               : ngx_llmops_spell_responses(tree, piece, out);
 
         json_decref(tree);
     }
@@ -75,8 +92,8 @@ ngx_llmops_cache_spell(const ngx_llmops_dialect_t *dialect,
 
 static ngx_int_t
 ngx_llmops_spell_xlate(const ngx_llmops_dialect_t *dialect,
-    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, ngx_str_t *body,
-    ngx_llmops_out_t *out)
+    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, size_t piece,
+    ngx_str_t *body, ngx_llmops_out_t *out)
 {
     ngx_int_t            rc;
     ngx_llmops_xlate_t  *x;
@@ -86,6 +103,8 @@ ngx_llmops_spell_xlate(const ngx_llmops_dialect_t *dialect,
         return NGX_ERROR;
     }
 
+    ngx_llmops_xlate_pieces(x, piece);
+
     rc = ngx_llmops_xlate_replay(x, body, out);
 
     ngx_llmops_xlate_free(x);
@@ -94,32 +113,117 @@ ngx_llmops_spell_xlate(const ngx_llmops_dialect_t *dialect,
 }
 
 
-/* one chunk for all choices, as servers send it who know all at once */
+/* one chunk for all choices, as servers send it who know all at once; or, in
+   pieces, for their ends */
 
 static ngx_int_t
-ngx_llmops_spell_completion(json_t *body, ngx_uint_t usage,
+ngx_llmops_spell_completion(json_t *body, ngx_uint_t usage, size_t piece,
     ngx_llmops_out_t *out)
 {
     json_t  *choices, *empty;
 
     choices = json_object_get(body, "choices");
-    empty = json_array();
 
-    if (!json_is_array(choices) || empty == NULL) {
-        json_decref(empty);
+    if (!json_is_array(choices)) {
         return NGX_DECLINED;
     }
 
-    ngx_llmops_spell_chunk(body, choices, NULL, out);
+    choices = ngx_llmops_spell_ends(body, choices, piece, out);
+    empty = json_array();
 
-    if (usage && json_is_object(json_object_get(body, "usage"))) {
-        ngx_llmops_spell_chunk(body, empty, json_object_get(body, "usage"),
-                               out);
+    if (choices && empty) {
+        ngx_llmops_spell_chunk(body, choices, NULL, out);
+
+        if (usage && json_is_object(json_object_get(body, "usage"))) {
+            ngx_llmops_spell_chunk(body, empty,
+                                   json_object_get(body, "usage"), out);
+        }
+
+        ngx_llmops_out_lit(out, "data: [DONE]\n\n");
+
+    } else {
+        out->failed = 1;
     }
 
+    json_decref(choices);
     json_decref(empty);
 
-    return ngx_llmops_out_lit(out, "data: [DONE]\n\n");
+    return NGX_OK;
+}
+
+
+/* says all but the last piece of each text; returns the choices with these, for
+   the caller to free; NULL: out of memory */
+
+static json_t *
+ngx_llmops_spell_ends(json_t *body, json_t *choices, size_t piece,
+    ngx_llmops_out_t *out)
+{
+    size_t   i, at, max;
+    json_t  *ends, *choice, *one, *text, *part;
+
+    ends = json_array();
+
+    json_array_foreach(choices, i, choice) {
+
+        text = json_object_get(choice, "text");
+        at = 0;
+        max = json_is_object(json_object_get(choice, "logprobs")) ? 0 : piece;
+
+        for ( ;; ) {
+            part = ngx_llmops_tree_piece(text, &at, max);
+
+            if (at >= json_string_length(text)) {
+                break;
+            }
+
+            one = json_array();
+
+            if (json_array_append_new(one,
+                                      ngx_llmops_spell_choice(choice, part, 0))
+                == 0)
+            {
+                ngx_llmops_spell_chunk(body, one, NULL, out);
+
+            } else {
+                out->failed = 1;
+            }
+
+            json_decref(one);
+        }
+
+        if (json_array_append_new(ends,
+                                  ngx_llmops_spell_choice(choice, part, 1))
+            != 0)
+        {
+            out->failed = 1;
+        }
+    }
+
+    return ends;
+}
+
+
+/* takes the text over; NULL: out of memory */
+
+static json_t *
+ngx_llmops_spell_choice(json_t *choice, json_t *text, ngx_uint_t last)
+{
+    json_t  *copy;
+
+    copy = json_copy(choice);
+
+    if (copy && text) {
+        json_object_set(copy, "text", text);
+    }
+
+    if (copy && !last) {
+        json_object_set_new(copy, "finish_reason", json_null());
+    }
+
+    json_decref(text);
+
+    return copy;
 }
 
 
@@ -152,11 +256,11 @@ ngx_llmops_spell_chunk(json_t *body, json_t *choices, json_t *usage,
 
 
 static ngx_int_t
-ngx_llmops_spell_responses(json_t *body, ngx_llmops_out_t *out)
+ngx_llmops_spell_responses(json_t *body, size_t piece, ngx_llmops_out_t *out)
 {
-    size_t       i;
-    json_t      *output;
-    json_int_t   seq;
+    size_t               i;
+    json_t              *output;
+    ngx_llmops_spell_t   s;
 
     output = json_object_get(body, "output");
 
@@ -164,18 +268,20 @@ ngx_llmops_spell_responses(json_t *body, ngx_llmops_out_t *out)
         return NGX_DECLINED;
     }
 
-    seq = 0;
+    s.out = out;
+    s.seq = 0;
+    s.piece = piece;
 
-    ngx_llmops_spell_state(body, "response.created", &seq, out);
-    ngx_llmops_spell_state(body, "response.in_progress", &seq, out);
+    ngx_llmops_spell_state(&s, body, "response.created");
+    ngx_llmops_spell_state(&s, body, "response.in_progress");
 
     for (i = 0; i < json_array_size(output); i++) {
-        ngx_llmops_spell_item(json_array_get(output, i), i, &seq, out);
+        ngx_llmops_spell_item(&s, json_array_get(output, i), i);
     }
 
-    ngx_llmops_spell_event(json_pack("{s:s,s:O}", "type",
-                                     "response.completed", "response", body),
-                           &seq, out);
+    ngx_llmops_spell_event(&s, json_pack("{s:s,s:O}", "type",
+                                         "response.completed", "response",
+                                         body));
 
     return NGX_OK;
 }
@@ -184,8 +290,7 @@ ngx_llmops_spell_responses(json_t *body, ngx_llmops_out_t *out)
 /* the response as it was when nothing had been said */
 
 static void
-ngx_llmops_spell_state(json_t *body, const char *type, json_int_t *seq,
-    ngx_llmops_out_t *out)
+ngx_llmops_spell_state(ngx_llmops_spell_t *s, json_t *body, const char *type)
 {
     json_t  *response;
 
@@ -197,15 +302,13 @@ ngx_llmops_spell_state(json_t *body, const char *type, json_int_t *seq,
         json_object_set_new(response, "usage", json_null());
     }
 
-    ngx_llmops_spell_event(json_pack("{s:s,s:o}", "type", type, "response",
-                                     response),
-                           seq, out);
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:o}", "type", type, "response",
+                                        response));
 }
 
 
 static void
-ngx_llmops_spell_item(json_t *item, size_t index, json_int_t *seq,
-    ngx_llmops_out_t *out)
+ngx_llmops_spell_item(ngx_llmops_spell_t *s, json_t *item, size_t index)
 {
     size_t       i;
     json_t      *begun, *content, *arguments;
@@ -220,7 +323,7 @@ ngx_llmops_spell_item(json_t *item, size_t index, json_int_t *seq,
     begun = json_copy(item);
 
     if (begun == NULL) {
-        out->failed = 1;
+        s->out->failed = 1;
         return;
     }
 
@@ -236,110 +339,139 @@ ngx_llmops_spell_item(json_t *item, size_t index, json_int_t *seq,
         json_object_set_new(begun, "arguments", json_string(""));
     }
 
-    ngx_llmops_spell_event(json_pack("{s:s,s:I,s:o}", "type",
-                                     "response.output_item.added",
-                                     "output_index", (json_int_t) index,
-                                     "item", begun),
-                           seq, out);
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:I,s:o}", "type",
+                                        "response.output_item.added",
+                                        "output_index", (json_int_t) index,
+                                        "item", begun));
 
     for (i = 0; i < json_array_size(content); i++) {
-        ngx_llmops_spell_part(json_array_get(content, i), id, index, i, seq,
-                              out);
+        ngx_llmops_spell_part(s, json_array_get(content, i), id, index, i);
     }
 
     if (ngx_llmops_tree_is_string(arguments)) {
-        ngx_llmops_spell_event(json_pack("{s:s,s:s,s:I,s:O}", "type",
+        ngx_llmops_spell_arguments(s, arguments, id, index);
+    }
+
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:I,s:O}", "type",
+                                        "response.output_item.done",
+                                        "output_index", (json_int_t) index,
+                                        "item", item));
+}
+
+
+static void
+ngx_llmops_spell_arguments(ngx_llmops_spell_t *s, json_t *arguments,
+    const char *id, size_t index)
+{
+    size_t   at;
+    json_t  *piece;
+
+    at = 0;
+
+    do {
+        piece = ngx_llmops_tree_piece(arguments, &at, s->piece);
+
+        ngx_llmops_spell_event(s, json_pack("{s:s,s:s,s:I,s:o}", "type",
                                    "response.function_call_arguments.delta",
                                    "item_id", id,
                                    "output_index", (json_int_t) index,
-                                   "delta", arguments),
-                               seq, out);
-        ngx_llmops_spell_event(json_pack("{s:s,s:s,s:I,s:O}", "type",
+                                   "delta", piece));
+
+    } while (at < json_string_length(arguments));
+
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:s,s:I,s:O}", "type",
                                    "response.function_call_arguments.done",
                                    "item_id", id,
                                    "output_index", (json_int_t) index,
-                                   "arguments", arguments),
-                               seq, out);
-    }
-
-    ngx_llmops_spell_event(json_pack("{s:s,s:I,s:O}", "type",
-                                     "response.output_item.done",
-                                     "output_index", (json_int_t) index,
-                                     "item", item),
-                           seq, out);
+                                   "arguments", arguments));
 }
 
 
 /* a text, or a refusal */
 
 static void
-ngx_llmops_spell_part(json_t *part, const char *id, size_t index,
-    size_t content, json_int_t *seq, ngx_llmops_out_t *out)
+ngx_llmops_spell_part(ngx_llmops_spell_t *s, json_t *part, const char *id,
+    size_t index, size_t content)
 {
     json_t      *begun, *text;
-    ngx_uint_t   refusal;
+    const char  *member;
 
-    refusal = ngx_llmops_tree_is(part, "type", "refusal");
-    text = json_object_get(part, refusal ? "refusal" : "text");
+    member = ngx_llmops_tree_is(part, "type", "refusal") ? "refusal" : "text";
+    text = json_object_get(part, member);
 
     begun = json_copy(part);
 
     if (begun == NULL) {
-        out->failed = 1;
+        s->out->failed = 1;
         return;
     }
 
     if (text) {
-        json_object_set_new(begun, refusal ? "refusal" : "text",
-                            json_string(""));
+        json_object_set_new(begun, member, json_string(""));
     }
 
-    ngx_llmops_spell_event(json_pack("{s:s,s:s,s:I,s:I,s:o}", "type",
-                                     "response.content_part.added",
-                                     "item_id", id,
-                                     "output_index", (json_int_t) index,
-                                     "content_index", (json_int_t) content,
-                                     "part", begun),
-                           seq, out);
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:s,s:I,s:I,s:o}", "type",
+                                        "response.content_part.added",
+                                        "item_id", id,
+                                        "output_index", (json_int_t) index,
+                                        "content_index", (json_int_t) content,
+                                        "part", begun));
 
     if (ngx_llmops_tree_is_string(text)) {
+        ngx_llmops_spell_text(s, text, member, id, index, content);
+    }
 
-        ngx_llmops_spell_event(json_pack("{s:s,s:s,s:I,s:I,s:O,s:[]}", "type",
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:s,s:I,s:I,s:O}", "type",
+                                        "response.content_part.done",
+                                        "item_id", id,
+                                        "output_index", (json_int_t) index,
+                                        "content_index", (json_int_t) content,
+                                        "part", part));
+}
+
+
+static void
+ngx_llmops_spell_text(ngx_llmops_spell_t *s, json_t *text, const char *member,
+    const char *id, size_t index, size_t content)
+{
+    size_t       at;
+    json_t      *piece;
+    ngx_uint_t   refusal;
+
+    at = 0;
+    refusal = (member[0] == 'r');
+
+    do {
+        piece = ngx_llmops_tree_piece(text, &at, s->piece);
+
+        ngx_llmops_spell_event(s, json_pack("{s:s,s:s,s:I,s:I,s:o,s:[]}",
+                                   "type",
                                    refusal ? "response.refusal.delta"
                                            : "response.output_text.delta",
                                    "item_id", id,
                                    "output_index", (json_int_t) index,
                                    "content_index", (json_int_t) content,
-                                   "delta", text, "logprobs"),
-                               seq, out);
+                                   "delta", piece, "logprobs"));
 
-        ngx_llmops_spell_event(json_pack("{s:s,s:s,s:I,s:I,s:O,s:[]}", "type",
+    } while (at < json_string_length(text));
+
+    ngx_llmops_spell_event(s, json_pack("{s:s,s:s,s:I,s:I,s:O,s:[]}", "type",
                                    refusal ? "response.refusal.done"
                                            : "response.output_text.done",
                                    "item_id", id,
                                    "output_index", (json_int_t) index,
                                    "content_index", (json_int_t) content,
-                                   refusal ? "refusal" : "text", text,
-                                   "logprobs"),
-                               seq, out);
-    }
-
-    ngx_llmops_spell_event(json_pack("{s:s,s:s,s:I,s:I,s:O}", "type",
-                                     "response.content_part.done",
-                                     "item_id", id,
-                                     "output_index", (json_int_t) index,
-                                     "content_index", (json_int_t) content,
-                                     "part", part),
-                           seq, out);
+                                   member, text, "logprobs"));
 }
 
 
-/* takes the event over */
+/* takes the event over; NULL: out of memory */
 
 static void
-ngx_llmops_spell_event(json_t *event, json_int_t *seq, ngx_llmops_out_t *out)
+ngx_llmops_spell_event(ngx_llmops_spell_t *s, json_t *event)
 {
-    const char  *type;
+    const char        *type;
+    ngx_llmops_out_t  *out = s->out;
 
     type = ngx_llmops_tree_str(event, "type");
 
@@ -349,7 +481,7 @@ ngx_llmops_spell_event(json_t *event, json_int_t *seq, ngx_llmops_out_t *out)
         return;
     }
 
-    json_object_set_new(event, "sequence_number", json_integer((*seq)++));
+    json_object_set_new(event, "sequence_number", json_integer(s->seq++));
 
     ngx_llmops_out_lit(out, "event: ");
     ngx_llmops_out_write(out, type, strlen(type));

@@ -265,10 +265,17 @@ ngx_int_t ngx_llmops_cache_render(ngx_llmops_ctx_t *ctx,
 ngx_int_t ngx_llmops_cache_gather(ngx_llmops_op_e op, ngx_str_t *events,
     ngx_llmops_usage_t *usage, ngx_llmops_out_t *out);
 
-/* The events that would have said a whole answer.  The same results. */
+/*
+ * The events that would have said a whole answer, with texts in pieces of about
+ * so many bytes (0: each in one).  The same results.
+ */
 ngx_int_t ngx_llmops_cache_spell(const ngx_llmops_dialect_t *dialect,
-    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, ngx_str_t *body,
-    ngx_llmops_out_t *out);
+    ngx_llmops_op_e op, ngx_str_t *model, ngx_uint_t usage, size_t piece,
+    ngx_str_t *body, ngx_llmops_out_t *out);
+
+/* That of a replay which is paced: about four tokens. */
+#define ngx_llmops_cache_piece(cached)                                        \
+    ((cached)->route->replay ? 16 : 0)
 
 /* Where id and time of a whole answer are; of the caller's copy. */
 void ngx_llmops_cache_mark(ngx_llmops_op_e op, ngx_str_t *body,

@@ -22,6 +22,9 @@ static json_t *ngx_llmops_anthropic_begun(ngx_llmops_xlate_t *x,
     json_t *body);
 static void ngx_llmops_anthropic_say_block(ngx_llmops_xlate_t *x,
     json_t *block, size_t index);
+static void ngx_llmops_anthropic_say_text(ngx_llmops_xlate_t *x,
+    size_t index, const char *type, const char *member, json_t *text,
+    size_t piece);
 static void ngx_llmops_anthropic_say_delta(ngx_llmops_xlate_t *x,
     size_t index, const char *type, const char *member, json_t *value);
 static void ngx_llmops_anthropic_say_end(ngx_llmops_xlate_t *x, json_t *body);
@@ -31,16 +34,17 @@ typedef struct {
     const char                *block;
     const char                *member;
     const char                *delta;
+    ngx_uint_t                 joins;      /* clients put its deltas together */
 } ngx_llmops_anthropic_grows_t;
 
 
 /* texts that grow */
 
 static const ngx_llmops_anthropic_grows_t  ngx_llmops_anthropic_grows[] = {
-    { "text", "text", "text_delta" },
-    { "thinking", "thinking", "thinking_delta" },
-    { "thinking", "signature", "signature_delta" },
-    { NULL, NULL, NULL }
+    { "text", "text", "text_delta", 1 },
+    { "thinking", "thinking", "thinking_delta", 1 },
+    { "thinking", "signature", "signature_delta", 0 },
+    { NULL, NULL, NULL, 0 }
 };
 
 
@@ -197,15 +201,16 @@ ngx_llmops_anthropic_say_block(ngx_llmops_xlate_t *x, json_t *block,
         v = ngx_llmops_anthropic_grown(block, g);
 
         if (v != NULL) {
-            ngx_llmops_anthropic_say_delta(x, index, g->delta, g->member,
-                                           json_incref(v));
+            ngx_llmops_anthropic_say_text(x, index, g->delta, g->member,
+                                          json_incref(v),
+                                          g->joins ? x->piece : 0);
         }
     }
 
     if (input != NULL) {
-        ngx_llmops_anthropic_say_delta(x, index, "input_json_delta",
+        ngx_llmops_anthropic_say_text(x, index, "input_json_delta",
             "partial_json",
-            ngx_llmops_tree_text(input, NGX_MAX_SIZE_T_VALUE / 4));
+            ngx_llmops_tree_text(input, NGX_MAX_SIZE_T_VALUE / 4), x->piece);
     }
 
     json_array_foreach(citations, i, v) {
@@ -216,6 +221,28 @@ ngx_llmops_anthropic_say_block(ngx_llmops_xlate_t *x, json_t *block,
     event = ngx_llmops_typed(x, "content_block_stop");
     ngx_llmops_set(x, event, "index", json_integer((json_int_t) index));
     ngx_llmops_anthropic_say(x, event);
+}
+
+
+/* takes the text over */
+
+static void
+ngx_llmops_anthropic_say_text(ngx_llmops_xlate_t *x, size_t index,
+    const char *type, const char *member, json_t *text, size_t piece)
+{
+    size_t  at;
+
+    if (text == NULL) {
+        x->nomem = 1;
+        return;
+    }
+
+    for (at = 0; at < json_string_length(text); /* void */ ) {
+        ngx_llmops_anthropic_say_delta(x, index, type, member,
+                              ngx_llmops_tree_piece(text, &at, piece));
+    }
+
+    json_decref(text);
 }
 
 

@@ -164,6 +164,7 @@ struct ngx_llmops_xlate_s {
                                               tools: there is one call */
     unsigned                   nomem:1;
     unsigned                   declined:1; /* message, param, code say why */
+    size_t                     piece;      /* _xlate_pieces() */
 
     /* what was learned from the request; see ngx_llmops_xlate_note.c */
     ngx_llmops_out_t           dropped;

@@ -29,6 +29,9 @@ static void ngx_llmops_openai_say_member(ngx_llmops_xlate_t *x,
     json_t *frame, json_t *choice, json_t *index, const char *key);
 static void ngx_llmops_openai_say_call(ngx_llmops_xlate_t *x, json_t *frame,
     json_t *index, json_t *call, size_t n);
+static void ngx_llmops_openai_say_arguments(ngx_llmops_xlate_t *x,
+    json_t *frame, json_t *index, size_t n, const char *kind,
+    const char *member, json_t *text);
 
 
 /* reasoning comes before what it leads to */
@@ -256,6 +259,7 @@ static void
 ngx_llmops_openai_say_member(ngx_llmops_xlate_t *x, json_t *frame,
     json_t *choice, json_t *index, const char *key)
 {
+    size_t   at, piece;
     json_t  *v, *delta, *extra, *logprobs;
 
     v = json_object_get(json_object_get(choice, "message"), key);
@@ -266,9 +270,6 @@ ngx_llmops_openai_say_member(ngx_llmops_xlate_t *x, json_t *frame,
     {
         return;
     }
-
-    delta = ngx_llmops_object(x);
-    ngx_llmops_set(x, delta, key, json_incref(v));
 
     extra = NULL;
     logprobs = json_object_get(choice, "logprobs");
@@ -281,7 +282,16 @@ ngx_llmops_openai_say_member(ngx_llmops_xlate_t *x, json_t *frame,
         json_object_del(choice, "logprobs");
     }
 
-    ngx_llmops_openai_say(x, frame, extra, index, delta);
+    at = 0;
+    piece = extra ? 0 : x->piece;
+
+    do {
+        delta = ngx_llmops_object(x);
+        ngx_llmops_set(x, delta, key, ngx_llmops_tree_piece(v, &at, piece));
+        ngx_llmops_openai_say(x, frame, extra, index, delta);
+
+    } while (at < json_string_length(v));
+
     json_decref(extra);
 }
 
@@ -308,8 +318,7 @@ ngx_llmops_openai_say_call(ngx_llmops_xlate_t *x, json_t *frame,
     json_t *index, json_t *call, size_t n)
 {
     size_t       i;
-    json_t      *begun, *inner, *text, *more;
-    const char  *kind, *member;
+    json_t      *begun, *inner, *text;
 
     static const char *const  kinds[] = { "function", "custom" };
     static const char *const  members[] = { "arguments", "input" };
@@ -322,40 +331,52 @@ ngx_llmops_openai_say_call(ngx_llmops_xlate_t *x, json_t *frame,
         return;
     }
 
-    more = NULL;
+    text = NULL;
 
     for (i = 0; i < 2; i++) {
-        kind = kinds[i];
-        member = members[i];
-        text = json_object_get(json_object_get(call, kind), member);
+        text = json_object_get(json_object_get(call, kinds[i]), members[i]);
 
-        if (!ngx_llmops_tree_has_text(text)) {
-            continue;
-        }
+        if (ngx_llmops_tree_has_text(text)) {
+            inner = json_copy(json_object_get(call, kinds[i]));
 
-        inner = json_copy(json_object_get(call, kind));
+            if (inner == NULL) {
+                x->nomem = 1;
+            }
 
-        if (inner == NULL) {
-            x->nomem = 1;
+            ngx_llmops_set(x, inner, members[i], json_string(""));
+            ngx_llmops_set(x, begun, kinds[i], inner);
             break;
         }
-
-        ngx_llmops_set(x, inner, member, json_string(""));
-        ngx_llmops_set(x, begun, kind, inner);
-
-        inner = ngx_llmops_object(x);
-        ngx_llmops_set(x, inner, member, json_incref(text));
-
-        more = ngx_llmops_object(x);
-        ngx_llmops_set(x, more, "index", json_integer((json_int_t) n));
-        ngx_llmops_set(x, more, kind, inner);
-        break;
     }
 
     ngx_llmops_openai_say(x, frame, NULL, index,
                           ngx_llmops_openai_calls(x, begun));
 
-    if (more != NULL) {
+    if (i < 2) {
+        ngx_llmops_openai_say_arguments(x, frame, index, n, kinds[i],
+                                        members[i], text);
+    }
+}
+
+
+static void
+ngx_llmops_openai_say_arguments(ngx_llmops_xlate_t *x, json_t *frame,
+    json_t *index, size_t n, const char *kind, const char *member,
+    json_t *text)
+{
+    size_t   at;
+    json_t  *more, *inner;
+
+    for (at = 0; at < json_string_length(text); /* void */ ) {
+
+        inner = ngx_llmops_object(x);
+        ngx_llmops_set(x, inner, member,
+                       ngx_llmops_tree_piece(text, &at, x->piece));
+
+        more = ngx_llmops_object(x);
+        ngx_llmops_set(x, more, "index", json_integer((json_int_t) n));
+        ngx_llmops_set(x, more, kind, inner);
+
         ngx_llmops_openai_say(x, frame, NULL, index,
                               ngx_llmops_openai_calls(x, more));
     }

@@ -11,6 +11,7 @@
 
 
 #define NGX_LLMOPS_TREE_DIGITS  18         /* always fits an int64_t */
+#define NGX_LLMOPS_TREE_PIECES  4096       /* of a text */
 
 #define ngx_llmops_is_digit(c)  ((c) >= '0' && (c) <= '9')
 
@@ -50,6 +51,39 @@ ngx_uint_t
 ngx_llmops_tree_has_text(json_t *v)
 {
     return json_string_length(v) > 0 && ngx_llmops_tree_is_string(v);
+}
+
+
+json_t *
+ngx_llmops_tree_piece(json_t *v, size_t *at, size_t max)
+{
+    size_t       len, from, end;
+    const char  *p;
+
+    len = json_string_length(v);
+
+    if (max == 0 || !ngx_llmops_tree_is_string(v)) {
+        *at = len;
+        return json_incref(v);
+    }
+
+    p = json_string_value(v);
+    from = *at;
+    end = from + ngx_max(max, len / NGX_LLMOPS_TREE_PIECES);
+
+    if (end >= len) {
+        end = len;
+
+    } else {
+
+        while (end < len && (p[end] & 0xc0) == 0x80) {
+            end++;
+        }
+    }
+
+    *at = end;
+
+    return json_stringn(p + from, end - from);
 }
 
 

@@ -48,6 +48,15 @@ ngx_uint_t ngx_llmops_tree_is_string(json_t *v);
 /* A string that is not empty. */
 ngx_uint_t ngx_llmops_tree_has_text(json_t *v);
 
+/*
+ * Cuts a value into pieces: returns the one that begins at byte *at, 0 at
+ * first, and puts into *at where it ends.  There is another one while *at is
+ * less than json_string_length(v).  A piece has about max bytes, more of a
+ * long text, and whole characters; with max 0, or if it is no real string, v
+ * is its only one.  A reference for the caller; NULL: out of memory.
+ */
+json_t *ngx_llmops_tree_piece(json_t *v, size_t *at, size_t max);
+
 /* A number: NGX_OK and *d, or NGX_DECLINED. */
 ngx_int_t ngx_llmops_tree_number(json_t *v, double *d);
 

@@ -420,6 +420,13 @@ ngx_llmops_xlate_same(ngx_llmops_xlate_t *x, ngx_str_t *body,
 }
 
 
+void
+ngx_llmops_xlate_pieces(ngx_llmops_xlate_t *x, size_t bytes)
+{
+    x->piece = bytes;
+}
+
+
 ngx_int_t
 ngx_llmops_xlate_replay(ngx_llmops_xlate_t *x, ngx_str_t *body,
     ngx_llmops_out_t *out)

@@ -102,5 +102,12 @@ ngx_int_t ngx_llmops_xlate_stop(ngx_llmops_xlate_t *x,
 ngx_int_t ngx_llmops_xlate_replay(ngx_llmops_xlate_t *x, ngx_str_t *body,
     ngx_llmops_out_t *out);
 
+/*
+ * Before _replay() where caller == provider: texts are said in pieces of about
+ * so many bytes, whole characters each; 0, the default: at once.  What has
+ * logprobs stays together with them.
+ */
+void ngx_llmops_xlate_pieces(ngx_llmops_xlate_t *x, size_t bytes);
+
 
 #endif /* _NGX_LLMOPS_XLATE_H_INCLUDED_ */

@@ -508,6 +508,49 @@ def test_paced(serve):
     client.close()
 
 
+def said_in_pieces(events):
+    """Texts of a stream, and arguments of its tool calls, piece by piece."""
+    texts, arguments = [], []
+    for event in events:
+        if event.data == "[DONE]":
+            continue
+        data = event.json
+        delta = data.get("delta") or {}
+        if isinstance(delta, str):
+            (arguments if "arguments" in data["type"] else texts).append(delta)
+        else:
+            texts.append(delta.get("text"))
+            arguments.append(delta.get("partial_json"))
+        for choice in data.get("choices", []):
+            delta = choice.get("delta") or {}
+            texts.append(choice.get("text") or delta.get("content"))
+            for call in delta.get("tool_calls", []):
+                arguments.append(call["function"]["arguments"])
+    return [list(filter(None, pieces)) for pieces in (texts, arguments)]
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_paced_though_it_was_a_document(serve, api):
+    """Its texts come in pieces, between characters, and take their time."""
+    dialect, path, body = APIS[api]
+    text = "wörd \U0001f600 " * 20
+    called = {"path": "ü" * 60}
+    gw, up = serve(Reply(text=text, tools=[] if api == "completions"
+                         else [Tool("f", called)]),
+                   dialect=dialect, lines=["cache ttl=1m replay=400tps;"])
+    assert status(gw.post(path, body)) == "miss"
+    begin = time.monotonic()
+    again = gw.post(path, {**body, "stream": True})
+    took = time.monotonic() - begin
+    assert status(again) == "hit" and again.complete
+    texts, arguments = said_in_pieces(again.events)
+    assert "".join(texts) == text and len(texts) > 10
+    assert max(len(piece.encode()) for piece in texts + arguments) < 20
+    if api != "completions":
+        assert json.loads("".join(arguments)) == called
+    assert took > 0.1
+
+
 # -- flights ------------------------------------------------------------------
 
 def gate(reply, after=3):

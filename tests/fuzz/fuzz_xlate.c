@@ -400,6 +400,8 @@ fuzz_answer(ngx_llmops_xlate_t *x, ngx_str_t *body, ngx_uint_t anthropic,
 
     ngx_llmops_out_reset(&out);
 
+    ngx_llmops_xlate_pieces(x, body->len % 9);
+
     if (ngx_llmops_xlate_replay(x, body, &out) == NGX_OK) {
 
         /* more than one choice makes more than one stream */
