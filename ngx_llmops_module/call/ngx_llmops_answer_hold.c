@@ -91,11 +91,7 @@ ngx_llmops_answer_recv(ngx_connection_t *c, u_char *buf, size_t size)
 {
     ssize_t  n;
 
-#if (NGX_HTTP_SSL)
-    n = c->ssl ? ngx_ssl_recv(c, buf, size) : ngx_recv(c, buf, size);
-#else
-    n = ngx_recv(c, buf, size);
-#endif
+    n = ngx_llmops_recv_plain(c, buf, size);
 
     if (n == 0 && size && c->read->eof) {
         *buf = LF;

@@ -249,6 +249,14 @@ ngx_int_t ngx_llmops_filter_end(ngx_http_request_t *r,
 /* Reads from a provider; an error is an end of the stream. */
 ssize_t ngx_llmops_recv(ngx_connection_t *c, u_char *buf, size_t size);
 
+/* What nginx reads a connection with when nobody has put another recv there. */
+#if (NGX_HTTP_SSL)
+#define ngx_llmops_recv_plain(c, buf, size)                                   \
+    ((c)->ssl ? ngx_ssl_recv(c, buf, size) : ngx_recv(c, buf, size))
+#else
+#define ngx_llmops_recv_plain(c, buf, size)  ngx_recv(c, buf, size)
+#endif
+
 
 /* stream_end.c */
 

@@ -473,9 +473,14 @@ test_gather_chat(void **state)
            E("{\"id\":\"a\",\"choices\":[{\"index\":999999,\"delta\":{}}]}")
            E("[DONE]"), NULL);
     gather(NGX_LLMOPS_OP_CHAT, "", NULL);
+}
 
-    /* of what cannot be told which one it is, or how it goes on */
 
+/* of what cannot be told which one it is, or how it goes on */
+
+static void
+test_gather_unknown(void **state)
+{
     gather(NGX_LLMOPS_OP_CHAT,
            E("{\"choices\":[{\"delta\":{\"content\":\"a\"}},"
              "{\"delta\":{\"content\":\"b\"}}]}") E("[DONE]"), NULL);
@@ -699,6 +704,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_purge, setup, teardown),
         cmocka_unit_test(test_value),
         cmocka_unit_test(test_gather_chat),
+        cmocka_unit_test(test_gather_unknown),
         cmocka_unit_test(test_gather_messages),
         cmocka_unit_test(test_new_id),
         cmocka_unit_test(test_time_put),
